@@ -253,7 +253,8 @@ async def _start(parts: Parts, recalled: asyncio.Event) -> None:
             await keyring.settled.wait()
         gateway.ready = True
         log.info("knockbot %s is ready", __version__)
-        async with working(lambda: protect_configured(context), lambda: look_at_names(context)):
+        looks = (protect_configured, look_at_names, look_afar)
+        async with working(*(partial(look, context) for look in looks)):
             await _look_around(context, account)
 
 
@@ -273,6 +274,16 @@ async def look_at_names(context: Context) -> None:
     """On start and then hourly, look up where the aliases in policies and the config file lead now."""
     while True:
         await names.look_again(context)
+        await asyncio.sleep(ROUNDS)
+
+
+async def look_afar(context: Context) -> None:
+    """On start and then hourly, find out whether the homeserver tells who is in rooms that the bot is not in."""
+    while True:
+        try:
+            await context.outside.look_afar()
+        except ActionError as error:
+            log.warning("cannot see what the homeserver tells of other rooms: %s", in_words(error.why))
         await asyncio.sleep(ROUNDS)
 
 

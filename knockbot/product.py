@@ -30,6 +30,7 @@ from knockbot.engine.turn import Handler
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import counts, outcomes
+from knockbot.features.history import membership as nearby
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving
@@ -73,7 +74,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "history",
-        gathers={Fact.HISTORY: outcomes.history, **counts.GATHERS},
+        gathers={Fact.HISTORY: outcomes.history, Fact.IN_MANAGED: nearby.managed, **counts.GATHERS},
         knocked=counts.knocked,
     ),
     Feature("lists"),

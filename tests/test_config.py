@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from synapse.appservice import Scopes
 from synapse.config.appservice import load_appservices
 
 from knockbot.config.policies import read_policy
-from knockbot.config.registration import registration
+from knockbot.config.registration import registration, registration_differences
 from knockbot.config.settings import SETTINGS, AppService, Defaults, Encryption, Issuing, Logging, Metrics, Settings
 from knockbot.config.sources import EXAMPLE_TOKENS, SECRETS, known_keys, load
 from knockbot.config.values import Format, Level, Listen, Permission, Trust
@@ -825,7 +826,7 @@ def all_keys() -> list[tuple[str, ...]]:
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 13 + 2 + 12 + 2 + 2 + 2 + 3 + 3 + 1 + 2 + 5
+    assert len(all_keys()) == 13 + 2 + 13 + 2 + 2 + 2 + 3 + 3 + 1 + 2 + 5
     assert ("appservice", "hs_token_file") in all_keys()
 
 
@@ -930,6 +931,20 @@ def test_the_registration_has_the_lines_for_transactions_only_where_they_are_wan
     assert registration(plain) == registration(loaded())
     found = read_document(registration(wanted)).value
     assert (found["receive_ephemeral"], found["org.matrix.msc3202"], found["io.element.msc4190"]) == (True, True, True)
+
+
+def test_the_registration_asks_for_membership_queries_only_where_they_are_wanted(loaded: Load, tmp_path: Path) -> None:
+    wanted = loaded(NEEDED, KNOCKBOT_APPSERVICE__MEMBERSHIP_QUERIES="true")
+    file = tmp_path / "registration.yaml"
+    file.write_text(registration(wanted), encoding="utf-8")
+
+    (service,) = load_appservices("example.org", [str(file)])
+
+    assert service.scopes == {Scopes.QUERY_ROOM_MEMBERSHIP}
+    assert "msc4502" not in registration(loaded())
+    assert registration_differences(wanted, registration(wanted)) == []
+    [difference] = registration_differences(wanted, registration(loaded()))
+    assert difference == "io.element.msc4502.scopes is nothing there, and has to be a list"
 
 
 # --- the registration ---------------------------------------------------------------------------------------------

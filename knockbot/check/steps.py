@@ -13,6 +13,7 @@ from knockbot.config.registration import registration_differences
 from knockbot.domain.ids import server_of
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Fault, Never, Unavailable
+from knockbot.matrix.afar import Afar
 from knockbot.matrix.api import NOT_COVERED, UNWELL
 from knockbot.store import encryption
 from knockbot.store.db import peeking, probe
@@ -251,6 +252,23 @@ async def _encryption(bench: Bench) -> str:
     return f"the bot's device is {', '.join(devices)}, it is signed by its account, and {way}"
 
 
+async def _membership(bench: Bench) -> str:
+    """Whether the homeserver tells who is in rooms that the bot is not in."""
+    try:
+        offered = await Afar(bench.bot).look()
+    except ActionError as error:
+        raise Miss(error.why, "look at the homeserver's own log") from error
+    if offered:
+        return "the homeserver tells who is in rooms that the bot is not in"
+    if bench.settings.appservice.membership_queries:
+        raise Hint(
+            "the homeserver does not tell who is in rooms that the bot is not in, although membership_queries is set",
+            "write `msc4502_enabled: true` under experimental_features in homeserver.yaml, give the homeserver the "
+            "registration as it is now, and restart it; it works without, for rooms that the bot is in",
+        )
+    return "rules can ask who is in the rooms that the bot is in, and in no others"
+
+
 STEPS: dict[str, Step] = {
     "database": _database,
     "homeserver": _homeserver,
@@ -263,4 +281,5 @@ STEPS: dict[str, Step] = {
     "round trip": round_trip,
     "limits": _limits,
     "encryption": _encryption,
+    "membership": _membership,
 }

@@ -35,6 +35,13 @@ io.element.msc4190: true
 """With these keys and two flags of its own, Synapse sends in transactions what is for the bot's device."""
 
 
+MEMBERSHIP_LINES = """\
+io.element.msc4502.scopes:
+  - urn:matrix:client:io.element.msc4502:rooms:is_joined
+"""
+"""With this and a flag of its own, Synapse tells who is in rooms that the bot is not in."""
+
+
 def registration(settings: Settings) -> str:
     """The registration that fits the settings, as YAML; the same settings give the same text."""
     service = settings.appservice
@@ -48,6 +55,7 @@ def registration(settings: Settings) -> str:
     }
     by_transactions = settings.encryption.allow and settings.encryption.appservice
     lines = TRANSACTION_LINES if by_transactions else ""
+    lines += MEMBERSHIP_LINES if service.membership_queries else ""
     plain = {"ephemeral": "true" if by_transactions else "false", "lines": lines}
     return REGISTRATION.format_map({key: quoted(value) for key, value in values.items()} | plain)
 

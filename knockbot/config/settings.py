@@ -65,6 +65,8 @@ class AppService:
     bot_avatar: str | None = key(read_content_uri, default=None)
     as_token: str = key(read_token, secret=True)
     hs_token: str = key(read_token, secret=True)
+    membership_queries: bool = key(yes_or_no, written=False)
+    """Whether the registration asks for the right to query who is in rooms that the bot is not in (MSC4502)."""
     allow_password: bool = key(yes_or_no, written=False)
     """Whether knockbot runs although its account has a password, because only the server's admin knows it."""
 

@@ -448,6 +448,8 @@ class Fact(StrEnum):
 
     MEMBER_OF = "member_of"
     """Whether the applicant is joined to a room (`Facts.member_of`)."""
+    IN_MANAGED = "in_managed"
+    """Whether the applicant is in another room managed from here (`Facts.in_managed`)."""
     KNOCKS = "knocks"
     """How often the applicant knocked (`Facts.counts`)."""
     SERVER_KNOCKS = "server_knocks"
@@ -507,6 +509,8 @@ class Facts:
     """The time zone of the policy; `decide` adds it, since it is no fact about the request."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
+    in_managed: Known | None = None
+    """Whether the applicant is joined to another room with the same management room; none if not looked up."""
     counts: Mapping[Counting, Count] = field(default_factory=dict)
     """How many knocks there were, as far as that was looked up."""
     history: Mapping[Where, History] = field(default_factory=dict)

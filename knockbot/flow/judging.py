@@ -26,7 +26,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Letters, because
 from knockbot.domain.policy import Policy, decide, rehearsed
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Never
 from knockbot.flow import authority, rules, tables
 from knockbot.flow.asking import Asked, LookUp
 from knockbot.flow.context import Context
@@ -182,6 +182,8 @@ async def _is_in_named_room(
     known = await is_member(context, room_id, user_id, called=reference)
     try:
         replaced = known.truth is not Truth.UNKNOWN and await context.outside.tombstone(room_id) is not None
+    except Never:
+        return known  # the bot is not in there: the homeserver told who is, and tells no more
     except ActionError as error:
         return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(reference), why=error.why))
     # Nobody maintains the members of a room that was replaced.

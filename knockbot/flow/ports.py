@@ -121,6 +121,12 @@ class Outside(Protocol):
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
 
+    async def is_joined_afar(self, room_id: str, user_id: str) -> bool | None:
+        """Whether a user is joined to a room that the bot need not be in (MSC4502); `None` where nobody tells that."""
+
+    async def look_afar(self) -> bool:
+        """Find out anew whether the homeserver tells that."""
+
     async def mutual_rooms(self, user_id: str) -> list[str]:
         """The rooms that both a user and the bot are joined to."""
 

@@ -34,12 +34,33 @@ async def is_member(context: Context, room_id: str, user_id: str, *, called: str
     """
     called = called or room_id
     try:
-        if not await is_joined(context, room_id, context.bot):
-            return Known(Truth.UNKNOWN, because("unknown.not_there", room=Letters(called)))
-        joined = await is_joined(context, room_id, user_id)
+        joined = await _sees_joined(context, room_id, user_id)
+    except Never as error:
+        joined, unseen = None, because("unknown.room", room=Letters(called), why=error.why)
     except ActionError as error:
         return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(called), why=error.why))
+    else:
+        unseen = because("unknown.not_there", room=Letters(called))
+    if joined is None:
+        joined = await _told_joined(context, room_id, user_id)
+    if joined is None:
+        return Known(Truth.UNKNOWN, unseen)
     return Known(Truth.TRUE if joined else Truth.FALSE)
+
+
+async def _sees_joined(context: Context, room_id: str, user_id: str) -> bool | None:
+    """Whether a user is joined to a room; `None` where the bot is not in it."""
+    if not await is_joined(context, room_id, context.bot):
+        return None
+    return await is_joined(context, room_id, user_id)
+
+
+async def _told_joined(context: Context, room_id: str, user_id: str) -> bool | None:
+    """The same of a room that the bot is not in, if the homeserver tells that."""
+    try:
+        return await context.outside.is_joined_afar(room_id, user_id)
+    except ActionError:
+        return None
 
 
 async def is_denied(context: Context, room_id: str, user_id: str) -> bool:

@@ -138,7 +138,7 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
         raise await _not_in(context, change, reference)
     if reference in change.meant:
         return  # its meaning stays, and the bot asks on its own about a replacement (`successors.py`)
-    tombstone = await context.outside.tombstone(room_id)
+    tombstone = await context.outside.tombstone(room_id) if await is_in(context, room_id) else None
     if tombstone is not None:
         raise Refused(
             notice(
@@ -151,8 +151,11 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
 
 
 async def may_name(context: Context, author: str, room_id: str) -> bool:
-    """Whether a policy of this author may ask who is in a room: the author is in there, and the bot, which looks."""
-    return await is_in(context, room_id) and await is_joined(context, room_id, author)
+    """Whether a policy of this author may ask who is in a room: the author is in there, and the bot, which looks; or
+    the homeserver tells it from afar."""
+    if await is_in(context, room_id):
+        return await is_joined(context, room_id, author)
+    return await context.outside.is_joined_afar(room_id, author) is True
 
 
 async def _not_in(context: Context, change: Change, reference: str) -> Refused:

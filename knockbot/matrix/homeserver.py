@@ -179,6 +179,14 @@ class Homeserver:
                 break
         return found
 
+    async def is_joined(self, room_id: str, **who: str) -> bool:
+        """Whether a user (`mxid`) or a server (`server_name`) is in a room that the bot need not be in (MSC4502)."""
+        path = Path.unstable["io.element.msc4502"].rooms[room_id].is_joined
+        joined = (await self.call(Method.GET, path, query=who)).get("joined")
+        if not isinstance(joined, bool):
+            raise Later(because("homeserver.nonsense"))
+        return joined
+
     async def state_of_type(self, room_id: str, event_type: str, *, exact: bool = False) -> list[dict[str, Any]]:
         """The state events of one type in a room: from a sync that asks for little else, or from its whole state.
 

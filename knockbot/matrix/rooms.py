@@ -23,6 +23,7 @@ from knockbot.errors import Later
 from knockbot.flow.ports import THIRD_PARTY_INVITE, TakeIn
 from knockbot.http import fits_a_path
 from knockbot.matrix import events
+from knockbot.matrix.afar import Afar
 from knockbot.matrix.homeserver import Homeserver, on_our_clock
 
 log = logging.getLogger("knockbot.facts")
@@ -41,6 +42,7 @@ class Outside:
         self._homeserver = homeserver
         self._home = home
         self._creates: dict[str, Mapping[str, Any]] = {}
+        self._afar = Afar(homeserver)
 
     async def member(self, room_id: str, user_id: str) -> MemberChange | None:
         """The current member event of a user in a room."""
@@ -223,6 +225,14 @@ class Outside:
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
         return await self._homeserver.joined_rooms()
+
+    async def is_joined_afar(self, room_id: str, user_id: str) -> bool | None:
+        """Whether a user is joined to a room that the bot need not be in, where the homeserver tells that."""
+        return await self._afar.is_joined(room_id, user_id)
+
+    async def look_afar(self) -> bool:
+        """Find out anew whether the homeserver tells that."""
+        return await self._afar.look()
 
     async def mutual_rooms(self, user_id: str) -> list[str]:
         """The rooms that both a user and the bot are joined to."""

@@ -168,6 +168,30 @@ def test_member_of_is_any_of_the_rooms_as_far_as_is_known(rooms: object, truth: 
 
 
 @pytest.mark.parametrize(
+    ("wanted", "known", "truth", "why"),
+    [
+        (True, Known(Truth.TRUE), Truth.TRUE, "user is in another room managed from here"),
+        (True, Known(Truth.FALSE), Truth.FALSE, "user is in no other room managed from here"),
+        (False, Known(Truth.TRUE), Truth.FALSE, "user is in another room managed from here"),
+        (False, Known(Truth.FALSE), Truth.TRUE, "user is in no other room managed from here"),
+        (False, None, Truth.UNKNOWN, "whether the user is in another room managed from here (not checked)"),
+        (True, Known(Truth.UNKNOWN), Truth.UNKNOWN, "whether the user is in another room managed from here"),
+        (
+            False,
+            Known(Truth.UNKNOWN, foreign("busy")),
+            Truth.UNKNOWN,
+            "whether the user is in another room managed from here (busy)",
+        ),
+    ],
+)
+def test_whether_they_are_in_another_room_managed_from_here(
+    wanted: bool, known: Known | None, truth: Truth, why: str
+) -> None:
+    finding = told(when({"member_of_managed": wanted}).judge(KNOCK, replace(FACTS, in_managed=known)))
+    assert finding == Finding(truth, foreign(why))
+
+
+@pytest.mark.parametrize(
     ("data", "rooms"),
     [
         ({"user": "@*:a.b", "server": "a.b", "local": True, "reason_matches": "x", "reason_length_at_least": 1}, ()),
@@ -387,6 +411,7 @@ JUDGES = {
     "server": "knocks and redeemed invites",
     "local": "knocks and redeemed invites",
     "member_of": "knocks and redeemed invites",
+    "member_of_managed": "knocks and redeemed invites",
     "reason_matches": "knocks",
     "reason_length_at_least": "knocks",
     "display_name_matches": "knocks",
@@ -481,6 +506,7 @@ ONE_OF_EACH = {
     "server": ["*.b", "a?"],
     "local": False,
     "member_of": ["#in:tulip.example", "#dark:tulip.example"],
+    "member_of_managed": False,
     "reason_matches": [r"(\pL+\s?)+$", "a"],
     "reason_length_at_least": 5,
     "display_name_matches": "(?i)ana",
@@ -681,6 +707,7 @@ def test_of_the_rooms_that_nobody_looked_at_nothing_is_known() -> None:
         ({"banned_before": {"where": "everywhere"}}, 'unknown word "everywhere"; known: here, managed'),
         ({"banned_before": {"where": True}}, "expected one of here, managed, found true"),
         ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
+        ({"member_of_managed": "#a:b.c"}, 'expected true or false, found "#a:b.c"'),
         ({"has_avatar": "no"}, 'expected true or false, found "no"'),
     ],
 )

@@ -72,6 +72,11 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "knocking_members": (lambda hs: hs.knocking_members(GARDEN), f"GET {GARDEN}/members", {"chunk": []}),
     "joined_rooms": (lambda hs: hs.joined_rooms(), "GET joined_rooms", {"joined_rooms": []}),
     "mutual_rooms": (lambda hs: hs.mutual_rooms(ANA), "GET client/v1/mutual_rooms", {"joined": []}),
+    "is_joined": (
+        lambda hs: hs.is_joined(GARDEN, mxid=ANA),
+        f"GET client/unstable/io.element.msc4502/rooms/{GARDEN}/is_joined",
+        {"joined": True},
+    ),
     "annotations": (
         lambda hs: hs.annotations(GARDEN, "$e"),
         f"GET rooms/{GARDEN}/relations/$e/m.annotation",

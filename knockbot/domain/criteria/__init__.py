@@ -37,6 +37,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("server", APPLICANTS, applicants.read_server),
         Criterion("local", APPLICANTS, applicants.read_local),
         Criterion("member_of", APPLICANTS, applicants.read_member_of),
+        Criterion("member_of_managed", APPLICANTS, applicants.read_member_of_managed),
         Criterion("reason_matches", KNOCKS, applicants.read_reason_matches),
         Criterion("reason_length_at_least", KNOCKS, applicants.read_reason_length),
         Criterion("display_name_matches", KNOCKS, applicants.read_display_name),

@@ -91,6 +91,30 @@ class MemberOf(Condition):
         return Finding(Truth.UNKNOWN, because_of("finding.member_unknown", known.why, room=quoted(room)))
 
 
+@dataclass(frozen=True, slots=True)
+class MemberOfManaged(Condition):
+    """The applicant is, or is not, joined to another room that is managed from the same management room."""
+
+    wanted: bool
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.IN_MANAGED),)
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        known = facts.in_managed or Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
+        if known.truth is Truth.UNKNOWN:
+            return Finding(Truth.UNKNOWN, because_of("finding.member_managed_unknown", known.why))
+        inside = known.truth is Truth.TRUE
+        code = "finding.member_managed" if inside else "finding.no_member_managed"
+        return finding(inside is self.wanted, because(code))
+
+
+def read_member_of_managed(value: object, path: Path) -> MemberOfManaged:
+    """The condition that a value of `member_of_managed` describes."""
+    return MemberOfManaged(yes_or_no(value, path))
+
+
 def read_user(value: object, path: Path) -> UserIs:
     """The condition that a value of `user` describes."""
     return UserIs(read_globs(value, path, user_glob, ignore_case=False))

@@ -238,6 +238,19 @@ class Looks(Called):
         rooms = self.world.rooms.values()
         return await self._call(lambda: [r.id for r in rooms if r.membership(BOT) == "join"], "joined_rooms")
 
+    async def is_joined_afar(self, room_id: str, user_id: str) -> bool | None:
+        """Whether somebody is in a room that the bot need not be in, if the world tells that."""
+
+        def look() -> bool | None:
+            room = self.world.rooms.get(room_id)
+            return None if room is None or not self.world.tells_afar else room.membership(user_id) == "join"
+
+        return await self._call(look, "is_joined_afar", room_id, user_id)
+
+    async def look_afar(self) -> bool:
+        """Whether the world tells that."""
+        return self.world.tells_afar
+
     async def mutual_rooms(self, user_id: str) -> list[str]:
         """The rooms that both a user and the bot are joined to."""
 

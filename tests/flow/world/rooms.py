@@ -64,6 +64,8 @@ class Rooms:
         self.outbox: list[dict[str, Any]] = []
         self.media: dict[str, bytes] = {}
         """The files that people have sent, by the ID of their media."""
+        self.tells_afar = False
+        """Whether the homeserver tells who is in rooms that the bot is not in (MSC4502)."""
         self._numbers = itertools.count(1)
 
     def room(self, room_id: str, label: str, *joined: str, levels: Mapping[str, Any] | None = None, **how: Any) -> Room:

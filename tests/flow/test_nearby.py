@@ -1,0 +1,145 @@
+"""Who is in other rooms: those managed from here, and those that only the homeserver tells of."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.domain.model import Verdict
+from knockbot.domain.reasons import foreign, in_words
+from knockbot.errors import Later, Never
+from tests.flow.house import GARDEN, House
+from tests.flow.neighbours import MEADOW, ORCHARD, decided, with_neighbours
+from tests.flow.world import ALICE, ANA, BOT, levels_for
+
+NEARBY = "rules: [{name: nearby, when: {member_of_managed: true}, then: reject}]"
+FARAWAY = "!faraway:tulip.example"
+OURS = f'rules: [{{name: ours, when: {{member_of: "{FARAWAY}"}}, then: reject}}]'
+
+
+# --- rooms managed from here --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("room_id", "rule"), [(ORCHARD, "nearby"), (MEADOW, "otherwise"), (None, "otherwise")])
+async def test_only_rooms_managed_from_the_same_place_count(house: House, room_id: str | None, rule: str) -> None:
+    await with_neighbours(house)
+    if room_id is not None:
+        house.world.change(room_id, ANA, ANA, "join")
+    await house.set_policy(NEARBY)
+
+    assert (await decided(house)).rule == rule
+
+
+async def test_where_no_other_room_is_managed_from_here_nobody_is_in_one(house: House) -> None:
+    await house.set_policy(NEARBY)
+    [missed] = (await decided(house)).missed
+    assert in_words(missed.why) == "user is in no other room managed from here"
+
+
+async def test_a_room_that_the_bot_is_not_in_makes_it_unknown_unless_they_are_in_another(house: House) -> None:
+    await with_neighbours(house)
+    house.world.room("!pond:tulip.example", "Pond", ALICE, BOT, levels=levels_for())
+    await house.protect("!pond:tulip.example")
+    house.world.change(ORCHARD, ALICE, BOT, "leave")
+    await house.live()
+    await house.set_policy(NEARBY)
+
+    decision = await decided(house)
+    assert decision.unknown is not None
+    assert "whether the user is in another room managed from here" in in_words(decision.unknown)
+    assert "Orchard" in in_words(decision.unknown)
+
+    house.world.change("!pond:tulip.example", "@bea:tulip.example", "@bea:tulip.example", "join")
+    assert (await decided(house, "@bea:tulip.example")).rule == "nearby"
+
+
+async def test_and_unless_the_homeserver_tells(house: House) -> None:
+    await with_neighbours(house)
+    house.world.change(ORCHARD, ALICE, BOT, "leave")
+    house.world.change(ORCHARD, ANA, ANA, "join")
+    await house.live()
+    house.world.tells_afar = True
+    await house.set_policy(NEARBY)
+
+    assert (await decided(house)).rule == "nearby"
+    assert (await decided(house, "@bea:tulip.example")).rule == "otherwise"
+
+
+async def test_where_the_homeserver_has_no_quick_answer_each_room_is_looked_at(house: House) -> None:
+    await with_neighbours(house)
+    house.world.change(ORCHARD, ANA, ANA, "join")
+    await house.set_policy(NEARBY)
+    house.world.play("mutual_rooms", Never(foreign("no such call")))
+
+    assert (await decided(house)).rule == "nearby"
+
+
+async def test_where_the_homeserver_does_not_answer_it_is_unknown(house: House) -> None:
+    await with_neighbours(house)
+    await house.set_policy(NEARBY)
+    house.world.play("mutual_rooms", Later(foreign("no answer")))
+
+    decision = await decided(house)
+    assert (decision.verdict, decision.rule) == (Verdict.FORWARD, "nearby")
+    assert decision.unknown is not None
+
+
+async def test_a_room_that_was_replaced_does_not_count(house: House) -> None:
+    await with_neighbours(house)
+    house.world.change(ORCHARD, ANA, ANA, "join")
+    house.world.replace(ORCHARD, "!new:tulip.example")
+    await house.live()
+    await house.set_policy(NEARBY)
+
+    assert (await decided(house)).rule == "otherwise"
+
+
+# --- rooms that the bot is not in ---------------------------------------------------------------------------------
+
+
+async def policy_of_a_faraway_room(house: House, *, by: str = ALICE) -> list[str]:
+    """A moderator sets a policy that names a room the bot is not in; returns the replies."""
+    house.world.room(FARAWAY, "Faraway", ALICE, ANA, levels=levels_for())
+    before = len(house.spoken())
+    house.tell(f"policy set {GARDEN}\n{OURS}", by=by)
+    await house.live()
+    return house.spoken()[before:]
+
+
+async def test_a_policy_may_name_a_room_that_the_bot_is_not_in_only_where_the_homeserver_tells(house: House) -> None:
+    [said, *_] = await policy_of_a_faraway_room(house)
+    assert "Policy not changed" in said
+
+    house.world.tells_afar = True
+    [said, *_] = await policy_of_a_faraway_room(house)
+    assert "Policy not changed" not in said
+    assert (await decided(house)).rule == "ours"
+    assert (await decided(house, "@bea:tulip.example")).rule == "otherwise"
+
+
+async def test_its_author_has_to_be_in_there_all_the_same(house: House) -> None:
+    house.world.tells_afar = True
+    house.world.room(FARAWAY, "Faraway", ANA, levels=levels_for())
+    house.tell(f"policy set {GARDEN}\n{OURS}")
+    await house.live()
+
+    assert "Policy not changed" in house.spoken()[-1]
+
+
+async def test_who_only_asks_learns_nothing_of_a_room_that_they_are_not_in(house: House) -> None:
+    house.world.tells_afar = True
+    await policy_of_a_faraway_room(house)
+    house.world.change(FARAWAY, ALICE, ALICE, "leave")
+    house.tell(f"test {GARDEN} {ANA}")
+    await house.live()
+
+    assert "you are not in" in house.spoken()[-1]
+
+
+async def test_when_the_homeserver_tells_no_more_it_is_unknown(house: House) -> None:
+    house.world.tells_afar = True
+    await policy_of_a_faraway_room(house)
+    house.world.tells_afar = False
+
+    decision = await decided(house)
+    assert (decision.verdict, decision.rule) == (Verdict.FORWARD, "ours")
+    assert decision.unknown is not None
