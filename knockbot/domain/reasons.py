@@ -305,6 +305,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unknown.not_joined": "you are not in {room}, so I do not show you who is",
     "unknown.not_there": "I am not in {room}",
     "unknown.room": "{room}: {why}",
+    "unknown.list_changes": "the list changes all the time",
     "unknown.room_replaced": "{room} was replaced by another room",
     # --- why an accept is left to the moderators
     "doubt.keys_void": "its keys are not valid",

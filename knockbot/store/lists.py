@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
-from knockbot.domain.model import ListChange
+from knockbot.domain.model import ListChange, Redaction
 from knockbot.domain.notices import dumps
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row
@@ -55,7 +55,8 @@ async def follow(tx: Tx, room_id: str, now: int) -> bool:
     """Follow a room as a list from now on; true if it was not followed: then it has to be read."""
     row = await tx.fetchrow(
         "INSERT INTO list_rooms (room_id, since) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE SET "
-        "followed = TRUE, since = $2, read_at = NULL WHERE NOT list_rooms.followed RETURNING room_id",
+        "followed = TRUE, since = $2, read_at = NULL, version = list_rooms.version + 1, "
+        "pruned = list_rooms.version + 1 WHERE NOT list_rooms.followed RETURNING room_id",
         room_id,
         now,
     )
@@ -117,17 +118,41 @@ async def versions(tx: Tx, room_ids: Sequence[str]) -> dict[str, int]:
 
 async def put(tx: Tx, change: ListChange) -> bool:
     """Set or remove an entry; false if that is known already, or its room is not followed."""
-    room = await tx.fetchrow(
-        f"SELECT is_read FROM list_rooms WHERE room_id = $1 AND followed{for_update(tx)}", change.room_id
-    )
-    if room is None:
+    is_read = await _hold(tx, change.room_id)
+    if is_read is None:
         return False
     known = await _standing(tx, change.room_id, [change.key])
     if await _put_all(tx, change.room_id, [change], known):
         return True
-    if room["is_read"] and change.now is None:
-        await _leave_mark(tx, change)
+    if is_read and change.now is None:
+        await _leave_mark(tx, change.room_id, change.key, change.event_id, change.sender)
     return False
+
+
+async def redact(tx: Tx, redaction: Redaction) -> bool:
+    """Remove the entry that an event has set, which has lost its content; false if no entry stands that it has set."""
+    is_read = await _hold(tx, redaction.room_id)
+    if is_read is None:
+        return False
+    key = await by_event(tx, redaction.room_id, redaction.redacts)
+    if key is not None:
+        known = await _standing(tx, redaction.room_id, [key])
+        gone = ListChange(redaction.room_id, redaction.event_id, redaction.sender, key, None)
+        return await _put_all(tx, redaction.room_id, [gone], known)
+    if is_read:
+        await _leave_mark(tx, redaction.room_id, _redacted(redaction.redacts), redaction.event_id, redaction.sender)
+    return False
+
+
+def _redacted(event_id: str) -> str:
+    """The key of a mark that an event was redacted; no entry has such a key."""
+    return f"redacted {event_id}"
+
+
+async def _hold(tx: Tx, room_id: str) -> bool | None:
+    """Whether a list is being read; others that change it wait. `None` if it is not followed."""
+    row = await tx.fetchrow(f"SELECT is_read FROM list_rooms WHERE room_id = $1 AND followed{for_update(tx)}", room_id)
+    return bool(row["is_read"]) if row is not None else None
 
 
 async def by_event(tx: Tx, room_id: str, event_id: str) -> str | None:
@@ -139,16 +164,16 @@ async def by_event(tx: Tx, room_id: str, event_id: str) -> str | None:
 BY_EVENT: Final = "SELECT key FROM list_entries WHERE room_id = $1 AND event_id = $2 AND gone_at IS NULL"
 
 
-async def _leave_mark(tx: Tx, change: ListChange) -> None:
-    """An entry was removed that is not known yet: a reading that has still seen it must not bring it back."""
-    version = await _next_version(tx, change.room_id)
+async def _leave_mark(tx: Tx, room_id: str, key: str, event_id: str, sender: str) -> None:
+    """What went is not known yet: a reading that has still seen it must not bring it back."""
+    version = await _next_version(tx, room_id)
     await tx.execute(
         "INSERT INTO list_entries (room_id, key, kind, subject, reason, event_id, sender, everything, version, "
         "gone_at) VALUES ($1, $2, '', '', '', $3, $4, FALSE, $5, $5)",
-        change.room_id,
-        change.key,
-        change.event_id,
-        change.sender,
+        room_id,
+        key,
+        event_id,
+        sender,
         version,
     )
 
@@ -263,9 +288,10 @@ async def take_in(tx: Tx, reading: Reading, portion: Sequence[ListChange]) -> No
     await _insist(tx, reading)
     portion = list({change.key: change for change in reversed(portion)}.values())[::-1]
     keys = [change.key for change in portion]
-    newer = await _changed_since(tx, reading, keys)
+    newer = await _changed_since(tx, reading, [*keys, *(_redacted(change.event_id) for change in portion)])
+    as_read = [one for one in portion if not {one.key, _redacted(one.event_id)} & newer]
     known = await _standing(tx, reading.room_id, keys)
-    await _put_all(tx, reading.room_id, [change for change in portion if change.key not in newer], known)
+    await _put_all(tx, reading.room_id, as_read, known)
     reading.seen |= {hash(change.key) for change in portion if change.now is not None}
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from knockbot.domain.lists import EntityKind, Hit, Recommendation
+from knockbot.domain.entities import Entities
+from knockbot.domain.lists import EntityKind, Entry, Hit, Recommendation, names_of_user
+from knockbot.domain.model import ListChange, Redaction
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.features.lists import matching, reading
 from knockbot.features.lists.matching import Unread
+from knockbot.flow.listed import Listed
 from knockbot.matrix import events
 from knockbot.store import lists
 from tests.flow.house import House, housed
@@ -41,10 +46,15 @@ async def hit(house: House, user_id: str, **how: Any) -> str | None:
 async def put(house: House) -> None:
     """What has happened in the list's room is taken in."""
     for event in house.world.delivered():
-        change = events.list_change(event)
-        assert change is not None
-        async with house.db.tx() as tx:
-            await lists.put(tx, await reading.as_it_stands(house.context, change))
+        happened = events.parse(event, BOT)
+        if isinstance(happened, Redaction):
+            async with house.db.tx() as tx:
+                await lists.redact(tx, happened)
+        else:
+            assert isinstance(happened, ListChange)
+            stands = await reading.as_it_stands(house.context, happened)
+            async with house.db.tx() as tx:
+                await lists.put(tx, stands)
 
 
 async def test_a_list_that_was_never_read_is_unknown_and_not_empty(bans: House) -> None:
@@ -233,3 +243,88 @@ async def test_an_entry_about_everybody_does_nothing_unless_that_is_allowed(bans
 
     assert await hit(bans, "@ana:tulip.example") is None
     assert await hit(bans, "@ana:tulip.example", allow_everything=True) == "@*:*"
+
+
+# --- against the slow way ---------------------------------------------------------------------------------------
+
+ENTITIES = (
+    (EntityKind.USER, "@eve:evil.example"),
+    (EntityKind.USER, "@e*:evil.example"),
+    (EntityKind.USER, "*v?:*"),
+    (EntityKind.USER, "@*:*"),
+    (EntityKind.SERVER, "evil.example"),
+    (EntityKind.SERVER, "*.example"),
+    (EntityKind.SERVER, "*:8448"),
+)
+PEOPLE = ("@eve:evil.example", "@ada:evil.example", "@eve:evil.example:8448", "@liv:tulip.example", "@ana:tulip")
+
+
+def slowly(house: House, user_id: str) -> bool:
+    """Whether the room names somebody, by comparing each of its entries as it stands."""
+    for event in house.world.rooms[BANS].rules.values():
+        change = events.list_change(event)
+        if change is not None and isinstance(change.now, Entry) and not change.now.everything:
+            held = Entities()
+            held.add(change.now.subject)
+            names = names_of_user(user_id)
+            if held.literals(names) or held.search(names).first():
+                return True
+    return False
+
+
+def something_happens(house: House, chance: random.Random) -> None:
+    """Somebody sets an entry, or removes or redacts one."""
+    kind, entity = chance.choice(ENTITIES)
+    act = chance.choice(["list", "list", "list", "unlist", "redact", "odd"])
+    if act == "list":
+        family = chance.choice(["m.policy.rule.", "m.room.rule."])
+        house.world.list_entity(BANS, ALICE, entity, kind, event_type=family)
+    elif act == "unlist":
+        house.world.unlist(BANS, ALICE, entity, kind)
+    elif act == "odd":
+        house.world.list_entity(BANS, ALICE, entity, kind, recommendation="m.mute")
+    elif standing := [event["event_id"] for event in house.world.rooms[BANS].rules.values() if event["content"]]:
+        house.world.redact_rule(BANS, ALICE, chance.choice(standing))
+
+
+async def followed_anew(house: House) -> None:
+    """The list is dropped, and followed again at the same moment."""
+    async with house.db.tx() as tx:
+        await lists.unfollow(tx, BANS)
+        await lists.sweep(tx)
+        await lists.follow(tx, BANS, house.clock())
+    await reading.read(house.context, BANS)
+
+
+async def a_step(house: House, chance: random.Random) -> None:
+    """Some of what can happen to a list, in one of the ways in which the bot can come to know it."""
+
+    async def some_happen_and_are_told() -> None:
+        for _ in range(chance.randrange(6)):
+            something_happens(house, chance)
+        await put(house)
+
+    match chance.choice(["told", "told", "told", "missed", "interrupted", "anew"]):
+        case "told":
+            await some_happen_and_are_told()
+        case "missed":
+            something_happens(house, chance)
+            house.world.outbox.clear()
+            await reading.read(house.context, BANS)
+        case "interrupted":
+            await read_with(house, some_happen_and_are_told)
+        case "anew":
+            await followed_anew(house)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_every_process_says_what_the_room_says_whatever_came_first(bans: House, seed: int) -> None:
+    chance = random.Random(seed)
+    processes = [bans.context, *(replace(bans.context, listed=Listed()) for _ in range(2))]
+    await reading.read(bans.context, BANS)
+
+    for _ in range(25):
+        await a_step(bans, chance)
+        asked = chance.choice(processes)
+        said = [await matching.match(asked, BANS, user_id) is not None for user_id in PEOPLE]
+        assert said == [slowly(bans, user_id) for user_id in PEOPLE]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.lists import EntityKind, Entry, Recommendation, Unusable, entry_key, read_entry
-from knockbot.domain.model import ListChange
+from knockbot.domain.model import ListChange, Redaction
 from knockbot.store import lists
 from knockbot.store.db import Database
 from knockbot.store.lists import Counts, ListRoom, Overtaken, Reading
@@ -141,6 +141,18 @@ async def test_a_redacted_entry_goes(bans: Database) -> None:
     assert await names(bans) == []
 
 
+async def test_the_redaction_of_an_event_removes_what_it_has_set(bans: Database) -> None:
+    await put(bans, change("a"), change("b", "$b1"), change("b", "$b2"))
+
+    assert await redact(bans, "$a", "$b1", "$message") == [True, False, False]
+    assert await names(bans) == ["b"]
+
+
+async def redact(db: Database, *event_ids: str) -> list[bool]:
+    async with db.tx() as tx:
+        return [await lists.redact(tx, Redaction(BANS, f"{one}-gone", MOD, one)) for one in event_ids]
+
+
 async def test_of_two_entries_about_the_same_the_ban_counts(bans: Database) -> None:
     await put(bans, change("eve", recommendation="m.takedown"))
     await put(bans, change("eve2", entity="@eve:evil.example"))
@@ -222,8 +234,9 @@ async def test_what_events_changed_during_a_reading_wins(bans: Database) -> None
     await read(bans, [change("a"), change("b"), change("c")])
     reading = await begin(bans)
     await put(bans, removal("a"), change("b", "$b2", entity="@b2:evil.example"), change("new"), removal("unknown"))
+    await redact(bans, "$d")
 
-    await read(bans, [change("a"), change("b")], [change("c"), change("unknown")], begun=reading)
+    await read(bans, [change("a"), change("b")], [change("c"), change("d"), change("unknown")], begun=reading)
 
     assert sorted(await names(bans)) == ["b2", "c", "new"]
 

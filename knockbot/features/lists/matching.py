@@ -11,7 +11,8 @@ from typing import Final
 
 from knockbot.domain.entities import Entities, Search
 from knockbot.domain.lists import EntityKind, Entry, Hit, Name, Subject, names_of_room, names_of_user
-from knockbot.errors import KnockbotError
+from knockbot.domain.notices import because
+from knockbot.errors import KnockbotError, Later
 from knockbot.flow.context import Context
 from knockbot.flow.listed import ListInMemory
 from knockbot.store import lists
@@ -23,6 +24,10 @@ AT_ONCE: Final = 2_000
 
 LOOKUPS_AT_ONCE: Final = 10_000
 """The same for look-ups in tables."""
+
+
+ATTEMPTS: Final = 5
+"""How often what memory says is looked for on record, where it went meanwhile."""
 
 
 class Unread(KnockbotError):
@@ -41,7 +46,7 @@ async def match(
 
     Of several entries, one without wildcards comes first, then one about the user, then the first by the alphabet, then
     a ban. What is about everybody counts only with `allow_everything`, and comes last. What takes long is done at the
-    expense of a room, or of the list itself. Raises `Unread`, and `Busy` if that room has to wait.
+    expense of a room, or of the list itself. Raises `Unread`, and `Later`: `Busy` if that room has to wait.
     """
     names = names_of_user(user_id)
     return await _match(context, list_room_id, names, allow_everything, at_expense_of or list_room_id)
@@ -57,7 +62,7 @@ async def match_room(
 async def _match(
     context: Context, list_room_id: str, names: Sequence[Name], allow_everything: bool, payer: str
 ) -> Hit | None:
-    while True:
+    for _ in range(ATTEMPTS):
         async with context.listed.lock(list_room_id):
             entities = await up_to_date(context, list_room_id)
             subjects = await _found(context, entities, names, payer)
@@ -69,7 +74,8 @@ async def _match(
             entries = await lists.about(tx, list_room_id, subjects)
         if entries:
             return _chosen(entries, subjects)
-        # They went a moment ago.
+    context.listed.forget(list_room_id)  # they went a moment ago, each time; or memory is not what is on record
+    raise Later(because("unknown.list_changes"), unreachable=True)
 
 
 def _about_everybody(entities: Entities, names: Sequence[Name]) -> dict[Subject, str]:
