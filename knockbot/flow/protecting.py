@@ -236,7 +236,8 @@ async def granted(context: Context, ask: Ask, room_id: str, *, unseen: Notice | 
             )
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    checklist = checkup.told(await checkup.checklist(context, view))
+    # Of a room of a space only the shortage is told.
+    checklist = below() if unseen is not None else checkup.told(await checkup.checklist(context, view))
     return Grant(ask, view, checklist, checkup.shortage(powers, context.bot), concerns)
 
 
