@@ -480,7 +480,9 @@ async def test_a_room_that_is_removed_stays_protected_and_is_told_once(house: Ho
         await house.look_everywhere()
         await house.live()
 
-    assert house.spoken()[before:] == ["1 room is no longer in the space Space, and stays protected: Pond"]
+    assert house.spoken()[before:] == [
+        "1 room is no longer in the space Space. It stays protected, without the policy of the space: Pond"
+    ]
     assert await protected_in(house) == {LAWN}
     assert await is_protected(house, POND)
 

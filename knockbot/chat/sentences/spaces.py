@@ -41,8 +41,8 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "space.failed": says("{room}: {why}", room=Id, why=Notice),
     "space.removed": says(
-        "{count} room is no longer in the space {space}, and stays protected: {rooms}",
-        "{count} rooms are no longer in the space {space}, and stay protected: {rooms}",
+        "{count} room is no longer in the space {space}. It stays protected, without the policy of the space: {rooms}",
+        "{count} rooms are no longer in the space {space}. They stay protected, without the policy of the space: {rooms}",
         rooms=Many,
         space=Room,
         count=Number,

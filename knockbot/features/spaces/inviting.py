@@ -1,7 +1,7 @@
 """`also_invite`: whoever is accepted at one room and joins it is invited to others, too.
 
 That happens with the power of whoever accepted them: the author of the policy, or the moderator. It happens when they
-have joined, so that no other invite has to be withdrawn if they do not take the first one.
+have joined, so that no other invite has to be withdrawn if they do not take the first one (docs/decisions/0033).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rooms of a space are protected one after the other: a job for each, with the rights of whoever asked for it.
 
 Each room takes what `protect` by hand takes. What is missing is noted with its mend,
-and told when the last one is done.
+and told when the last one is done (docs/decisions/0033).
 """
 
 from __future__ import annotations
