@@ -159,7 +159,7 @@ def test_a_line_in_chat_is_a_command() -> None:
 @parametrize("chat")
 def test_a_policy_set_in_chat_is_taken(block: Block) -> None:
     first, _, below = block.text.partition("\n")
-    if find_command(first.partition(" ")[2])[0] == "policy set":
+    if find_command(first.partition(" ")[2])[0] in ("policy set", "policy try"):
         read_policy(below)
     else:
         assert all(line.startswith("!") for line in block.text.splitlines()), f"{block}: not a command in every line"
@@ -266,7 +266,7 @@ WANTS = {
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
     Deed.ALLOW: "`allow`, `disallow`",
-    Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`; "
+    Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`, `policy try`; "
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "
     "✅ where pending requests can be judged by a new policy; "
     "✅ where a room that the policy names was replaced",

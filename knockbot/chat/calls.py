@@ -14,7 +14,7 @@ from knockbot.domain.card import which_applicant
 from knockbot.domain.invites import may_be_taken_back, read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, notice
-from knockbot.engine.turn import Write
+from knockbot.engine.turn import Waits, Write
 from knockbot.errors import ActionError, Refused
 from knockbot.flow import answering
 from knockbot.flow.context import Context
@@ -39,8 +39,8 @@ class Awaited:
 AWAITED = Awaited()
 
 Reply = Notice | Tick | Awaited
-Answered = Notice | Write[Reply]
-"""What a command says, or what it still has to write, which then says so."""
+Answered = Notice | Write[Reply] | Waits
+"""What a command says, or what it still has to write, which then says so; or that it is worked out, and comes again."""
 
 
 class Misuse(Refused):

@@ -7,8 +7,9 @@ the function takes (`arguments.py`) and its deed (`domain/may.py`), its section 
 from __future__ import annotations
 
 import difflib
+from functools import partial
 
-from knockbot.chat import looks, orders, preapproval, presets
+from knockbot.chat import looks, orders, preapproval, presets, replay
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -37,7 +38,7 @@ from knockbot.domain import plan
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Code, Duration, Letters, Notice, Room, below, listed, notice
-from knockbot.engine.turn import Handled, Turn
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Busy, Never, Refused
 from knockbot.flow import answering, authority, encrypted, hints, refusals, saying
 from knockbot.flow.authority import Wanted
@@ -90,6 +91,7 @@ COMMANDS: dict[str, Command] = {
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
         Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),
         Command("policy apply", (ROOM,), orders.policy_apply, Deed.SET_POLICY),
+        *replay.COMMANDS,
         *presets.COMMANDS,
         Command("policy log", (ROOM,), looks.policy_log, Deed.LOOK),
         Command("test", (ROOM, USER, REASON), looks.test, Deed.LOOK),
@@ -119,10 +121,13 @@ async def hear(context: Context, message: Message) -> Handled:
         answer = await _obey(context, message, spoken)
     except Refused as refused:
         answer = refused.said
+    if answer is WAITS:
+        return WAITS
+    replying = partial(_reply_of, answer)
 
     async def write(turn: Turn) -> None:
         await bot_memberships.use(turn.tx, message.room_id, context.now())
-        reply = await _reply_of(answer, turn)
+        reply = await replying(turn)
         if reply is TICK:
             await turn.plan(plan.tick(message.room_id, message.event_id))
         elif isinstance(reply, Notice):
@@ -131,7 +136,7 @@ async def hear(context: Context, message: Message) -> Handled:
     return write
 
 
-async def _reply_of(answer: Answered, turn: Turn) -> Reply:
+async def _reply_of(answer: Notice | Write[Reply], turn: Turn) -> Reply:
     """What a command says once it is written; what it may not write any more by now, it says instead."""
     try:
         return answer if isinstance(answer, Notice) else await answer(turn)

@@ -180,7 +180,7 @@ async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
     try:
         sound = await rulebook.examined(call.context, change)
     except Fault as fault:
-        raise _refused(fault) from fault
+        raise refused(fault) from fault
 
     async def write(turn: Turn) -> Reply:
         return await rulebook.put_in_force(call.context, turn, sound)
@@ -188,7 +188,7 @@ async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
     return write
 
 
-def _refused(fault: Fault) -> Refused:
+def refused(fault: Fault) -> Refused:
     """A mistake in a policy; the one in force stays. Faults are told in English, as the docs of policies are."""
     said = str(fault)
     return Refused(notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")))

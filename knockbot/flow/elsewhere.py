@@ -41,6 +41,8 @@ ASKED_ABOUT: Final = 20
 KEPT: Final = 2000
 """Aliases and servers that are remembered."""
 
+T = TypeVar("T")
+
 Found = tuple[str, tuple[str, ...]]
 """A room, and servers to reach it by."""
 
@@ -82,7 +84,7 @@ class Elsewhere:
     _asked: dict[str, deque[int]] = field(default_factory=dict)
     _inviters: dict[str, deque[int]] = field(default_factory=dict)
     _queues: dict[str, _Queue] = field(default_factory=dict)
-    _errands: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _errands: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     _vouched: dict[str, tuple[int, Known]] = field(default_factory=dict)
     _asked_about: dict[str, ThirdPartyInvite] = field(default_factory=dict)
     _then: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
@@ -187,6 +189,20 @@ class Elsewhere:
         errand.result()
         return True
 
+    async def result_of(self, name: str, act: Callable[[], Coroutine[None, None, T]], *, patience: float) -> T | None:
+        """What `act` returned; `None` while it is under way for longer than so many seconds.
+
+        This starts it where it is not under way, and raises what it raised. After a restart it starts again.
+        """
+        errand: asyncio.Task[T] | None = self._errands.get(name)
+        if errand is None:
+            self._errands[name] = errand = asyncio.create_task(act())
+        await asyncio.wait([errand], timeout=patience)
+        if not errand.done():
+            return None
+        del self._errands[name]
+        return errand.result()
+
     def ask_about(self, invite: ThirdPartyInvite, vouch: Callable[[Sequence[IdentityKey]], Awaitable[Known]]) -> None:
         """Start to ask the identity servers whether the keys of an invite are valid, unless that is under way."""
 
@@ -224,7 +240,7 @@ class Elsewhere:
         return known if until > self.now() else None
 
     @property
-    def under_way(self) -> list[asyncio.Task[None]]:
+    def under_way(self) -> list[asyncio.Task[Any]]:
         """The tasks that run outside of all turns."""
         return [errand for errand in self._errands.values() if not errand.done()]
 
@@ -234,9 +250,6 @@ class Elsewhere:
             errand.cancel()
         await asyncio.gather(*self._errands.values(), return_exceptions=True)
         self._errands.clear()
-
-
-T = TypeVar("T")
 
 
 def _keep(kept: dict[str, T], name: str, value: T) -> None:

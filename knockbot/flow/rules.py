@@ -139,6 +139,22 @@ async def _all_compiled(context: Context, room_id: str, decide: Sequence[LayerOn
     return _composed(context, room_id, [_layer(one, policy) for one in decide if (policy := kept[one.room_id])])
 
 
+async def beyond(context: Context, room_id: str, *, at_expense_of: str) -> tuple[Layer, ...]:
+    """The policies that follow where a room's own policy inherits: those of the spaces above it, and the default."""
+    async with context.db.tx() as tx:
+        decide = await layers.beyond(tx, room_id)
+        texts = {one.room_id: await policies.revision(tx, one.room_id, one.revision) for one in decide}
+    found = [
+        _layer(
+            one, context.policies.find(one.room_id, one.revision) or await _compiled(context, revision, at_expense_of)
+        )
+        for one in decide
+        if (revision := texts[one.room_id]) is not None
+    ]
+    default = Layer(context.settings.defaults.policy.policy)
+    return (*found,) if ends([layer.policy for layer in found]) else (*found, default)
+
+
 async def _compiled(context: Context, revision: Revision, expense: str) -> Policy:
     room_id = revision.room_id
     policy = context.policies.expected(room_id, revision.text)

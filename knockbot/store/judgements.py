@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -100,6 +100,48 @@ async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
 async def of_request(tx: Tx, request_id: int) -> list[Judgement]:
     """The judgements of a request that are kept, oldest first."""
     return _JUDGEMENT.all(await tx.fetch(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number", request_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A judgement as it is stored; what it says is read later, since that takes time."""
+
+    request_id: int
+    number: int
+    at: int
+    row: Any
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place in the order of `last_of_room`."""
+        return self.at, self.request_id, self.number
+
+    def read(self) -> Judgement:
+        """What it says. It needs no database, and may be called in a thread."""
+        return _JUDGEMENT.one(self.row)
+
+
+async def last_of_room(
+    tx: Tx, room_id: str, management_room: str, *, since: int, before: tuple[int, int, int] | None, most: int
+) -> list[Stored]:
+    """The last judgements of requests at a room that have their number in a management room, for each kind that a
+    request was judged as: at most so many, newest first, made after `since`, and before that place."""
+    at, request_id, number = before or (2**62, 0, 0)
+    rows = await tx.fetch(
+        f"SELECT request_id, number, at, {_JUDGEMENT.columns} FROM judgements AS j WHERE room_id = $1 AND at >= $2 "
+        "AND (at, request_id, number) < ($3, $4, $5) AND NOT EXISTS (SELECT 1 FROM judgements AS later "
+        "WHERE later.request_id = j.request_id AND later.number > j.number AND later.kind = j.kind) "
+        "AND EXISTS (SELECT 1 FROM requests WHERE requests.id = j.request_id AND management_room = $6) "
+        "ORDER BY at DESC, request_id DESC, number DESC LIMIT $7",
+        room_id,
+        since,
+        at,
+        request_id,
+        number,
+        management_room,
+        most,
+    )
+    return [Stored(row["request_id"], row["number"], row["at"], row) for row in rows]
 
 
 async def verdicts(tx: Tx, because: Because, cause: str, room_id: str) -> Counter[Verdict]:

@@ -6,7 +6,7 @@ What they set beside their rules is stored beside their texts, so no text has to
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from knockbot.domain.layers import MOST
@@ -102,6 +102,12 @@ async def of_spaces(tx: Tx, room_id: str, space: str | None = None) -> tuple[Lay
         return ()
     look = space_of(tx, room_id if step is not None and step.space is not None else space)
     return await above(Step(room_id, "", space, None, None, None), look)
+
+
+async def beyond(tx: Tx, room_id: str) -> tuple[LayerOnRecord, ...]:
+    """The policies of the spaces above a room that decide there where its own policy inherits."""
+    step = STEP.maybe(await tx.fetchrow(f"{_FROM} WHERE rooms.room_id = $1", room_id))
+    return await above(replace(step, revision=None), space_of(tx, room_id)) if step is not None else ()
 
 
 def space_of(tx: Tx, room_id: str) -> LookUp:

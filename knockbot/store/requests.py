@@ -145,6 +145,15 @@ async def get(tx: Tx, request_id: int, *, held: bool = True) -> Request:
     return _REQUEST.one(row)
 
 
+async def several(tx: Tx, request_ids: Sequence[int]) -> dict[int, Request]:
+    """The requests with these ids, only to be read."""
+    found: dict[int, Request] = {}
+    for ids in portions(request_ids):
+        rows = await tx.fetch(f"{_REQUEST.select} WHERE id IN ({listed(ids)})", *ids)
+        found |= {request.id: request for request in _REQUEST.all(rows)}
+    return found
+
+
 async def by_number(tx: Tx, management_room: str, number: int, *, held: bool = True) -> Request | None:
     """The request a moderator means by its number."""
     row = await tx.fetchrow(

@@ -303,6 +303,7 @@ CREATE TABLE judgements (
     decision_json TEXT NOT NULL,
     PRIMARY KEY (request_id, number)
 );
+CREATE INDEX judgements_of_room ON judgements (room_id, at, request_id, number);
 CREATE INDEX judgements_again ON judgements (cause) WHERE cause <> '';
 
 -- Who may come in before they knock, by whose word: a user, or everybody of a server (`*:host`). `until` is the last

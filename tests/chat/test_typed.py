@@ -222,7 +222,7 @@ OF_POLICIES = [name for name in COMMANDS if name.startswith("policy ")]
         ("aprove", ["accept"]),
         ("polcy", OF_POLICIES),
         ("policy sett", ["policy set"]),
-        ("policy xyzzy", OF_POLICIES),
+        ("policy abcdefgh", OF_POLICIES),
         ("xyzzy", []),
         ("x" * 65_000, []),
     ],

@@ -744,7 +744,7 @@ async def test_the_first_of_two_words_is_told_the_second_ones(house: House, comm
     assert reply == (
         "The command !kb policy is not complete. Use one of these: "
         "!kb policy show, !kb policy set, !kb policy revert, !kb policy apply, "
-        "!kb policy presets, !kb policy use, !kb policy log."
+        "!kb policy try, !kb policy presets, !kb policy use, !kb policy log."
     )
 
 

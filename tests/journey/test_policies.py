@@ -293,6 +293,27 @@ async def test_one_click_after_a_new_policy_judges_those_who_wait(keeper: InProc
     await garden.heard(lambda event: "This question is closed" in words(event))
 
 
+async def test_a_policy_is_tried_on_what_was_decided_and_then_in_dry_run(keeper: InProcess) -> None:
+    garden = await keeper.plant("otherwise: forward", alone=True)
+    friend, stranger = await garden.knocker("friend", "friend of ben"), await garden.knocker("stranger", "stranger")
+    for person in (friend, stranger):
+        await garden.shown(person, "pending")
+    policy = "rules: [{name: friends, when: {reason_matches: friend}, then: accept}]"
+
+    said = await garden.command(f"policy try {garden.room} 7d\n{policy}", expect="1 decision would be different.")
+    assert f"{friend.user_id}: forward → accept" in said
+    assert stranger.user_id not in said
+    assert await garden.alice.membership(garden.room, friend.user_id) == "knock"
+
+    await garden.set_policy(f"dry_run: true\n{policy}")
+    other = await garden.knocker("other", "another friend")
+    card = await garden.shown(other, "pending")
+    assert "Dry run: would accept, by rule “friends”." in words(card)
+    assert card["content"]["org.knockbot.request"]["would"] == {"verdict": "accept", "rule": "friends"}
+    await garden.caught_up()
+    assert await garden.acts_on(other) == []
+
+
 # --- settings -----------------------------------------------------------------------------------------------------
 
 

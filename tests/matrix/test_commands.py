@@ -140,6 +140,7 @@ ARGUMENTS = {
     "policy set": [f"{room}\n{text}" for room in ROOMS[1:3] for text in (HOSTILE_POLICY, *HOSTILE, "rules: 5", "- &x")],
     "policy revert": [f"{room} {number}" for room in ROOMS for number in ("", "1", "99", "<b>")],
     "policy apply": ROOMS,
+    "policy try": [f"{room} {span}\n{text}" for room in ROOMS[:3] for span in ("", "7d") for text in ("", "rules: []")],
     "policy presets": ["", "careful", "<b>", "careful careful"],
     "policy use": ["", *[f"{name} {room}" for name in ("careful", "members", "<b>") for room in ROOMS]],
     "policy log": ROOMS,

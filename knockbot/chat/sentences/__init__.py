@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, spaces
+from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, replay, spaces
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **inheriting.SENTENCES,
     **lists.SENTENCES,
     **presets.SENTENCES,
+    **replay.SENTENCES,
     **spaces.SENTENCES,
     **preapproval.SENTENCES,
 }

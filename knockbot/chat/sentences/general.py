@@ -727,6 +727,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "command/policy set": in_english("set another policy, as YAML on the lines below", name=Choice),
     "command/policy revert": in_english("use an old policy again", name=Choice),
     "command/policy apply": in_english("judge pending requests again by the policy in force", name=Choice),
+    "command/policy try": in_english("what another policy would have decided; nothing is changed", name=Choice),
     "command/policy presets": in_english("policies to begin with", name=Choice),
     "command/policy use": in_english("use one of these policies", name=Choice),
     "command/policy log": in_english("who changed the policy, and when", name=Choice),

@@ -1,0 +1,69 @@
+"""Trying a policy in chat: `policy try`, and what is said of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from knockbot.chat.arguments import POLICY, ROOM, Argument, optional
+from knockbot.chat.calls import Answered, Call
+from knockbot.chat.command import Command
+from knockbot.chat.orders import refused
+from knockbot.documents.reading import duration
+from knockbot.domain import card
+from knockbot.domain.may import Deed
+from knockbot.domain.notices import Duration, Notice, Number, Numbered, Room, Term, below, notice
+from knockbot.engine.turn import WAITS
+from knockbot.errors import Fault
+from knockbot.features.replay.trying import Decided, Trial, tried
+from knockbot.flow.rulebook import Change
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY
+
+USUAL: Final = 30 * DAY
+"""Milliseconds of the past that are looked at, if nothing else is said."""
+
+
+async def policy_try(call: Call, room: ProtectedRoom, span: int | None, text: str) -> Answered:
+    """What a policy would have decided; nothing is changed."""
+    try:
+        trial = await tried(call.context, Change(room, call.actor, text, call.cause), span or USUAL)
+    except Fault as fault:
+        raise refused(fault) from fault
+    return _told(Room(room.room_id, room.label), trial) if trial is not None else WAITS
+
+
+def _told(room: Room, trial: Trial) -> Notice:
+    span, count = Duration(trial.span), Number(trial.judged)
+    if not trial.judged:
+        return notice("try.nothing", room=room, time=span)
+    more = trial.differ - len(trial.shown)
+    return below(
+        notice("try.head", room=room, time=span, count=count),
+        notice("try.cut") if trial.cut else None,
+        notice("try.differ", count=Number(trial.differ)),
+        *map(_row, trial.shown),
+        notice("who.more", count=Number(more)) if more else None,
+        notice("try.unknown", count=Number(trial.unknown)) if trial.unknown else None,
+    )
+
+
+def _row(one: Decided) -> Notice:
+    assert one.would is not None
+    number, who = Numbered(one.request.number), card.applicant(one.request)
+    return notice("try.row", request=number, who=who, was=Term(one.was), would=Term(one.would))
+
+
+async def _span(_: Call, text: str) -> tuple[int, str] | None:
+    found = re.match(r"[0-9]{1,6}[smhdw](?=\s|$)", text)
+    if found is None:
+        return None
+    try:
+        return duration(found[0], ()), text[found.end() :].strip()
+    except Fault as fault:
+        raise refused(fault) from fault
+
+
+SPAN = optional(Argument("30d", None, "30d", _span))
+
+COMMANDS = (Command("policy try", (ROOM, SPAN, POLICY), policy_try, Deed.SET_POLICY),)

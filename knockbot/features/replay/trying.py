@@ -1,0 +1,215 @@
+"""Trying a policy: what it would have decided about the requests of some time, by what is stored of each.
+
+Nothing is changed. It is worked out a portion at a time, outside of all turns and in the thread for long computations,
+and the time counts for the management room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, TypeVar
+
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.layers import Part, composed, of_room
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.policy import Policy
+from knockbot.domain.trial import Names, asked_by, learned, said, would_decide
+from knockbot.errors import Busy
+from knockbot.flow import rulebook, rules
+from knockbot.flow.context import Context
+from knockbot.flow.rulebook import Change
+from knockbot.flow.rules import Layer
+from knockbot.store import inbox, judgements, pins, policies, requests
+from knockbot.store.db import Tx, Unusable
+from knockbot.store.judgements import Stored
+from knockbot.times import SECOND
+
+T = TypeVar("T")
+
+PORTION = 200
+"""Judgements that are read and decided again at once."""
+
+SHOWN = 20
+"""Requests that are named, of those that would be decided otherwise."""
+
+PATIENCE = 0.2
+"""Seconds that the command waits before others go on."""
+
+A_MOMENT: Final = 2.0
+"""Seconds: if the thread is busy for no longer than this, the trial goes on then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request that was decided once more."""
+
+    request: Request
+    was: Verdict
+    would: Verdict | None
+    """None where that cannot be known."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """What came of a trial."""
+
+    span: int
+    """Milliseconds."""
+    judged: int = 0
+    differ: int = 0
+    unknown: int = 0
+    """How many cannot be known."""
+    shown: list[Decided] = field(default_factory=list)
+    """The newest that differ."""
+    cut: bool = False
+    """Whether the share of computing time was used up before the oldest decisions."""
+
+    def take(self, one: Decided) -> None:
+        """Count one decision."""
+        self.judged += 1
+        if one.would is None:
+            self.unknown += 1
+        elif one.would is not one.was:
+            self.differ += 1
+            if len(self.shown) < SHOWN:
+                self.shown.append(one)
+
+
+async def tried(context: Context, change: Change, span: int) -> Trial | None:
+    """What this policy would have decided in the time until now; `None` while that is worked out: then the command is
+    due again in a moment. Raises `Refused`, `Busy`, and `Fault` for a mistake in it."""
+    async with context.db.tx() as tx:
+        waits = await inbox.let_wait(tx, change.cause, context.now() + SECOND)
+    if not waits:
+        return await _try(context, change, span)
+    return await context.elsewhere.result_of(
+        f"try {change.cause}", partial(_then_go_on, context, change, span), patience=PATIENCE
+    )
+
+
+async def _then_go_on(context: Context, change: Change, span: int) -> Trial:
+    """Work it out, and have the command go on at once."""
+    try:
+        return await _try(context, change, span)
+    finally:
+        with suppress(Unusable):  # then it goes on a little later
+            async with context.db.tx() as tx:
+                await inbox.let_wait(tx, change.cause, None)
+        context.wakeups.arrivals.set()
+
+
+async def _try(context: Context, change: Change, span: int) -> Trial:
+    # Trying changes nothing, so it is possible where only the config file may change the policy.
+    wanted = replace(change, room=replace(change.room, locked=False))
+    sound = await rulebook.examined(context, wanted)
+    own = Layer(of_room(sound.policy, change.room.room_id), change.author, room_id=change.room.room_id)
+    expense = change.room.management_room
+    more = await rules.beyond(context, own.room_id, at_expense_of=expense) if sound.policy.inherit else ()
+    async with context.db.tx() as tx:
+        now = {own.room_id: _names(own.policy, sound.meant)} | {
+            layer.room_id: _names(layer.policy, await rules.meant_by(tx, layer)) for layer in more
+        }
+    trying = _Trying(_composed(change, own, more), now, {one.room_id: one.policy.rooms_needed for one in (own, *more)})
+    return await _each_portion(context, change, trying, Trial(span))
+
+
+def _names(policy: Policy, meant: Mapping[str, str]) -> Names:
+    return Names(meant, {one.name: one.room for one in policy.lists})
+
+
+def _composed(change: Change, own: Layer, more: Sequence[Layer]) -> Policy:
+    parts = [Part(own.room_id, change.room.label, own.policy)]
+    return composed(own.room_id, [*parts, *(Part(layer.room_id, layer.label, layer.policy) for layer in more)])
+
+
+@dataclass(slots=True)
+class _Trying:
+    """What is tried: all policies as one, and what their names mean; and what names meant in the policies of then."""
+
+    policy: Policy
+    now: Mapping[str, Names]
+    asked: Mapping[str, tuple[str, ...]]
+    then: dict[tuple[str, int], Names] = field(default_factory=dict)
+    """By room and revision."""
+
+
+async def _each_portion(context: Context, change: Change, trying: _Trying, trial: Trial) -> Trial:
+    room, place = change.room, None
+    since = context.now() - trial.span
+    while True:
+        async with context.db.tx() as tx:
+            found = await judgements.last_of_room(
+                tx, room.room_id, room.management_room, since=since, before=place, most=PORTION
+            )
+            about = await requests.several(tx, [one.request_id for one in found])
+        try:
+            for decided in await _decide(
+                context, room.management_room, trying, [(one, about[one.request_id]) for one in found]
+            ):
+                trial.take(decided)
+        except Busy:
+            if not trial.judged:
+                raise
+            trial.cut = True
+            return trial
+        if len(found) < PORTION:
+            return trial
+        place = found[-1].place
+
+
+async def _decide(
+    context: Context, expense: str, trying: _Trying, found: Sequence[tuple[Stored, Request]]
+) -> list[Decided]:
+    """Decide a portion again, in the thread. Raises `Busy`."""
+    read = await _in_the_thread(context, expense, partial(_read, found))
+    async with context.db.tx() as tx:
+        for _, judgement in read:
+            await _note_names(tx, trying, judgement)
+    return await _in_the_thread(context, expense, partial(_again, trying, read))
+
+
+async def _in_the_thread(context: Context, expense: str, work: Callable[[], T]) -> T:
+    """Work something out in the thread; if that is busy with others for a moment, wait. Raises `Busy`."""
+    try:
+        return await context.workbench.work_out(expense, work)
+    except Busy as busy:
+        if busy.retry_after is None or busy.retry_after > A_MOMENT:
+            raise
+        await asyncio.sleep(busy.retry_after)
+    return await context.workbench.work_out(expense, work)
+
+
+def _read(found: Sequence[tuple[Stored, Request]]) -> list[tuple[Request, Judgement]]:
+    return [(request, stored.read()) for stored, request in found]
+
+
+async def _note_names(tx: Tx, trying: _Trying, judgement: Judgement) -> None:
+    """Look up what names meant in the policies that decided then, once for each.
+
+    The config file may name other rooms by now, so of the default policy only IDs are known.
+    """
+    for room_id, revision in _revisions(judgement).items():
+        if (room_id, revision) not in trying.then:
+            old = await policies.revision(tx, room_id, revision)
+            pinned = await pins.at(tx, pins.of_revision(room_id, revision))
+            lists = {one.name: one.room for one in old.settings.lists} if old is not None else {}
+            trying.then[room_id, revision] = Names({name: pin.room_id for name, pin in pinned.items()}, lists)
+
+
+def _revisions(judgement: Judgement) -> dict[str, int]:
+    own = {judgement.room_id: judgement.revision} if judgement.revision is not None else {}
+    return own | dict(judgement.inherited)
+
+
+def _again(trying: _Trying, read: Sequence[tuple[Request, Judgement]]) -> list[Decided]:
+    return [_once_more(trying, request, judgement) for request, judgement in read]
+
+
+def _once_more(trying: _Trying, request: Request, judgement: Judgement) -> Decided:
+    then = {room: trying.then[room, number] for room, number in _revisions(judgement).items()} or {"": Names()}
+    facts = asked_by(judgement.facts, learned(judgement.facts, then), trying.now, trying.asked)
+    return Decided(request, said(judgement.decision), would_decide(request, judgement, facts, trying.policy))

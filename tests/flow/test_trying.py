@@ -1,0 +1,427 @@
+"""Trying a policy: what it would have decided, by what is stored, with nothing guessed and nothing changed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from knockbot.config.policies import read_policy
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import Facts, Known, Request, Truth, Verdict
+from knockbot.domain.policy import Policy
+from knockbot.domain.trial import said
+from knockbot.features.replay import trying
+from knockbot.flow.judging import Case, judge
+from knockbot.flow.rules import InForce, Layer
+from knockbot.flow.workbench import AT_ONCE
+from knockbot.store import judgements, policies, requests
+from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.planted import MONA, VOUCHED, move_in, planted
+from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
+
+BOB, FAR = f"@bob:{HOME}", "@far:slow.example"
+CLUB, OTHER_CLUB = "!club:tulip.example", "!otherclub:tulip.example"
+ALIAS = f"#club:{HOME}"
+OURS = "rules: [{name: ours, when: {local: true}, then: accept}]"
+BY_CLUB = f'rules: [{{name: club, when: {{member_of: "{ALIAS}"}}, then: accept}}]'
+BY_ID = BY_CLUB.replace(ALIAS, CLUB)
+
+
+async def knocked(house: House, *people: str, reason: str = "") -> None:
+    for user_id in people:
+        house.world.knock(GARDEN, user_id, reason)
+        await house.live()
+
+
+async def try_(house: House, policy: str, *, by: str = ALICE, of: str = f"{GARDEN} 30d") -> str:
+    """What is said of a policy that somebody tries."""
+    before = len(house.spoken())
+    house.tell(f"policy try {of}\n{policy}", by=by)
+    await house.live()
+    [reply] = house.spoken()[before:]
+    return reply
+
+
+def figures(reply: str) -> tuple[int, int, int]:
+    """How many decisions there were, how many would differ, and how many cannot be known."""
+    lines = reply.split("\n")
+    differ = next((line for line in lines if "would be different" in line), "0")
+    unknown = next((line for line in lines if "cannot be known" in line), "0")
+    return int(lines[0].split("on ")[1].split(" ")[0]), int(differ.split(" ")[0]), int(unknown.split(" ")[0])
+
+
+async def on_record(house: House) -> Any:
+    """All that a trial must not change."""
+    async with house.db.tx() as tx:
+        tables = ("requests", "judgements", "policies", "pins", "audit", "prompts", "rooms")
+        return {table: [dict(row) for row in await tx.fetch(f"SELECT * FROM {table}")] for table in tables}
+
+
+async def test_it_says_how_many_would_differ_and_which_and_changes_nothing(house: House) -> None:
+    await knocked(house, ANA, FAR, BEA)
+    before = await on_record(house)
+    calls = len(house.world.asked("invite", "kick", "ban"))
+
+    reply = await try_(house, f"{OURS}\notherwise: ban")
+
+    assert reply.split("\n") == [
+        "I tried this policy on 3 decisions about Garden, from the last 30 days. Nothing was changed.",
+        "3 decisions would be different.",
+        f"#3 {BEA}: forward → accept",
+        f"#2 {FAR}: forward → ban",
+        f"#1 {ANA}: forward → accept",
+    ]
+    assert await on_record(house) == before
+    assert len(house.world.asked("invite", "kick", "ban")) == calls
+
+
+async def test_what_would_be_the_same_is_not_named(house: House) -> None:
+    await house.set_policy(OURS)
+    await knocked(house, ANA, FAR)
+    assert figures(await try_(house, OURS)) == (2, 0, 0)
+    assert "0 decisions would be different." in await try_(house, OURS)
+
+
+async def test_without_any_decision_it_says_so(house: House) -> None:
+    assert await try_(house, OURS) == "No decision about Garden is on record from the last 30 days."
+
+
+async def test_only_the_time_that_was_asked_for_counts(house: House) -> None:
+    await knocked(house, ANA)
+    house.clock.go_on(3 * 3600)
+    await knocked(house, BEA)
+    assert figures(await try_(house, OURS, of=f"{GARDEN} 2h"))[0] == 1
+    assert figures(await try_(house, OURS, of=GARDEN))[0] == 2
+    assert figures(await try_(house, OURS, of="1d"))[0] == 2  # the only room may be left out
+
+
+async def test_of_a_request_that_was_judged_often_the_last_decision_counts(house: House) -> None:
+    for reason in ("a", "b", "c", "d", "e"):
+        await knocked(house, ANA, reason=reason)
+    assert figures(await try_(house, OURS)) == (1, 1, 0)
+
+
+async def test_no_more_than_twenty_are_named(house: House) -> None:
+    for number in range(23):
+        house.world.knock(GARDEN, f"@n{number}:{HOME}")
+    await house.live()
+    reply = await try_(house, OURS)
+    assert figures(reply) == (23, 23, 0)
+    assert reply.count(" → ") == 20
+    assert "… and 3 more" in reply
+
+
+# --- what is not known --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def club(house: House) -> House:
+    """A club that Alice and the bot are in, and Ana."""
+    house.world.room(CLUB, "Club", ALICE, BOT, ANA, join_rule="invite")
+    house.world.aliases[ALIAS] = CLUB
+    return house
+
+
+async def test_whom_nobody_looked_up_then_is_unknown_now(club: House) -> None:
+    await knocked(club, ANA, FAR)
+    assert figures(await try_(club, BY_CLUB)) == (2, 0, 2)
+    assert figures(await try_(club, f"{BY_CLUB}\notherwise: ban")) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(("then", "now"), [(BY_CLUB, BY_CLUB), (BY_CLUB, BY_ID), (BY_ID, BY_CLUB), (BY_ID, BY_ID)])
+async def test_what_was_found_out_counts_for_each_name_of_that_room(club: House, then: str, now: str) -> None:
+    await club.set_policy(f"{then}\notherwise: reject")
+    await knocked(club, ANA, FAR)
+    assert figures(await try_(club, f"{now}\notherwise: reject")) == (2, 0, 0)
+    assert figures(await try_(club, f"{now}\notherwise: ban")) == (2, 1, 0)
+    assert f"{FAR}: reject → ban" in await try_(club, f"{now}\notherwise: ban")
+
+
+async def test_a_name_that_means_another_room_now_says_nothing_of_the_one_before(club: House) -> None:
+    await club.set_policy(BY_CLUB)
+    await knocked(club, ANA)
+    club.world.room(OTHER_CLUB, "Another club", ALICE, BOT, join_rule="invite")
+    club.world.aliases[ALIAS] = OTHER_CLUB
+    assert figures(await try_(club, BY_CLUB)) == (1, 0, 1)
+    assert figures(await try_(club, BY_ID)) == (1, 0, 0)
+
+
+async def test_whoever_is_not_in_a_room_learns_nothing_of_its_members(club: House) -> None:
+    club.world.rooms[GARDEN].levels["users"][BOB] = 100
+    for room_id in (GARDEN, MODS):
+        club.world.change(room_id, BOB, BOB, "join")
+    await club.set_policy(BY_CLUB)
+    await knocked(club, ANA)
+    for policy in (BY_CLUB, BY_ID):
+        reply = await try_(club, policy, by=BOB)
+        assert reply.startswith("Policy not changed: line 1: rule")
+        assert ANA not in reply
+
+
+async def test_words_that_are_gone_are_unknown(house: House) -> None:
+    event = house.world.knock(GARDEN, ANA, "a student")
+    await house.live()
+    policy = "rules: [{when: {reason_matches: student}, then: accept}]"
+    assert figures(await try_(house, policy)) == (1, 1, 0)
+    house.world.redact(GARDEN, ALICE, event)
+    await house.live()
+    assert figures(await try_(house, policy)) == (1, 0, 1)
+
+
+async def test_the_past_of_an_applicant_counts_only_if_it_was_looked_up(house: House) -> None:
+    policy = "rules: [{when: {rejected_before: true}, then: ban}]"
+    await knocked(house, ANA)
+    assert figures(await try_(house, policy)) == (1, 0, 1)
+    await house.set_policy(policy)
+    await knocked(house, BEA)
+    assert figures(await try_(house, policy)) == (2, 0, 1)
+
+
+async def test_whether_keys_are_valid_is_unknown_where_nobody_asked(house: House) -> None:
+    move_in(house)
+    await planted(house, MONA, **VOUCHED)
+    assert figures(await try_(house, "otherwise_third_party: accept")) == (1, 0, 1)
+    assert figures(await try_(house, "otherwise_third_party: reject")) == (1, 1, 0)
+
+
+# --- what counts --------------------------------------------------------------------------------------------------
+
+
+async def test_of_a_dry_run_counts_what_it_said(house: House) -> None:
+    await house.set_policy("dry_run: true\notherwise: ban")
+    await knocked(house, ANA)
+    assert figures(await try_(house, "otherwise: ban")) == (1, 0, 0)
+    assert f"{ANA}: ban → reject" in await try_(house, "dry_run: true\notherwise: reject")
+
+
+async def test_of_an_author_without_the_power_counts_what_the_policy_said(house: House) -> None:
+    await house.set_policy("otherwise: ban")
+    house.world.set_levels(GARDEN, ban=101)
+    await knocked(house, ANA)
+    house.world.set_levels(GARDEN, ban=50)
+    await house.live()
+    assert figures(await try_(house, "otherwise: ban")) == (1, 0, 0)
+
+
+async def test_rules_that_follow_from_the_space_are_tried_too(house: House) -> None:
+    space = "!space:tulip.example"
+    house.world.room(space, "Space", ALICE, BOT, levels=levels_for())
+    await house.protect(space)
+    await house.set_policy(f"{OURS}\notherwise: ban", space)
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET space = $1 WHERE room_id = $2", space, GARDEN)
+    await knocked(house, ANA, FAR)
+    assert figures(await try_(house, "inherit: true")) == (2, 0, 0)
+    assert figures(await try_(house, "inherit: true\notherwise: reject")) == (2, 1, 0)
+    assert figures(await try_(house, "rules: []")) == (2, 2, 0)
+
+
+async def test_requests_with_a_number_in_another_management_room_are_not_told(house: House) -> None:
+    await knocked(house, ANA)
+    house.click("❌")
+    await house.live()
+    other = "!others:tulip.example"
+    house.world.room(other, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.say(other, ALICE, f"!kb protect {GARDEN}")
+    await house.live()
+    house.world.say(other, ALICE, f"!kb policy try {GARDEN}\n{OURS}")
+    await house.live()
+    assert house.spoken(other)[-1].startswith("No decision about Garden is on record")
+    house.tell(f"policy try {GARDEN}\n{OURS}")
+    await house.live()
+    assert "not managed from this room" in house.spoken()[-1]
+
+
+# --- who may, and what is wrong -----------------------------------------------------------------------------------
+
+
+async def test_it_takes_what_setting_the_policy_takes(house: House) -> None:
+    await knocked(house, ANA)
+    house.world.change(MODS, BOB, BOB, "join")
+    assert ANA not in await try_(house, OURS, by=BOB)
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.rooms[GARDEN].levels["users"][BOB] = 49
+    assert "level 50" in await try_(house, OURS, by=BOB)
+    house.world.rooms[GARDEN].levels["users"][BOB] = 50
+    assert figures(await try_(house, OURS, by=BOB)) == (1, 1, 0)
+    house.world.rooms[GARDEN].levels["ban"] = 60
+    assert "ban needs level 60" in await try_(house, "otherwise: ban", by=BOB)
+    assert figures(await try_(house, OURS)) == (1, 1, 0)
+
+
+async def test_it_is_possible_in_a_room_of_the_config_file(house: House) -> None:
+    await knocked(house, ANA)
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET locked = $1 WHERE room_id = $2", True, GARDEN)
+    assert figures(await try_(house, OURS)) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("of", "policy", "reply"),
+    [
+        (GARDEN, "rules: 5", "Policy not changed: line 1: rules: expected a list"),
+        (GARDEN, "otherwise: maybe", "Policy not changed: line 1: otherwise"),
+        (f"{GARDEN} 0d", OURS, "Policy not changed: expected a time longer than zero"),
+        (f"{GARDEN} 30d", "", "Which policy? Write it on the lines below."),
+        ("Gardn 30d", OURS, "Gardn"),
+    ],
+)
+async def test_what_is_wrong_is_told(house: House, of: str, policy: str, reply: str) -> None:
+    assert (await try_(house, policy, of=of)).startswith(reply)
+
+
+# --- beside all else ----------------------------------------------------------------------------------------------
+
+
+async def test_who_clicks_and_knocks_does_not_wait_for_a_trial(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await knocked(house, ANA, BEA)
+    monkeypatch.setattr(trying, "PATIENCE", 0.0)
+    house.tell(f"policy try {GARDEN}\n{OURS}")
+    house.tell("list")
+    await house.live()
+    told = [body for body in house.spoken() if "I tried this policy" in body or "waiting" in body or "#1" in body]
+    assert figures(next(body for body in told if "I tried" in body)) == (2, 2, 0)
+    assert len([body for body in house.spoken() if "I tried" in body]) == 1
+
+
+async def test_a_trial_that_died_is_made_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await knocked(house, ANA)
+    monkeypatch.setattr(trying, "PATIENCE", 0.0)
+    house.tell(f"policy try {GARDEN}\n{OURS}")
+    await house.deliver()
+    await house.arrivals._start_rooms()
+    await house.die()
+    await house.start_again()
+    await house.live()
+    await house.later(5)
+    assert len([body for body in house.spoken() if "I tried" in body]) == 1
+
+
+async def test_where_the_share_of_time_is_used_up_it_says_how_far_it_came(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await knocked(house, *(f"@n{number}:{HOME}" for number in range(5)))
+    monkeypatch.setattr(trying, "PORTION", 2)
+    decide = trying._again
+
+    def costly(*args: Any) -> Any:
+        house.context.workbench._used[MODS] = (AT_ONCE, house.clock())
+        return decide(*args)
+
+    monkeypatch.setattr(trying, "_again", costly)
+    reply = await try_(house, OURS)
+    assert figures(reply) == (2, 2, 0)
+    assert "the newest decisions only" in reply
+
+
+# --- against a slow oracle ----------------------------------------------------------------------------------------
+
+RULES: tuple[dict[str, Any], ...] = (
+    {"when": {"local": True}},
+    {"when": {"server": ["slow.example", "far.example"]}},
+    {"when": {"reason_matches": "(?i)student"}},
+    {"when": {"not": {"reason_length_at_least": 8}}},
+    {"when": {"display_name_matches": "^B"}},
+    {"when": {"has_avatar": True}},
+    {"when": {"member_of": ALIAS}},
+    {"when": {"not": {"member_of": CLUB}}},
+    {"when": {"any": [{"user": "@*7:*"}, {"member_of": [CLUB, OTHER_CLUB]}]}},
+    {"when": {"all": [{"local": False}, {"reason_matches": "friend"}]}},
+)
+REASONS = ("", "hi", "I am a student", "a friend of Bob", "STUDENT and friend of ana")
+
+
+def a_policy(chance: random.Random) -> str:
+    chosen = chance.sample(RULES, k=chance.randint(0, 4))
+    rules = [{**rule, "then": chance.choice([*Verdict]).value} for rule in chosen]
+    return f"rules: {rules}\notherwise: {chance.choice([*Verdict])}".replace("True", "true").replace("False", "false")
+
+
+async def by_the_oracle(house: House, text: str) -> tuple[dict[int, str], set[int]]:
+    """What differs, by number, and what cannot be known; request by request, with all facts looked up anew, since the
+    world stands still, and with each thing tried both ways that was not looked up then."""
+    policy = read_policy(text)
+    differ, unknown = {}, set()
+    async with house.db.tx() as tx:
+        rows = await tx.fetch("SELECT id FROM requests")
+        about = [(await requests.get(tx, row["id"]), await judgements.newest(tx, row["id"])) for row in rows]
+    for request, stored in about:
+        assert stored is not None
+        facts = (await _judged_anew(house, request, policy)).facts
+        known = await _looked_up(house, stored.revision)
+        open_ = [name for name in policy.rooms_needed if MEANT.get(name, name) not in known]
+        verdict = _verdict(policy, request, facts, open_)
+        if verdict is None:
+            unknown.add(request.number)
+        elif verdict is not said(stored.decision):
+            differ[request.number] = f"{said(stored.decision)} → {verdict}"
+    return differ, unknown
+
+
+MEANT = {ALIAS: CLUB}
+
+
+async def _looked_up(house: House, revision: int | None) -> set[str]:
+    """The rooms whose members a revision asked for."""
+    async with house.db.tx() as tx:
+        old = await policies.revision(tx, GARDEN, revision or 0)
+    assert old is not None
+    return {MEANT.get(name, name) for name in read_policy(old.text).rooms_needed}
+
+
+def _verdict(policy: Policy, request: Request, facts: Facts, open_: list[str]) -> Verdict | None:
+    """The first rule that holds whatever the open facts are decides; `None` where one holds only for some of them."""
+    ways = [
+        replace(facts, member_of={**facts.member_of, **dict(zip(open_, (Known(truth) for truth in way), strict=True))})
+        for way in product((Truth.TRUE, Truth.FALSE), repeat=len(open_))
+    ]
+    for rule in policy.rules:
+        truths = {rule.when.judge(request.knock, way).truth for way in ways}
+        if truths == {Truth.TRUE}:
+            return rule.then
+        if truths != {Truth.FALSE}:
+            return None
+    return policy.otherwise
+
+
+async def _judged_anew(house: House, request: Request, policy: Policy) -> Judgement:
+    layer = Layer(policy, None, "oracle", GARDEN)
+    async with house.db.tx() as tx:
+        await tx.execute("DELETE FROM pins WHERE place = 'oracle'")
+        await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('oracle', $1, $2)", ALIAS, CLUB)
+    return await judge(house.context, InForce(GARDEN, (layer,), policy), Case(request.knock))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_its_figures_are_those_of_a_slow_oracle(ready_url: str, seed: int) -> None:
+    chance = random.Random(seed)
+    async with housed(ready_url) as house:
+        people = [f"@u{number}:{chance.choice([HOME, 'slow.example', 'far.example'])}" for number in range(24)]
+        house.world.room(CLUB, "Club", ALICE, BOT, *chance.sample(people, 9), join_rule="invite")
+        house.world.room(OTHER_CLUB, "Another club", ALICE, BOT, *chance.sample(people, 5), join_rule="invite")
+        house.world.aliases[ALIAS] = CLUB
+        for start in range(0, len(people), 6):
+            await house.set_policy(f"dry_run: true\n{a_policy(chance)}")
+            for user_id in people[start : start + 6]:
+                name = chance.choice(["Bea", "Anna", None])
+                more = {"displayname": name} if name else {}
+                house.world.knock(GARDEN, user_id, chance.choice(REASONS), **more)
+            await house.live()
+        for _ in range(5):
+            policy = a_policy(chance)
+            differ, unknown = await by_the_oracle(house, policy)
+            reply = await try_(house, policy)
+            named = {}
+            for line in reply.split("\n"):
+                if " → " in line:
+                    number, _, rest = line.partition(" ")
+                    named[int(number.removeprefix("#"))] = rest.rpartition(": ")[2]
+            counted = figures(reply)
+            assert counted[0] == len(people)
+            assert counted[1:] == (len(differ), len(unknown)), (policy, reply, differ, sorted(unknown))
+            assert named.items() <= differ.items()
+            assert len(named) == min(len(differ), trying.SHOWN)
