@@ -112,6 +112,7 @@ NO_COMPLAINT_CODES = frozenset(
         "allowed.head",
         "allowed.newest",
         "allowed.row",
+        "allowed.space",
         "disallow.done",
         "check.knocks",
         "check.may",

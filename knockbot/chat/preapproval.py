@@ -261,6 +261,7 @@ def _taken_back(order: Order, back: TakenBack) -> Notice:
         notice("disallow.done", room=room, who=people(back.gone)) if back.gone else None,
         notice("disallow.missing", room=room, who=people(back.missing)) if back.missing else None,
         *(_still(server) for server in back.servers[:SHOWN_OF_EACH]),
+        *(notice("disallow.space", room=room, space=space) for space in back.spaces),
         notice("disallow.invited", who=people(back.invited)) if back.invited else None,
         notice("allow.waiting", count=Number(back.waiting)) if back.waiting else None,
     )
@@ -272,15 +273,16 @@ def _still(server: str) -> Notice:
 
 
 def _shown(approved: Approved, days: _Days) -> Notice:
-    room = _called(approved.room)
+    room, count = _called(approved.room), Number(approved.count)
     if not approved.count:
-        return notice("allowed.none", room=room)
-    head = notice("allowed.head", count=Number(approved.count), room=room)
-    if approved.count > len(approved.newest):
-        shown = Number(len(approved.newest))
-        head = notice("allowed.newest", count=Number(approved.count), room=room, shown=shown)
+        head = notice("allowed.none", room=room)
+    elif approved.count > len(approved.newest):
+        head = notice("allowed.newest", count=count, room=room, shown=Number(len(approved.newest)))
+    else:
+        head = notice("allowed.head", count=count, room=room)
     void = [notice("allowed.void", by=User(giver), why=why) for giver, why in approved.void.items()]
-    return below(head, *(_row(one, days) for one in approved.newest), *void)
+    spaces = [notice("allowed.space", space=space, room=room) for space in approved.spaces]
+    return below(head, *(_row(one, days) for one in approved.newest), *void, *spaces)
 
 
 def _row(one: Approval, days: _Days) -> Notice:

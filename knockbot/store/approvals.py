@@ -51,11 +51,15 @@ async def take_back(tx: Tx, room_id: str, whom: Sequence[str]) -> set[str]:
     return found
 
 
-async def applying_to(tx: Tx, room_id: str, names: Sequence[str], now: int, limit: int) -> list[Approval]:
-    """The newest approvals in force in a room for one of these: a user, and everybody of their server."""
-    which = f"WHERE room_id = $1 AND who IN ({listed(names, 4)}) AND {IN_FORCE.format(now='$2')}"
+async def applying_to(tx: Tx, room_ids: Sequence[str], names: Sequence[str], now: int, limit: int) -> list[Approval]:
+    """The newest approvals in force in one of these rooms for one of these: a user, and everybody of their server."""
+    which = f"room_id IN ({listed(room_ids, 3)}) AND who IN ({listed(names, 3 + len(room_ids))})"
     rows = await tx.fetch(
-        f"{_APPROVAL.select} {which} ORDER BY given_at DESC, given_by LIMIT $3", room_id, now, limit, *names
+        f"{_APPROVAL.select} WHERE {which} AND {IN_FORCE.format(now='$1')} ORDER BY given_at DESC, given_by LIMIT $2",
+        now,
+        limit,
+        *room_ids,
+        *names,
     )
     return _APPROVAL.all(rows)
 

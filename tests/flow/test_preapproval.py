@@ -10,13 +10,14 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.approvals import end_of
-from knockbot.domain.model import Because, MemberChange, State
+from knockbot.domain.model import Because, MemberChange, Rejudge, State
 from knockbot.domain.notices import because
 from knockbot.engine.turn import Handled
 from knockbot.errors import Later, Never
 from knockbot.features.preapproval import giving
 from knockbot.flow.context import Context
 from knockbot.store import judgements
+from knockbot.store import rooms as stored_rooms
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
@@ -479,3 +480,74 @@ async def test_approvals_go_along_when_a_room_is_upgraded(house: House) -> None:
     await house.live()
     assert (await house.request(ANA, new)).state is State.ACCEPTED
     assert (await house.request(BEA, new)).state is State.PENDING
+
+
+# --- spaces ---------------------------------------------------------------------------------------------------
+
+TOWN = "!town:tulip.example"
+
+
+@pytest.fixture
+async def town(house: House) -> House:
+    """The garden is in a space, and goes by the policy of the space: it has none of its own."""
+    house.world.room(TOWN, "Town", ALICE, BOT, levels=levels_for())
+    await house.protect(TOWN, policy=RULES)
+    async with house.db.tx() as tx:
+        await tx.execute("DELETE FROM policies WHERE room_id = $1", GARDEN)
+        await stored_rooms.set_space(tx, GARDEN, TOWN)
+    return house
+
+
+async def test_an_approval_for_a_space_counts_where_its_policy_decides(town: House) -> None:
+    assert await knocks(town, BEA) is State.PENDING
+    said = await told(town, f"allow {TOWN}\n{ANA}\n{BEA}")
+
+    assert said.endswith("1 of them is waiting for an answer. I judge this request again.")
+    assert (await town.request(BEA)).state is State.ACCEPTED
+    assert await knocks(town, ANA) is State.ACCEPTED
+    assert await told(town, f"allowed {GARDEN}") == (
+        "Nobody is pre-approved for Garden.\nWhat is pre-approved for Town counts in Garden too."
+    )
+    said = await told(town, f"disallow {ANA} {GARDEN}")
+    assert said.endswith(
+        "What is pre-approved for Town counts in Garden too, and some of them are. Take that back there."
+    )
+
+
+async def test_an_approval_for_a_space_takes_the_power_in_the_room_where_they_knock(town: House) -> None:
+    town.world.change(TOWN, ALICE, BOB, "join")
+    town.world.set_levels(TOWN, **levels_for((ALICE, BOB)))
+    town.world.set_levels(GARDEN, **levels_for((ALICE,)))
+    await town.live()
+    assert (await told(town, f"allow {ANA} {TOWN}", by=BOB)).startswith("✅ Pre-approved for Town")
+
+    assert await knocks(town, ANA) is State.PENDING
+    assert f"The pre-approval by {BOB} does not count" in town.card().text
+
+
+async def test_an_approval_for_a_space_is_nothing_where_a_policy_of_its_own_decides_alone(town: House) -> None:
+    await told(town, f"allow {ANA} {TOWN}")
+    await town.set_policy(RULES)
+
+    assert await knocks(town, ANA) is State.PENDING
+    assert await told(town, f"allowed {GARDEN}") == "Nobody is pre-approved for Garden."
+
+
+async def test_after_a_death_who_waits_is_still_judged_again(house: House) -> None:
+    assert await knocks(house, ANA) is State.PENDING
+    as_ever = house.arrivals._handlers[Rejudge]
+
+    async def never(_: Context, __: Rejudge) -> Handled:
+        raise Later(because("homeserver.no_token"), retry_after=60, unreachable=True)
+
+    house.arrivals._handlers = {**house.arrivals._handlers, Rejudge: never}
+    house.tell(f"allow {ANA}")
+    await house.live()
+    assert await number_of_approvals(house) == 1
+    assert (await house.request(ANA)).state is State.PENDING
+    house.arrivals._handlers = {**house.arrivals._handlers, Rejudge: as_ever}
+    await house.die()
+    await house.start_again()
+    await house.live()
+
+    assert (await house.request(ANA)).state is State.ACCEPTED

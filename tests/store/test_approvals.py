@@ -23,7 +23,7 @@ async def given(db: Database, *many: Approval) -> None:
 
 async def applying(db: Database, now: int = 200, room: str = GARDEN) -> list[str]:
     async with db.tx() as tx:
-        found = await approvals.applying_to(tx, room, (ANA, ALL), now, 10)
+        found = await approvals.applying_to(tx, [room], (ANA, ALL), now, 10)
     return [f"{one.who} {one.given_by} {one.note}" for one in found]
 
 
@@ -88,3 +88,12 @@ async def test_to_find_what_applies_to_somebody_no_list_is_looked_through(db: Da
     assert ("USING INDEX" if db.alone else "Index") in told, told
     assert "SCAN approvals" not in told
     assert "Seq Scan" not in told
+
+
+async def test_those_of_several_rooms_apply_together(db: Database) -> None:
+    await given(db, ONE, replace(ONE, room_id=PARK, given_at=101, note="park"))
+    async with db.tx() as tx:
+        found = await approvals.applying_to(tx, [GARDEN, PARK], [ANA, ALL], 200, 10)
+        newest = await approvals.applying_to(tx, [GARDEN, PARK], [ANA, ALL], 200, 1)
+    assert [one.note for one in found] == ["park", ""]
+    assert [one.note for one in newest] == ["park"]

@@ -49,6 +49,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "disallow.server": says(
         "⚠️ Everybody from {server} is still pre-approved. To change that, type {command}.", server=Letters, command=Code
     ),
+    "disallow.space": says(
+        "⚠️ What is pre-approved for {space} counts in {room} too, and some of them are. Take that back there.",
+        space=Room,
+        room=Room,
+    ),
     "disallow.invited": says(
         "⚠️ Already accepted, and still invited: {who}. To withdraw an invite, kick the user in your client.", who=Notice
     ),
@@ -68,6 +73,7 @@ SENTENCES: Mapping[str, Sentence] = {
         shown=Number,
     ),
     "allowed.row": says("{who}, by {by}", who=Notice, by=User),
+    "allowed.space": says("What is pre-approved for {space} counts in {room} too.", space=Room, room=Room),
     "allowed.void": says("⚠️ The pre-approvals by {by} do not count now: {why}", by=User, why=Notice),
     # --- what is wrong with a list
     "allow.no_one": says(

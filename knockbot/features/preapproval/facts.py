@@ -11,7 +11,7 @@ from knockbot.domain.model import Facts, PreApproved, Truth
 from knockbot.errors import Never
 from knockbot.flow import authority
 from knockbot.flow.asking import Asked
-from knockbot.store import approvals
+from knockbot.store import approvals, layers
 from knockbot.store.approvals import Approval
 
 MOST = 10
@@ -19,10 +19,13 @@ MOST = 10
 
 
 async def pre_approved(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
-    """Whether somebody has approved the applicant who may accept them here now."""
+    """Whether somebody has approved the applicant who may accept them here now: for this room, or for a space whose
+    policy decides here."""
     context, knock = asked.context, asked.knock
     async with context.db.tx() as tx:
-        found = await approvals.applying_to(tx, knock.room_id, names_of(knock.user_id), context.now(), MOST)
+        decide = await layers.of(tx, knock.room_id)
+        rooms = [*dict.fromkeys([knock.room_id, *(layer.room_id for layer in decide)])]
+        found = await approvals.applying_to(tx, rooms, names_of(knock.user_id), context.now(), MOST)
     return replace(facts, pre_approved=await _first_that_counts(asked, found))
 
 

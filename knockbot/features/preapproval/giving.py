@@ -13,11 +13,11 @@ from knockbot.domain.notices import Code, Number, Room, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
-from knockbot.flow import authority, journal, rejudging, rules
+from knockbot.flow import authority, inheriting, journal, rejudging, rules
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.records import record_of_room
-from knockbot.store import approvals, requests
+from knockbot.store import approvals, layers, requests
 from knockbot.store.approvals import Approval
 from knockbot.store.rooms import ProtectedRoom
 
@@ -66,6 +66,8 @@ class TakenBack:
     """Those who were not approved."""
     servers: Sequence[str]
     """The servers of users among them, from which everybody is approved still."""
+    spaces: Sequence[Room]
+    """The spaces whose policy decides in the room, too, for which some of them are approved still."""
     invited: Sequence[str]
     """Those who were accepted and have not joined yet: they stay invited."""
     waiting: int
@@ -109,6 +111,7 @@ async def take_back(context: Context, turn: Turn, order: Order) -> TakenBack:
         gone,
         missing=[who for who in order.whom if who not in found],
         servers=await _approved_servers(turn, room_id, users),
+        spaces=await _approving_spaces(turn, room_id, order.whom),
         invited=await requests.invited_among(turn.tx, room_id, [who for who in users if who in found]),
         waiting=await _judge_again(context, turn, order, gone) if gone else 0,
     )
@@ -119,14 +122,25 @@ async def _approved_servers(turn: Turn, room_id: str, users: Sequence[str]) -> l
     return sorted(map(is_about, await approvals.approved_among(turn.tx, room_id, sorted(servers), turn.now)))
 
 
+async def _approving_spaces(turn: Turn, room_id: str, whom: Sequence[str]) -> list[Room]:
+    decide = [layer for layer in await layers.of(turn.tx, room_id) if layer.room_id != room_id]
+    return [
+        Room(layer.room_id, layer.label)
+        for layer in decide
+        if await approvals.approved_among(turn.tx, layer.room_id, whom, turn.now)
+    ]
+
+
 async def _judge_again(context: Context, turn: Turn, order: Order, whom: Sequence[str]) -> int:
     """Have the requests of these judged again, where the policy asks; returns how many wait now."""
     if not order.asks:
         return 0
-    room_id = order.room.room_id
-    again = Rejudge(room_id, Because.PRE_APPROVAL, order.cause, whom=tuple(whom))
-    await rejudging.plan_for(context, turn, again)
-    return len(await rejudging.waiting(turn.tx, room_id, whom))
+    waiting = 0
+    for room in (order.room, *await inheriting.takers(turn.tx, order.room)):
+        again = Rejudge(room.room_id, Because.PRE_APPROVAL, order.cause, whom=tuple(whom))
+        await rejudging.plan_for(context, turn, again)
+        waiting += len(await rejudging.waiting(turn.tx, room.room_id, whom))
+    return waiting
 
 
 async def forget_ended(_: Context, turn: Turn) -> None:
