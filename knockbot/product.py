@@ -16,6 +16,7 @@ from knockbot.domain.model import (
     Echo,
     Fact,
     Kind,
+    ListChange,
     MemberChange,
     Message,
     Reaction,
@@ -31,6 +32,9 @@ from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import counts, outcomes
 from knockbot.features.history import membership as nearby
+from knockbot.features.lists import again, naming
+from knockbot.features.lists import facts as list_facts
+from knockbot.features.lists import following as list_following
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving
@@ -77,7 +81,24 @@ FEATURES: tuple[Feature, ...] = (
         gathers={Fact.HISTORY: outcomes.history, Fact.IN_MANAGED: nearby.managed, **counts.GATHERS},
         knocked=counts.knocked,
     ),
-    Feature("lists"),
+    Feature(
+        "lists",
+        acts=list_following.ACTS,
+        hears={
+            ListChange: list_following.changed,
+            Redaction: list_following.redacted,
+            MemberChange: list_following.member_changed,
+            RoomChange: list_following.room_changed,
+        },
+        gathers={Fact.LISTED: list_facts.listed},
+        outdates=list_facts.outdates,
+        bars=list_facts.bars,
+        overrides=list_facts.overrides,
+        expects=list_following.expects,
+        examines=naming.examine,
+        enforced=naming.enforced,
+        looks_first=list_following.look,
+    ),
     Feature(
         "spaces",
         acts={**walking.ACTS, **inviting.ACTS},
@@ -121,6 +142,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     RoomChange: handling.room_changed,
     Echo: handling.echoed,
     Rejudge: rejudging.rejudge,
+    ListChange: handling.list_changed,
 }
 """The handlers of events."""
 
@@ -140,6 +162,8 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
+    list_following.MOVED: again.CHANGED,
+    "leave_unused_lists": list_following.UNUSED,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }
 """What happens at a given time."""

@@ -101,6 +101,14 @@ LOGGED = frozenset({"critical", "error", "exception", "warning"})
 
 NO_COMPLAINT_CODES = frozenset(
     {
+        "policy_list.people_more",
+        "policy_list.none",
+        "policy_list.unread",
+        "policy_list.row",
+        "policy_list.row_unchanged",
+        "policy_list.used",
+        "policy_list.unusable",
+        "policy_list.everybody",
         "act.unblocked",
         "allow.done",
         "allow.more_wrong_lines",

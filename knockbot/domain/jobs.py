@@ -40,6 +40,8 @@ class Act(StrEnum):
     WRITE = "write"
     PROTECT = "protect"
     ALSO_INVITE = "also_invite"
+    FOLLOW_LIST = "follow_list"
+    READ_LIST = "read_list"
 
 
 # --- on members of a protected room ---------------------------------------------------------------------------
@@ -257,6 +259,22 @@ class AlsoInvite:
     """Their server, if it is another one and has to answer."""
 
 
+# --- policy lists -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FollowList:
+    """Enter the room of a policy list."""
+
+    via: tuple[str, ...] = ()
+    """Servers to reach it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadList:
+    """Read the whole room of a policy list."""
+
+
 Payload: TypeAlias = (
     Invite
     | Kick
@@ -276,6 +294,8 @@ Payload: TypeAlias = (
     | Meet
     | Protect
     | AlsoInvite
+    | FollowList
+    | ReadList
 )
 
 
@@ -337,6 +357,11 @@ def _in_its_space(_: str, payload: Protect) -> Lane:
     return Lane(f"{payload.space} rooms")
 
 
+def _read(_: str, __: object) -> Lane:
+    """One list is read at a time: that takes long, and needs a slot that others could use."""
+    return Lane("read lists")
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """Everything about a kind of job, except how it is done."""
@@ -390,6 +415,8 @@ JOBS: Mapping[Act, JobKind] = {
     Act.MEET: JobKind(Meet, _going),
     Act.PROTECT: JobKind(Protect, _in_its_space),
     Act.ALSO_INVITE: JobKind(AlsoInvite, _at_the_door),
+    Act.FOLLOW_LIST: JobKind(FollowList, _going, Place.JOIN),
+    Act.READ_LIST: JobKind(ReadList, _read),
 }
 """This table shows what knockbot can do."""
 

@@ -46,11 +46,9 @@ class Recommendation(StrEnum):
     """MSC4204: what they wrote is to be removed as well."""
 
 
-TYPES: Final[Mapping[str, EntityKind]] = {
-    f"{family}{kind}": kind
-    for family in ("m.policy.rule.", "org.matrix.mjolnir.rule.", "m.room.rule.")
-    for kind in EntityKind
-}
+FAMILIES: Final = ("m.policy.rule.", "org.matrix.mjolnir.rule.", "m.room.rule.")
+
+TYPES: Final[Mapping[str, EntityKind]] = {f"{family}{kind}": kind for family in FAMILIES for kind in EntityKind}
 """The types of state events that are entries; the last two families are older names of the first."""
 
 RECOMMENDATIONS: Final[Mapping[str, Recommendation]] = {

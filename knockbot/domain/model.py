@@ -48,6 +48,9 @@ class Because(StrEnum):
     """A moderator applied the policy in force to pending requests."""
     PRE_APPROVAL = "pre_approval"
     """Somebody pre-approved the applicant, or took that back."""
+    FACTS_CHANGED = "facts_changed"
+    """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
+    rule that was carried out can be taken back."""
 
 
 class Verdict(StrEnum):
@@ -414,6 +417,10 @@ class Listed:
     reason: str = ""
     """The reason that the list gives, as strangers wrote it."""
     why: Notice | None = None
+    room_id: str = ""
+    """The room of the list. This and the version are not stored."""
+    version: int | None = None
+    """The version of the list that was asked; none if it could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from knockbot.domain.jobs import (
     AlsoInvite,
     Ban,
     EditPrompt,
+    FollowList,
     Invite,
     Issue,
     Job,
@@ -27,6 +28,7 @@ from knockbot.domain.jobs import (
     PostPrompt,
     Protect,
     React,
+    ReadList,
     Redact,
     Revoke,
     Say,
@@ -258,6 +260,16 @@ def also_invite(request: Request, on_behalf_of: str, room_id: str, home: str) ->
     server = server_of(request.user_id)
     payload = AlsoInvite(request.user_id, request.id, on_behalf_of, server if server != home else None)
     return Job(f"also:{request.id}:{room_id}", room_id, payload)
+
+
+def follow_list(room_id: str, occasion: str, via: tuple[str, ...]) -> Job[FollowList]:
+    """Enter the room of a policy list, and then read it."""
+    return Job(f"follow_list:{room_id}:{occasion}", room_id, FollowList(via))
+
+
+def read_list(room_id: str, occasion: str) -> Job[ReadList]:
+    """Read the whole room of a policy list."""
+    return Job(f"read_list:{room_id}:{occasion}", room_id, ReadList())
 
 
 def meet(room_id: str, user_id: str) -> Job[Meet]:

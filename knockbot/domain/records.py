@@ -67,6 +67,7 @@ class Recorded(StrEnum):
     """A policy was changed (`revision`, and the `rooms` that its names mean)."""
     POLICY_REVERTED = "policy_reverted"
     """An old policy (`reverts`) is in force again, as a new revision."""
+    OVERRIDDEN = "overridden"
     POLICY_APPLIED = "policy_applied"
     """The policy in force (`revision`) is applied to pending requests (`requests`)."""
     ALLOWED = "allowed"

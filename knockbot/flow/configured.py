@@ -113,7 +113,7 @@ class _Entry:
 
 
 def _aliases(policy: Policy) -> list[str]:
-    return [reference for reference in (*policy.rooms_needed, *policy.rooms_invited_to) if is_alias(reference)]
+    return [reference for reference in (*policy.rooms_named, *policy.rooms_invited_to) if is_alias(reference)]
 
 
 # --- what the names mean --------------------------------------------------------------------------------------

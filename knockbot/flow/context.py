@@ -100,6 +100,7 @@ class Context:
         wakeups = wakeups or Wakeups()
         elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
         turns = Turns(db, now, wakeups.jobs.set)
+        parts.setdefault("listed", Listed(started=now()))
         return cls(db, outside, acts, wording, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knockbot.domain.model import Echo, MemberChange, RoomChange
+from knockbot.domain.model import Echo, ListChange, MemberChange, RoomChange
 from knockbot.engine.turn import Handled, Turn
 from knockbot.flow import entering, membership, tables
 from knockbot.flow.acts import lines
@@ -31,6 +31,11 @@ async def room_changed(context: Context, change: RoomChange) -> Handled:
         turn.after(lambda: context.look_at(change.room_id))
 
     return tables.together(write, theirs)
+
+
+async def list_changed(context: Context, change: ListChange) -> Handled:
+    """An entry of a policy list was set or removed."""
+    return await tables.heard(context, change)
 
 
 async def echoed(_: Context, heard: Echo) -> Handled:

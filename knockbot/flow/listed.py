@@ -23,12 +23,29 @@ class ListInMemory:
     entities: Entities = field(default_factory=Entities)
 
 
+WAITING = 1000
+"""How many requests can wait for lists at once, before it is forgotten since when."""
+
+
 @dataclass(slots=True)
 class Listed:
     """The lists that this process has needed so far, by room."""
 
+    started: int = 0
+    """When this process started: what has happened to a list before may not have been heard of."""
     _lists: dict[str, ListInMemory] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _waits: dict[str, int] = field(default_factory=dict)
+
+    def waits_since(self, what: str, now: int) -> int:
+        """Since when something waits for lists that have yet to take in what arrived; it begins to wait with this."""
+        if len(self._waits) >= WAITING:
+            self._waits.clear()
+        return self._waits.setdefault(what, now)
+
+    def waits_no_more(self, what: str) -> None:
+        """It has been judged."""
+        self._waits.pop(what, None)
 
     def lock(self, room_id: str) -> asyncio.Lock:
         """Held while a list is brought up to date, or looked at in a thread."""

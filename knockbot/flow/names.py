@@ -121,7 +121,7 @@ async def of_policies(tx: Tx, layers: Iterable[Layer]) -> list[Notice]:
 
 async def of_policy(tx: Tx, layer: Layer) -> list[Notice]:
     """The room that each alias in a policy means, and those that are not known yet."""
-    names, pinned = layer.policy.rooms_needed, await pins.at(tx, layer.place)
+    names, pinned = layer.policy.rooms_named, await pins.at(tx, layer.place)
     return [
         said(pinned[name]) if name in pinned else notice("named.not_known_yet", name=Id(name))
         for name in names

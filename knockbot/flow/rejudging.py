@@ -7,20 +7,21 @@ for each cause, and goes on after a restart. It judges a few in a second, so tha
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
-from knockbot.domain.notices import Number, Room, notice
+from knockbot.domain.notices import Number, Room, because, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
-from knockbot.flow import place, rules, saying, settling, tables
+from knockbot.errors import Later
+from knockbot.flow import overriding, place, rules, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
-from knockbot.store import inbox, judgements, requests
+from knockbot.store import inbox, jobs, judgements, requests
 from knockbot.store.db import Tx
 
 AT_ONCE = 20
@@ -29,17 +30,19 @@ AT_ONCE = 20
 SECOND = 1000
 
 
-async def plan(context: Context, turn: Turn, room_id: str, because: Because, cause: str) -> int:
+async def plan(context: Context, turn: Turn, room_id: str, why: Because, cause: str) -> int:
     """Have all requests at a room that wait for an answer judged again; returns how many there are."""
     waiting = await requests.awaiting(turn.tx, room_id)
-    if not waiting:
-        return 0
-    planned = [Rejudge(room_id, because, cause, request_id) for request_id in waiting]
-    last = Rejudge(room_id, because, cause)
-    due = [(one, turn.now + turn_of // AT_ONCE * SECOND) for turn_of, one in enumerate([*planned, last])]
-    await inbox.add_own(turn.tx, [(one.event_id, room_id, _written(one), at) for one, at in due], turn.now)
-    turn.after(context.wakeups.arrivals.set)
+    if waiting:
+        await plan_each(context, turn, [Rejudge(room_id, why, cause, one) for one in (*waiting, None)])
     return len(waiting)
+
+
+async def plan_each(context: Context, turn: Turn, planned: Sequence[Rejudge]) -> None:
+    """Have requests judged again, a few in a second."""
+    due = [(one, turn.now + turn_of // AT_ONCE * SECOND) for turn_of, one in enumerate(planned)]
+    await inbox.add_own(turn.tx, [(one.event_id, one.room_id, _written(one), at) for one, at in due], turn.now)
+    turn.after(context.wakeups.arrivals.set)
 
 
 async def plan_for(context: Context, turn: Turn, one: Rejudge) -> None:
@@ -51,13 +54,11 @@ async def plan_for(context: Context, turn: Turn, one: Rejudge) -> None:
     turn.after(context.wakeups.arrivals.set)
 
 
-async def _plan_each(context: Context, again: Rejudge) -> Handled:
+async def _plan_whom(context: Context, again: Rejudge) -> Handled:
     async def write(turn: Turn) -> None:
         due = await waiting(turn.tx, again.room_id, again.whom)
         each = [replace(again, request_id=request_id, whom=()) for request_id in due]
-        at = [(one, turn.now + turn_of // AT_ONCE * SECOND) for turn_of, one in enumerate(each)]
-        await inbox.add_own(turn.tx, [(one.event_id, one.room_id, _written(one), due) for one, due in at], turn.now)
-        turn.after(context.wakeups.arrivals.set)
+        await plan_each(context, turn, each)
 
     return write
 
@@ -70,7 +71,7 @@ async def waiting(tx: Tx, room_id: str, whom: Collection[str]) -> list[int]:
 
 async def is_under_way(turn: Turn, room_id: str) -> bool:
     """Whether some requests at a room still have to be judged again."""
-    return await inbox.has_own(turn.tx, room_id)
+    return await inbox.has_own(turn.tx, room_id, f"rejudge {Because.POLICY_APPLIED} ")
 
 
 def _written(one: Rejudge) -> str:
@@ -83,16 +84,25 @@ def read(stored: Mapping[str, Any]) -> Rejudge:
 
 
 async def rejudge(context: Context, again: Rejudge) -> Handled:
-    """Judge a request again that still waits for an answer. May raise `Busy`."""
+    """Judge a request again that still waits for an answer, or that a rule has answered where a fact has changed. May
+    raise `Busy`."""
     if again.whom:
-        return await _plan_each(context, again)
-    if again.request_id is None:
-        return await _told(context, again)
+        return await _plan_whom(context, again)
+    return (
+        await _told(context, again) if again.request_id is None else await _judge_one(context, again, again.request_id)
+    )
+
+
+async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handled:
     async with context.db.tx() as tx:
         kept = await place.find(context, tx, again.room_id) is not None
-        request = await requests.find(tx, again.request_id) if kept else None
-    if request is None or not _waits(request, again):
+        request = await requests.find(tx, request_id) if kept else None
+    if request is None or not _may_change(request, again) or await overriding.is_taken(context, request):
         return None
+    if request.answer is not None and await _is_under_way(context, request, again):
+        return WAITS
+    async with context.db.tx() as tx:
+        before = await judgements.newest(tx, request.id)
     judgement = await _judges(context)[request.judged_as](context, request, again.event_id)
     if judgement is None:
         return WAITS
@@ -102,15 +112,37 @@ async def rejudge(context: Context, again: Rejudge) -> Handled:
         now = await requests.get(turn.tx, request.id)
         same = now.event_id == request.event_id and now.judged_as is request.judged_as
         known = await judgements.is_judged(turn.tx, request.id, again.because, again.cause)
-        if same and not known and _waits(now, again):
+        if not same or known:
+            return
+        if now.awaits_moderators and now.room_id == again.room_id:
             await settling.apply_decision(context, turn, now, judged)
+        elif _may_change(now, again) and tables.overridden(context, before, judged):
+            if await jobs.is_running(turn.tx, now.id):
+                raise Later(because("act.under_way"), retry_after=1, unreachable=True)
+            await overriding.override(context, turn, now, judged)
 
     return write
 
 
-def _waits(request: Request, again: Rejudge) -> bool:
-    """Whether a request still waits, in the room in which it was to be judged again."""
-    return request.awaits_moderators and request.room_id == again.room_id
+def _may_change(request: Request, again: Rejudge) -> bool:
+    """Whether a request still waits, in the room in which it was to be judged again, or can be judged otherwise."""
+    if request.room_id != again.room_id:
+        return False
+    changed = again.because is Because.FACTS_CHANGED
+    return request.awaits_moderators or (changed and overriding.may_override(request))
+
+
+UNDER_WAY = 1000
+"""Milliseconds after which it is looked again whether an act has had its effect."""
+
+
+async def _is_under_way(context: Context, request: Request, again: Rejudge) -> bool:
+    """Whether the act of a rule's answer runs, so that nobody knows its result; then this waits."""
+    async with context.db.tx() as tx:
+        running = await jobs.is_running(tx, request.id)
+        if running:
+            await inbox.let_wait(tx, again.event_id, context.now() + UNDER_WAY)
+    return running
 
 
 def _judges(context: Context) -> Mapping[Kind, tables.Judges]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,7 +69,11 @@ async def examined(context: Context, change: Change) -> Sound:
     with journal.refusing(change.author, "policy set", room_id):
         await authority.insist(context, _wanted(change, policy, whole))
     before = await rules.look_up(context, room_id, at_expense_of=change.room.management_room)
-    return Sound(change, policy, whole, before.policy, await _rooms_meant(context, change, policy))
+    sound = Sound(change, policy, whole, before.policy, await _rooms_meant(context, change, policy))
+    for feature in tables.rows(context):
+        if feature.examines is not None:
+            await feature.examines(context, sound)
+    return sound
 
 
 def _wanted(change: Change, policy: Policy | None = None, whole: Policy | None = None) -> Wanted:
@@ -94,6 +98,11 @@ async def _where(change: Change, path: Path | None = None, *, names: str = "", k
     def find(data: object) -> Path:
         return path if path is not None else path_to(data, key, names)
 
+    return await where(change, find)
+
+
+async def where(change: Change, find: Callable[[object], Path]) -> str:
+    """Where something is in the text of a policy, as people are told of it."""
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
@@ -103,12 +112,14 @@ async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapp
     A policy must not find out for its author who is in a room that the author is not in.
     """
     meant: dict[str, str] = {}
-    for reference in policy.rooms_needed:
+    for reference in policy.rooms_named:
+        needed = reference in policy.rooms_needed
         try:
             meant[reference] = change.meant.get(reference) or await _room_meant(context, change, reference)
-            await _insist_on_name(context, change, reference, meant[reference])
+            if needed:
+                await _insist_on_name(context, change, reference, meant[reference])
         except ActionError as error:
-            raise await _not_in(context, change, reference) from error
+            raise (await _not_in(context, change, reference) if needed else _not_found(reference, error)) from error
     for reference in policy.rooms_invited_to:
         meant[reference] = await _room_invited_to(context, change, reference)
     return {name: room_id for name, room_id in meant.items() if name != room_id}
@@ -161,6 +172,10 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
 async def _not_in(context: Context, change: Change, reference: str) -> Refused:
     place = Stranger(await _where(change, names=reference))
     return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
+
+
+def _not_found(reference: str, error: ActionError) -> Refused:
+    return Refused(notice("policy.names_unknown_room", room=Letters(reference), why=error.why))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +274,13 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     if change.reverts is not None:
         kind, detail["reverts"] = Recorded.POLICY_REVERTED, change.reverts
     await record_of_room(turn, room_id, change.author, kind, **detail)
+    told = [await feature.enforced(context, turn, sound) for feature in tables.rows(context) if feature.enforced]
     named = [
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
     await tables.revised(context, turn, room_id)
-    return below(*_taken(change.room, revision, sound), *named, *await inheriting.taken_by(turn.tx, change.room))
+    takers = await inheriting.taken_by(turn.tx, change.room)
+    return below(*_taken(change.room, revision, sound), *named, *told, *takers)
 
 
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:

@@ -194,7 +194,7 @@ async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
 
 async def meant_by(tx: Tx, layer: Layer) -> dict[str, str]:
     """The room of each name in a policy, as far as it is known."""
-    names = layer.policy.rooms_needed
+    names = layer.policy.rooms_named
     if not names:
         return {}
     pinned = await pins.at(tx, layer.place)

@@ -13,6 +13,7 @@ from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
+from knockbot.errors import Later
 from knockbot.flow import cards, place, saying, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -22,6 +23,10 @@ from knockbot.store import jobs, judgements, requests
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes that a line tells where there is no card: those of a rule, and of an answer on a current invite."""
+
+
+SOON = 0.25
+"""Seconds after which something is judged again, because a fact has changed meanwhile."""
 
 
 async def apply_decision(
@@ -36,9 +41,11 @@ async def apply_decision(
     """Store a judgement and what its decision leads to: acts of its own, or a card for the moderators.
 
     `card_id` names a card that exists already, to be shared. `word` is an earlier answer that the decision only
-    follows: it stays the answer of the person who gave it.
+    follows: it stays the answer of the person who gave it. Raises `Later` where a fact has changed since.
     """
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
+    if await tables.is_outdated(context, turn, judgement):
+        raise Later(because("facts.changed"), retry_after=SOON, unreachable=True)
     if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
         decision = held_back(decision, because("doubt.room_replaced"))
     if there is not None:
@@ -47,7 +54,7 @@ async def apply_decision(
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
     detail = Detail(verdict=decision.verdict, rule=rule) | _from(decision)
     await record(turn, request, context.bot, Recorded.JUDGED, **detail)
-    if decision.verdict is Verdict.FORWARD:
+    if decision.verdict is Verdict.FORWARD and (word is None or word.verdict is Verdict.FORWARD):
         await cards.show(context, turn, request.id, card_id=card_id)
         return
     ruled = Answer(
@@ -58,6 +65,7 @@ async def apply_decision(
         rule=decision.rule,
         reason=decision.reason,
         told=decision.told,
+        cause=f"{judgement.because} {judgement.cause}" if judgement.cause else None,
         author=decision.author,
     )
     await _bind(context, turn, request, word or ruled)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
@@ -24,6 +24,9 @@ from knockbot.flow.place import Place
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 from knockbot.store.rooms import ProtectedRoom
+
+if TYPE_CHECKING:
+    from knockbot.flow.rulebook import Sound
 
 Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
 """Looks at what has happened, and returns what the feature has to write about it."""
@@ -85,6 +88,22 @@ Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
 its whole reason, and a second time with its request."""
 
+Bars: TypeAlias = Callable[[Context, Request], Awaitable[Notice | None]]
+"""Why an accept by a rule must not be carried out any more, so that the request is judged again; `None` if it may. May
+raise `Later`, `Never` and `Busy`."""
+
+Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
+"""Whether what a judgement was made from has changed since: then it is made anew."""
+
+Overrides: TypeAlias = Callable[[Judgement | None, Judgement], bool]
+"""Whether the new judgement on a request overrides the accept of a rule, by the judgement before it."""
+
+Examines: TypeAlias = "Callable[[Context, Sound], Awaitable[None]]"
+"""Looks whether a policy that somebody wants may be put in force. Raises `Refused`; may raise `Later` and `Never`."""
+
+Enforced: TypeAlias = "Callable[[Context, Turn, Sound], Awaitable[Notice | None]]"
+"""Writes what follows from a policy that is put in force, and returns what its author is told of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doing:
@@ -108,6 +127,12 @@ class Feature:
     """Handlers by the type of the event; it may be an event that the flow handles, too."""
     moved: Moves | None = None
     """After a change of membership that a request is about, and that is no outcome of it."""
+    bars: Bars | None = None
+    """Right before an accept by a rule is carried out."""
+    outdates: Outdates | None = None
+    """When a judgement is stored."""
+    overrides: Overrides | None = None
+    """When a request that a rule has answered is judged again, because a fact has changed."""
     acts: Mapping[Act, Doing] = field(default_factory=dict)
     """The kinds of job that are its own."""
     gathers: Mapping[Fact, LookUp] = field(default_factory=dict)
@@ -116,6 +141,10 @@ class Feature:
     """The kinds of request that the feature judges again."""
     knocked: Knocked | None = None
     """When somebody knocks at a protected room."""
+    examines: Examines | None = None
+    """Before a policy is put in force."""
+    enforced: Enforced | None = None
+    """After a policy was put in force, in the same turn."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
@@ -213,6 +242,25 @@ async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -
     for feature in rows(context):
         if feature.knocked is not None:
             await feature.knocked(context, turn, change, at)
+
+
+async def barred(context: Context, request: Request) -> Notice | None:
+    """Why the accept of a rule must not be carried out any more; `None` if it may."""
+    for feature in rows(context):
+        why = await feature.bars(context, request) if feature.bars is not None else None
+        if why is not None:
+            return why
+    return None
+
+
+async def is_outdated(context: Context, turn: Turn, judgement: Judgement) -> bool:
+    """Whether what a judgement was made from has changed since."""
+    return any([await feature.outdates(context, turn, judgement) for feature in rows(context) if feature.outdates])
+
+
+def overridden(context: Context, before: Judgement | None, judgement: Judgement) -> bool:
+    """Whether a new judgement on a request overrides the accept of a rule."""
+    return any(feature.overrides(before, judgement) for feature in rows(context) if feature.overrides)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:

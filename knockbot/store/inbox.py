@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from knockbot.domain.lists import FAMILIES
 from knockbot.domain.notices import Notice, dumps
 from knockbot.store import encryption
 from knockbot.store.db import Tx, listed, portions
@@ -89,13 +90,31 @@ async def add_own(tx: Tx, own: Iterable[tuple[str, str, str, int]], now: int) ->
     )
 
 
-async def has_own(tx: Tx, room_id: str) -> bool:
-    """Whether something that the bot itself put there is still to be done in a room's turn."""
+async def has_own(tx: Tx, room_id: str, key: str = "") -> bool:
+    """Whether something that the bot itself put there is still to be done in a room's turn; `key` is how its key
+    begins."""
     row = await tx.fetchrow(
-        "SELECT 1 FROM inbox WHERE room_id = $1 AND own AND handled_at IS NULL AND fault IS NULL LIMIT 1", room_id
+        "SELECT 1 FROM inbox WHERE room_id = $1 AND own AND handled_at IS NULL AND fault IS NULL "
+        "AND substr(event_id, 1, $3) = $2 LIMIT 1",
+        room_id,
+        key,
+        len(key),
     )
     return row is not None
 
+
+async def entries_since(tx: Tx, room_id: str) -> int | None:
+    """When the oldest entry of a policy list arrived that is not handled yet; none where there is none."""
+    oldest = await tx.fetchval(
+        "SELECT min(received_at) FROM inbox WHERE room_id = $1 AND handled_at IS NULL AND fault IS NULL "
+        f"AND NOT talk AND NOT own AND ({_IS_ENTRY})",
+        room_id,
+    )
+    return int(oldest) if oldest is not None else None
+
+
+_IS_ENTRY = " OR ".join(f"raw LIKE '%{family}%'" for family in FAMILIES)
+"""What holds of every entry of a policy list as it arrived, and of little else."""
 
 _DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"
 

@@ -6,6 +6,7 @@ gone, at which version it went: so each process can take in what others have cha
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from typing import Final, TypeAlias
 
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
 from knockbot.domain.model import ListChange, Redaction
-from knockbot.domain.notices import dumps
+from knockbot.domain.notices import Notice, dumps
 from knockbot.store.db import Tx, for_update, listed, portions
-from knockbot.store.rows import Column, Row
+from knockbot.store.rows import Column, Row, optional
 
 PORTION: Final = 500
 """Rows that are written or read at once: a transaction with them takes some milliseconds."""
@@ -34,9 +35,25 @@ class ListRoom:
     """The number of its last change."""
     pruned: int
     """Up to which version the rows of entries that went are no longer here."""
+    changed_at: int | None = None
+    """When its entries changed last, as far as this was noticed."""
+    told_version: int = 0
+    """Up to which version it was looked at what changes of it mean for requests."""
+    told_entries: int = 0
+    """How many usable entries it had then."""
+    told_everybody: int = 0
+    """How many of them were about everybody."""
+    writers: tuple[str, ...] | None = None
+    """Who could write entries when that was looked at last; none before."""
+    trouble: Notice | None = None
+    """Why it cannot be followed now; what is known of it stays in force."""
 
 
-_LIST = Row(ListRoom, "list_rooms")
+def _writers(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+_LIST = Row(ListRoom, "list_rooms", writers=Column("writers_json", optional(_writers)))
 
 
 Place: TypeAlias = tuple[int, int]
@@ -111,6 +128,44 @@ async def versions(tx: Tx, room_ids: Sequence[str]) -> dict[str, int]:
         )
     ]
     return {row["room_id"]: row["version"] for row in rows}
+
+
+async def still_at(tx: Tx, room_id: str, version: int) -> bool:
+    """Whether a list is still at a version; nobody changes it before this transaction ends."""
+    row = await tx.fetchrow(
+        f"SELECT version FROM list_rooms WHERE room_id = $1 AND followed AND read_at IS NOT NULL{for_update(tx)}",
+        room_id,
+    )
+    return row is not None and row["version"] == version
+
+
+async def told(tx: Tx, room_id: str, *, version: int, entries: int, everybody: int, changed_at: int | None) -> None:
+    """Note up to which version it was looked at what the changes of a list mean, and what it had then."""
+    await tx.execute(
+        "UPDATE list_rooms SET told_version = $2, told_entries = $3, told_everybody = $4, "
+        "changed_at = coalesce($5, changed_at) WHERE room_id = $1",
+        room_id,
+        version,
+        entries,
+        everybody,
+        changed_at,
+    )
+
+
+async def set_writers(tx: Tx, room_id: str, writers: Sequence[str]) -> None:
+    """Note who can write entries of a list."""
+    await tx.execute("UPDATE list_rooms SET writers_json = $2 WHERE room_id = $1", room_id, json.dumps([*writers]))
+
+
+async def set_trouble(tx: Tx, room_id: str, trouble: Notice | None) -> bool:
+    """Note why a list cannot be followed now, or that it can; true if that is news."""
+    row = await tx.fetchrow(
+        "UPDATE list_rooms SET trouble = $2 WHERE room_id = $1 AND followed "
+        "AND coalesce(trouble, '') <> coalesce($2, '') RETURNING room_id",
+        room_id,
+        dumps(trouble) if trouble is not None else None,
+    )
+    return row is not None
 
 
 # --- one change -------------------------------------------------------------------------------------------------

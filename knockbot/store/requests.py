@@ -359,6 +359,17 @@ async def invited_among(tx: Tx, room_id: str, user_ids: Sequence[str]) -> list[s
     return sorted(found)
 
 
+async def answered_by_rule(tx: Tx, room_id: str, limit: int) -> list[Request]:
+    """The newest requests at a room that a rule has answered and nobody has joined by, as far as the records say."""
+    rows = await tx.fetch(
+        f"{_REQUEST.select} WHERE room_id = $1 AND state IN ('pending', 'accepted', 'standing', 'redeemed') "
+        "AND answer_json IS NOT NULL AND moved_from IS NULL ORDER BY id DESC LIMIT $2",
+        room_id,
+        limit,
+    )
+    return [one for one in _REQUEST.all(rows) if one.answer is not None and one.answer.rule is not None]
+
+
 async def find(tx: Tx, request_id: int) -> Request | None:
     """The request with this id, if there is one; it is only looked at."""
     return _REQUEST.maybe(await tx.fetchrow(f"{_REQUEST.select} WHERE id = $1", request_id))

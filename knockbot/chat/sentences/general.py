@@ -351,6 +351,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "queue.act/write": says("write to", act=Choice),
     "queue.act/protect": says("protect", act=Choice),
     "queue.act/also_invite": says("invite as well", act=Choice),
+    "queue.act/follow_list": says("join a policy list", act=Choice),
+    "queue.act/read_list": says("read a policy list", act=Choice),
     "queue.act_on": says("{act} {user}", act=Notice, user=User),
     "queue.running": says("running"),
     "queue.blocked": says("waits for permission"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Notice, Term
+from knockbot.domain.notices import Ago, Choice, Code, Id, Letters, Many, Notice, Number, Room, Stranger, Term, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "card.found": says("They are {why}.", why=Notice),
@@ -21,4 +21,101 @@ SENTENCES: Mapping[str, Sentence] = {
     "explain.list_unknown": says(
         "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Term, why=Notice
     ),
+    "policy.names_closed_list": says(
+        "Policy not changed: {place} names {room}. A list must be public, or you must have joined its room; and {bot} must "
+        "be able to join it. Invite {bot} there, and set the policy again.",
+        place=Stranger,
+        room=Letters,
+        bot=User,
+    ),
+    "policy.names_unknown_room": says("Policy not changed: I cannot find {room}: {why}", room=Letters, why=Notice),
+    "policy_list.cannot_enter": says(
+        "Policy not changed: I cannot join the list {name} now: {why} Try again later.", name=Stranger, why=Notice
+    ),
+    "policy_list.lost": says(
+        "⚠️ I cannot follow the policy list {name} ({id}) any more: {why}. What it said last stays in force. As soon as "
+        "{bot} is in its room again, I read it anew.",
+        name=Stranger,
+        id=Id,
+        why=Notice,
+        bot=User,
+    ),
+    "policy_list.never_read": says(
+        "⚠️ I cannot read the policy list {name} ({id}): {why}. Until then the moderators decide about everybody. Invite "
+        "{bot} to the room of the list.",
+        name=Stranger,
+        id=Id,
+        why=Notice,
+        bot=User,
+    ),
+    "policy_list.other_writers": says(
+        "Other people can write to the policy list {name} now. New: {came}. No longer: {went}.",
+        name=Stranger,
+        came=Notice,
+        went=Notice,
+    ),
+    "policy_list.nobody": says("nobody"),
+    "policy_list.people": says("{users}", users=Many),
+    "policy_list.people_more": says("{users} and {more} more", users=Many, more=Number),
+    "policy_list.shrunk": says(
+        "The policy list {name} lost {lost} of its {before} entries. Who was banned stays banned, and who waits is judged "
+        "again.",
+        name=Stranger,
+        lost=Number,
+        before=Number,
+    ),
+    "named.list_replaced": says(
+        "🚚 The policy of {room} uses the list {name}, and its room was replaced by {new} {id}. What the list said last "
+        "stays in force. Click ✅ to use the new list in the policy, or type {command}.",
+        room=Room,
+        name=Id,
+        new=Room,
+        id=Id,
+        command=Code,
+    ),
+    "named.list_lost": says(
+        "⚠️ The policy of {room} uses the list {name}, and its room was replaced by {new}. What the list said last stays in "
+        "force. I do not use the new list: {why}",
+        room=Room,
+        name=Id,
+        new=Letters,
+        why=Notice,
+    ),
+    "policy_list.names_everybody": says(
+        "The policy list {name} has entries that name everybody: {entities}. They do nothing, unless the policy has "
+        "allow_everything: true for this list.",
+        name=Stranger,
+        entities=Many,
+    ),
+    "command/lists": says("the policy lists that are used, and what is on them", name=Choice),
+    "policy_list.none": says("No policy here names a policy list ({key}).", key=Code),
+    "policy_list.unread": says("{name} {id}: not read yet", name=Stranger, id=Id),
+    "policy_list.row": says(
+        "{name} {id}: users {users}, servers {servers}, rooms {rooms}. Read {read}, changed {changed}.",
+        name=Stranger,
+        id=Id,
+        users=Number,
+        servers=Number,
+        rooms=Number,
+        read=Ago,
+        changed=Ago,
+    ),
+    "policy_list.row_unchanged": says(
+        "{name} {id}: users {users}, servers {servers}, rooms {rooms}. Read {read}.",
+        name=Stranger,
+        id=Id,
+        users=Number,
+        servers=Number,
+        rooms=Number,
+        read=Ago,
+    ),
+    "policy_list.used": says("· in {room}: {then}", room=Room, then=Code),
+    "policy_list.unusable": says(
+        "· {count} entry does nothing, because {why}",
+        "· {count} entries do nothing, one because {why}",
+        count=Number,
+        why=Notice,
+    ),
+    "policy_list.everybody": says("· names everybody: {entities}", entities=Many),
+    "policy_list.trouble": says("· ⚠️ I cannot follow it now: {why}", why=Notice),
 }

@@ -91,11 +91,20 @@ async def _fault_of_place(context: Context, room: ProtectedRoom) -> Notice | Non
     return notice("named.by_config") if room.locked or own is None else None
 
 
+def _is_list(in_force: rules.InForce, name: str) -> bool:
+    """Whether a policy uses a room only as a policy list: what that said last stays in force."""
+    return name in {one.room for one in in_force.policy.lists} and name not in in_force.policy.rooms_needed
+
+
 async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
+    is_list = _is_list(await rules.look_up(context, room.room_id), name)
     async with context.turn() as turn:
         await room_upgrades.put(turn.tx, upgrade)
         called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
-        said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
+        if is_list:
+            said = notice("named.list_lost", room=called, name=Id(name), new=new, why=why)
+        else:
+            said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
         await saying.alarm(
             context, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said
         )
@@ -106,14 +115,11 @@ async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room
     async with context.db.tx() as tx:
         meant = await rules.meant_here(tx, in_force)
     named = [name for name, room_id in meant.items() if room_id == upgrade.room_id]
-    return notice(
-        "named.replaced",
-        room=Room(there.room_id, there.label),
-        name=Id(named[-1] if named else upgrade.room_id),
-        new=new,
-        id=Id(upgrade.replacement),
-        command=Code(f"!kb policy set {there.room_id}"),
-    )
+    name, room = named[-1] if named else upgrade.room_id, Room(there.room_id, there.label)
+    new_id, command = Id(upgrade.replacement), Code(f"!kb policy set {there.room_id}")
+    if _is_list(in_force, name):
+        return notice("named.list_replaced", room=room, name=Id(name), new=new, id=new_id, command=command)
+    return notice("named.replaced", room=room, name=Id(name), new=new, id=new_id, command=command)
 
 
 async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:

@@ -13,14 +13,14 @@ from typing import TypeAlias
 
 from knockbot.domain import may, plan
 from knockbot.domain.jobs import Act, Ban, Invite, Job, Kick, OnMember, Revoke
-from knockbot.domain.model import MemberChange, Membership, Request, State
+from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, Request, State
 from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, cards, membership, place, saying, settling
+from knockbot.flow import authority, cards, membership, place, rejudging, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.rooms import is_denied, is_in
@@ -53,6 +53,11 @@ class OvertakenBy(Overtaken):
 @dataclass(frozen=True, slots=True)
 class Unclicked(Overtaken):
     """The click that called for the act is gone, and its answer is not withdrawn yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barred(Overtaken):
+    """A rule would not accept them any more."""
 
 
 async def change_membership(context: Context, claimed: Claimed[Membered]) -> Outcome:
@@ -106,11 +111,26 @@ def _at(membership: Membership | None) -> Notice:
 async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
     """Act, if the person that the bot acts for may do so at this moment."""
     await authority.insist_again(context, claimed.job)
+    barred = await _barred(context, claimed.job)
+    if barred is not None:
+        return barred
     try:
         await _call(context, claimed.job)
     except Never as error:
         return await _explain(context, claimed, stands, error)
     return Done()
+
+
+async def _barred(context: Context, job: Job[Membered]) -> Barred | None:
+    """Whether an accept by a rule must not be carried out any more. Moderators' own answers are not asked about."""
+    if not isinstance(job.payload, Invite) or job.request_id is None:
+        return None
+    async with context.db.tx() as tx:
+        request = await requests.get(tx, job.request_id, held=False)
+    if request.answer is None or request.answer.rule is None:
+        return None
+    why = await tables.barred(context, request)
+    return Barred(why) if why is not None else None
 
 
 async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberChange) -> bool:
@@ -222,6 +242,9 @@ async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberCh
     lacking = may.shortfall(powers, may.DONE_BY[job.act], bot, job.payload.user_id)
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
+    barred = await _barred(context, job)
+    if barred is not None:
+        return barred
     await _call(context, job)  # the power came between the refusal and this look; else it fails again
     return Done()
 
@@ -246,6 +269,9 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
     if isinstance(came, Unclicked):
         turn.after(partial(context.look_at, request.room_id))  # it withdraws the answer, as if the bot had heard of it
         return
+    if isinstance(came, Barred):
+        await _judge_anew(context, turn, job, request, came.why)
+        return
     if is_beside(job, request):
         await _inviter_banned(turn, request, came)
         return
@@ -257,6 +283,15 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
     # Where the act is not called for any more, its echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and is_called_for(context, job, request):
         await settling.record_outcome(context, turn, request, _state_after(job, came), request.answer.by)
+
+
+async def _judge_anew(context: Context, turn: Turn, job: ToARequest, request: Request, why: Notice) -> None:
+    """Withdraw the answer of a rule that must not be carried out any more, and have the request judged again."""
+    if not is_called_for(context, job, request):
+        return
+    await settling.withdraw_answer(turn, request, why)
+    again = Rejudge(request.room_id, Because.FACTS_CHANGED, f"{job.key} {turn.now}", request.id)
+    await rejudging.plan_each(context, turn, [again])
 
 
 async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:

@@ -1,0 +1,218 @@
+"""What policy lists say of somebody now: as a fact for rules, when that is stored, and right before an accept.
+
+Nobody who is listed is accepted by a rule. An entry counts from the moment that it is stored as an arrival, also before
+it is handled: so whoever is judged waits until what arrived is taken in (`taken_in`). It is looked again when the
+decision is stored (`outdates`), and right before the invite (`bars`). What arrives later is found by `again.py`, which
+takes the invite back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList
+from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
+from knockbot.domain.notices import Letters, Notice, because
+from knockbot.engine.turn import Turn
+from knockbot.errors import ActionError, Later
+from knockbot.features.lists import matching, naming, using
+from knockbot.features.lists.matching import Unread
+from knockbot.features.lists.using import Named
+from knockbot.flow import place
+from knockbot.flow.asking import Asked
+from knockbot.flow.context import Context
+from knockbot.store import inbox, judgements, lists
+from knockbot.store.db import Tx
+from knockbot.times import MINUTE, SECOND
+
+SOON: Final = 0.25
+"""Seconds after which it is looked again whether what arrived is taken in."""
+
+PATIENCE: Final = 10 * SECOND
+"""Milliseconds for which something waits for that; then it is unknown what the list says."""
+
+
+async def listed(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
+    """Whether the lists of a policy name the applicant; for a third-party invite, its inviter. May raise `Later`."""
+    context, knock = asked.context, asked.knock
+    async with context.db.statement() as tx:
+        named = await using.of_policy(tx, asked.layer.policy.lists, asked.layer.place)
+    found = await look_up(context, named, knock.user_id, knock.room_id, knock.event_id)
+    if asked.by is not None:
+        found = await _as_far_as_shown(context, asked.by, found)
+    return replace(facts, lists=found)
+
+
+async def look_up(
+    context: Context, named: Sequence[Named], user_id: str, room_id: str, waiting: str = ""
+) -> dict[str, Listed]:
+    """What each of these lists says of somebody, by its name. What takes long counts for the protected room.
+
+    `waiting` names what waits for this; without it, nothing does. Raises `Later` while what arrived is not taken in.
+    """
+    found: dict[str, Listed] = {}
+    is_behind = not await taken_in(context, [list_room for _, list_room in named if list_room is not None], waiting)
+    for one, list_room in named:
+        if list_room is None:
+            found[one.name] = Listed(Truth.UNKNOWN, why=because("unknown.which_room", room=Letters(one.room)))
+        elif is_behind:
+            found[one.name] = Listed(Truth.UNKNOWN, why=because("unknown.list_behind"))
+        else:
+            found[one.name] = await _ask(context, one, list_room, user_id, room_id)
+    return _in_few_characters([one for one, _ in named], found)
+
+
+async def taken_in(context: Context, room_ids: Sequence[str], waiting: str) -> bool:
+    """Whether all entries that arrived are taken in; false where that takes too long. Raises `Later` before that."""
+    async with context.db.statement() as tx:
+        since = [at for room_id in room_ids if (at := await _behind_since(context, tx, room_id)) is not None]
+    if not since:
+        context.listed.waits_no_more(waiting)
+        return True
+    now = context.now()
+    if waiting and now - max(min(since), context.listed.waits_since(waiting, now)) < PATIENCE:
+        raise Later(because("unknown.list_behind"), retry_after=SOON, unreachable=True)
+    context.listed.waits_no_more(waiting)
+    return False
+
+
+STALE: Final = 10 * MINUTE
+"""Milliseconds after a start for which a list has to be read again before it is trusted; then it counts as it is."""
+
+
+async def _behind_since(context: Context, tx: Tx, room_id: str) -> int | None:
+    """Since when something of a list is not taken in: an entry that arrived, or what was missed before the start."""
+    started = context.listed.started
+    known = await lists.find(tx, room_id) if context.now() - started < STALE else None
+    if known is not None and known.trouble is None and known.read_at is not None and known.read_at < started:
+        return started
+    return await inbox.entries_since(tx, room_id)
+
+
+async def _ask(context: Context, one: PolicyList, list_room: str, user_id: str, room_id: str) -> Listed:
+    async with context.db.statement() as tx:
+        version = (await lists.versions(tx, [list_room])).get(list_room)
+    try:
+        hit = await matching.match(
+            context, list_room, user_id, allow_everything=one.allow_everything, at_expense_of=room_id
+        )
+    except Unread:
+        return Listed(Truth.UNKNOWN, why=because("unknown.list_unread"))
+    if hit is None:
+        return Listed(Truth.FALSE, room_id=list_room, version=version)
+    return Listed(Truth.TRUE, hit.entity[:ENTITY_KEPT], hit.reason[:REASON_KEPT], room_id=list_room, version=version)
+
+
+def _in_few_characters(policy_lists: Sequence[PolicyList], found: Mapping[str, Listed]) -> dict[str, Listed]:
+    """The same with the entry only of the first list that decides, and of the first that does not."""
+    short, told = {}, set()
+    for one in policy_lists:
+        listed = found[one.name]
+        decides = one.then is not ListThen.NONE
+        if listed.truth is Truth.TRUE and decides in told:
+            listed = replace(listed, entity="", reason="")
+        if listed.truth is Truth.TRUE:
+            told.add(decides)
+        short[one.name] = listed
+    return short
+
+
+async def _as_far_as_shown(context: Context, asked_by: str, found: Mapping[str, Listed]) -> dict[str, Listed]:
+    """The same for somebody who only asks: they learn nothing of a list that they cannot read."""
+    shown = {}
+    for name, listed in found.items():
+        try:
+            hidden = bool(listed.room_id) and not await naming.can_read(context, listed.room_id, asked_by)
+        except ActionError:
+            hidden = True
+        shown[name] = Listed(Truth.UNKNOWN, why=because("unknown.list_closed")) if hidden else listed
+    return shown
+
+
+# --- has it changed since? ------------------------------------------------------------------------------------
+
+
+async def outdates(_: Context, turn: Turn, judgement: Judgement) -> bool:
+    """Whether a list has changed since somebody was found not to be on it; nobody changes it before the turn ends."""
+    for listed in _all(judgement.facts):
+        if listed.version is not None and not await _is_current(turn.tx, listed.room_id, listed.version):
+            return True
+    return False
+
+
+def _all(facts: Facts) -> list[Listed]:
+    """What is known of the lists of all policies."""
+    seen = [facts, *(facts.seen_from(origin) for origin in facts.elsewhere)]
+    return [listed for one in seen for listed in one.lists.values()]
+
+
+async def _is_current(tx: Tx, room_id: str, version: int) -> bool:
+    return await inbox.entries_since(tx, room_id) is None and await lists.still_at(tx, room_id, version)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a list says of somebody now, and what was known of that when they were judged last."""
+
+    one: PolicyList
+    now: Listed
+    was: Listed | None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it says something else."""
+        return self.was is None or _told(self.was) != _told(self.now)
+
+    @property
+    def turned(self) -> bool:
+        """Whether it says something else than before, and not only by another entry."""
+        return self.was is not None and self.was.truth is not self.now.truth
+
+
+def _told(listed: Listed) -> tuple[Truth, str, str]:
+    return listed.truth, listed.entity, listed.reason
+
+
+async def news_of(context: Context, request: Request, waiting: str = "") -> list[News]:
+    """What the lists that decide in the room of a request say of whom it is about now. May raise `Later` and `Busy`."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, request.room_id)
+        named = await using.of_place(context, tx, there) if there is not None else {}
+        before = await judgements.newest(tx, request.id)
+    found: list[News] = []
+    for origin, of_policy in named.items():
+        now = await look_up(context, of_policy, request.user_id or request.subject, request.room_id, waiting)
+        was = _known_before(before, origin)
+        found += [News(one, now[one.name], was.get(one.name)) for one, _ in of_policy]
+    return found
+
+
+def _known_before(before: Judgement | None, origin: str | None) -> Mapping[str, Listed]:
+    if before is None:
+        return {}
+    return before.facts.lists if origin is using.FIRST else before.facts.seen_from(origin).lists
+
+
+async def bars(context: Context, request: Request) -> Notice | None:
+    """Why a rule must not accept somebody any more: a list names them now, or it is not known. May raise `Later`."""
+    news = await news_of(context, request, f"act {request.id}")
+    barred = any(one.turned if one.one.then is ListThen.NONE else one.now.truth is not Truth.FALSE for one in news)
+    return because("policy_list.names_them") if barred else None
+
+
+def overrides(before: Judgement | None, judgement: Judgement) -> bool:
+    """Whether a list has changed what a rule has answered: an accept only where somebody is listed now who was not."""
+    if before is None or before.decision.verdict is judgement.decision.verdict:
+        return False
+    was, now = _truths(before.facts), _truths(judgement.facts)
+    turned = {name: truth for name, truth in now.items() if was.get(name) is not truth}
+    return Truth.TRUE in turned.values() if before.decision.verdict is Verdict.ACCEPT else bool(turned)
+
+
+def _truths(facts: Facts) -> dict[tuple[str | None, str], Truth]:
+    seen: dict[str | None, Facts] = {using.FIRST: facts}
+    seen |= {origin: facts.seen_from(origin) for origin in facts.elsewhere}
+    return {(origin, name): listed.truth for origin, one in seen.items() for name, listed in one.lists.items()}

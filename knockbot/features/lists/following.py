@@ -1,0 +1,271 @@
+"""Following a list: the bot enters its room, reads it, takes in its changes, and leaves when no policy names it.
+
+What was missed is found by reading it again: after a start, each hour, and when the bot comes back to its room. While
+the list cannot be read, what is known of it stays in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from knockbot.domain import plan
+from knockbot.domain.ids import server_of
+from knockbot.domain.jobs import Act, FollowList, Job, ReadList
+from knockbot.domain.listed import PolicyList
+from knockbot.domain.model import ListChange, MemberChange, Membership, Redaction, RoomChange
+from knockbot.domain.notices import because
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.engine.worker import Done, Outcome, Overtaken
+from knockbot.errors import Later, Never
+from knockbot.features.lists import reading, telling, using
+from knockbot.flow.context import Context, log
+from knockbot.flow.place import Place
+from knockbot.flow.rooms import is_in
+from knockbot.flow.tables import Doing
+from knockbot.store import bot_memberships, lists, rooms, timers
+from knockbot.store.db import Tx
+from knockbot.store.jobs import Claimed
+from knockbot.store.timers import Timer
+from knockbot.times import HOUR, MINUTE, SECOND
+
+AGAIN: Final = 10 * MINUTE
+"""Milliseconds after which a look reads a list again."""
+
+OLD_NEWS: Final = MINUTE
+"""An entry this old on arrival (milliseconds) was delayed, and the list may have changed since."""
+
+BUNDLE: Final = 2 * SECOND
+"""Milliseconds for which changes of a list are gathered, before it is looked at what they mean for requests."""
+
+MOVED: Final = "list_moved"
+"""The timer that then looks."""
+
+
+def servers_of(one: PolicyList) -> tuple[str, ...]:
+    """Servers to reach the room of a list by."""
+    named = (server_of(one.room),) if one.room.startswith("#") else ()
+    return tuple(dict.fromkeys((*one.via, *named)))
+
+
+async def follow(turn: Turn, room_id: str, one: PolicyList, occasion: str) -> None:
+    """Follow a list from now on. The row is first: what happens in its room is kept from then on."""
+    await bot_memberships.use(turn.tx, room_id, turn.now)
+    if await lists.follow(turn.tx, room_id, turn.now):
+        await turn.plan(plan.follow_list(room_id, occasion, servers_of(one)))
+
+
+async def moved(context: Context, turn: Turn, room_id: str) -> None:
+    """A list has changed: have it looked at soon what that means for requests, once for many changes."""
+    await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}", MOVED, room_id, turn.now + BUNDLE))
+    turn.after(context.wakeups.timers.set)
+
+
+async def expects(tx: Tx, room_id: str) -> bool:
+    """Whether the bot takes an invite to this room, because it is a list that is followed."""
+    return await lists.find(tx, room_id) is not None
+
+
+# --- what happens in its room ---------------------------------------------------------------------------------
+
+
+async def changed(context: Context, change: ListChange) -> Write[None] | None:
+    """An entry was set or removed. An event is a hint: where it is old, or of another server, the room is asked."""
+    async with context.db.tx() as tx:
+        followed = await lists.find(tx, change.room_id) is not None
+    if not followed:
+        return None
+    late = context.now() - change.sent_at >= OLD_NEWS
+    stands = await _standing(context, change) if late or server_of(change.sender) != context.home else change
+    return _put(context, stands)
+
+
+async def _standing(context: Context, change: ListChange) -> ListChange:
+    try:
+        return await reading.as_it_stands(context, change)
+    except Never:
+        return change  # the bot may not look any more
+
+
+def _put(context: Context, change: ListChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        if await lists.put(turn.tx, change):
+            await moved(context, turn, change.room_id)
+
+    return write
+
+
+async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
+    """If the event of an entry was redacted, the entry is gone. Anybody can send a redaction that has no effect."""
+    async with context.db.tx() as tx:
+        followed = await lists.find(tx, redaction.room_id) is not None
+        key = await lists.by_event(tx, redaction.room_id, redaction.redacts) if followed else None
+    if not followed:
+        return None
+    if key is not None:
+        gone = ListChange(redaction.room_id, redaction.event_id, redaction.sender, key, None, context.now())
+        stands = await _standing(context, gone)
+        if stands.now is not None:
+            return _put(context, stands)
+
+    async def write(turn: Turn) -> None:
+        if await lists.redact(turn.tx, redaction):
+            await moved(context, turn, redaction.room_id)
+
+    return write
+
+
+async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
+    """The bot came to the room of a list, or was removed from it."""
+    if change.user_id != context.bot:
+        return None
+    async with context.db.tx() as tx:
+        known = await lists.find(tx, change.room_id)
+    if known is None:
+        return None
+    if change.membership is Membership.JOIN:
+        if known.read_at is None and known.trouble is None:
+            return None  # it enters for the first time, and then reads it
+        return lambda turn: turn.plan(plan.read_list(change.room_id, change.event_id))
+    if change.membership in (Membership.LEAVE, Membership.BAN):
+        return lambda turn: telling.lost(context, turn, change.room_id, because("policy_list.put_out"), change.event_id)
+    return None
+
+
+async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
+    """The power levels of a list's room changed: perhaps others can write entries now."""
+    async with context.db.tx() as tx:
+        known = await lists.find(tx, change.room_id) if change.type == "m.room.power_levels" else None
+    if known is None:
+        return None
+    try:
+        now = await telling.writers(context, change.room_id)
+    except Never:
+        return None
+    return lambda turn: telling.whose(context, turn, change.room_id, now, change.event_id)
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Done):
+    """The list was read as a whole."""
+
+    writers: tuple[str, ...] = ()
+    """Who can write entries."""
+
+
+async def enter(context: Context, claimed: Claimed[FollowList]) -> Outcome:
+    """Enter the room of a list, if a policy still names it."""
+    room_id = claimed.job.room_id
+    async with context.db.tx() as tx:
+        followed = await lists.find(tx, room_id) is not None
+    if not followed:
+        return Overtaken(because("overtaken.list_not_named"))
+    if not await is_in(context, room_id):
+        await context.acts.join(room_id, claimed.job.payload.via)
+    return Done()
+
+
+async def _entered(_: Context, turn: Turn, job: Job[FollowList], came: Outcome) -> None:
+    if isinstance(came, Done):
+        await turn.plan(plan.read_list(job.room_id, job.key))
+
+
+async def _not_entered(context: Context, turn: Turn, job: Job[FollowList], error: Never) -> None:
+    await telling.lost(context, turn, job.room_id, because("policy_list.not_let_in", why=error.why), job.key)
+
+
+async def read(context: Context, claimed: Claimed[ReadList]) -> Outcome:
+    """Read a whole list."""
+    room_id = claimed.job.room_id
+    async with context.db.tx() as tx:
+        followed = await lists.find(tx, room_id) is not None
+    if not followed:
+        return Overtaken(because("overtaken.list_not_named"))
+    if not await is_in(context, room_id):
+        raise Never(because("act.not_joined"))
+    writers = await telling.writers(context, room_id)
+    if not await reading.read(context, room_id):
+        raise Later(because("unknown.list_behind"), retry_after=1)
+    return Read(writers=writers)
+
+
+async def _was_read(context: Context, turn: Turn, job: Job[ReadList], came: Outcome) -> None:
+    if not isinstance(came, Read):
+        return
+    await lists.set_trouble(turn.tx, job.room_id, None)
+    await telling.whose(context, turn, job.room_id, came.writers, job.key)
+    await moved(context, turn, job.room_id)
+
+
+async def _not_read(context: Context, turn: Turn, job: Job[ReadList], error: Never) -> None:
+    await telling.lost(context, turn, job.room_id, error.why, job.key)
+
+
+ACTS: Mapping[Act, Doing] = {
+    Act.FOLLOW_LIST: Doing(enter, ended=_entered, refused=_not_entered),
+    Act.READ_LIST: Doing(read, ended=_was_read, refused=_not_read),
+}
+
+
+# --- looks ----------------------------------------------------------------------------------------------------
+
+
+async def look(context: Context, there: Place) -> None:
+    """Follow the lists that the policy of a protected room names, and find what was missed of them."""
+    async with context.db.tx() as tx:
+        used = await using.in_room(context, tx, there)
+    for one in used:
+        await _look_at(context, one.one, one.room_id)
+
+
+async def _look_at(context: Context, one: PolicyList, room_id: str) -> None:
+    inside = await is_in(context, room_id)
+    async with context.turn() as turn:
+        known = await lists.find(turn.tx, room_id)
+        hour = turn.now // HOUR
+        if known is None:
+            await follow(turn, room_id, one, f"look {turn.now}")
+            return
+        if not inside and known.trouble is None:
+            await turn.plan(plan.follow_list(room_id, f"look {hour}", servers_of(one)))
+        elif inside and (known.read_at is None or known.read_at < max(turn.now - AGAIN, context.listed.started)):
+            await turn.plan(plan.read_list(room_id, f"look {hour} {known.read_at}"))
+        await moved(context, turn, room_id)
+
+
+# --- lists that no policy names -------------------------------------------------------------------------------
+
+SWEEPS: Final = 1000
+"""Portions of entries that are deleted within an hour."""
+
+
+async def _leave_unused(context: Context, _: Timer) -> Write[None]:
+    for _portion in range(SWEEPS):
+        async with context.db.tx() as tx:
+            if not await lists.sweep(tx):
+                break
+
+    async def write(turn: Turn) -> None:
+        named = {used.room_id for used in await using.everywhere(context, turn.tx)}
+        for known in await lists.all_lists(turn.tx):
+            if known.room_id not in named:
+                await _leave(turn, known.room_id)
+
+    return write
+
+
+async def _leave(turn: Turn, room_id: str) -> None:
+    """Follow a list no more; leave its room, if the bot came only for the list."""
+    log.info("the list %s is not followed any more: no policy names it", room_id)
+    await lists.unfollow(turn.tx, room_id)
+    needed = await rooms.find(turn.tx, room_id) is not None or await rooms.is_management_room(turn.tx, room_id)
+    if not needed and await bot_memberships.inviter(turn.tx, room_id) is None:
+        await turn.plan(plan.leave(room_id, f"list {turn.now}"))
+
+
+UNUSED: Final[TimerKind[Context]] = TimerKind(_leave_unused, every=HOUR)

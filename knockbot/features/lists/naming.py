@@ -1,0 +1,91 @@
+"""A policy names lists: which it may name, the rooms that they are, and that they are followed from then on.
+
+A list says whom others do not want, so a policy may use only a list that its author can read: one that the author has
+joined, or that is public. The bot has to join the room of the list, because only there it hears of changes.
+"""
+
+from __future__ import annotations
+
+from knockbot.documents.reading import Path
+from knockbot.domain.listed import PolicyList
+from knockbot.domain.notices import Letters, Notice, Stranger, User, notice
+from knockbot.engine.turn import Turn
+from knockbot.errors import Later, Never, Refused
+from knockbot.features.lists import following
+from knockbot.flow import rulebook
+from knockbot.flow.context import Context
+from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.rulebook import Sound
+
+OPEN = frozenset({"public"})
+
+
+# --- when a policy is set -------------------------------------------------------------------------------------
+
+
+async def examine(context: Context, sound: Sound) -> None:
+    """Look whether the author of a policy may use its lists, and have the bot join their rooms. Raises `Refused`."""
+    for place, one in enumerate(sound.policy.lists):
+        room_id = sound.meant.get(one.room, one.room)
+        if not await _may_use(context, sound.change.author, one, room_id):
+            raise await _not_usable(context, sound, place, one)
+        await _insist_on_current(context, sound, place, one, room_id)
+
+
+async def _may_use(context: Context, author: str, one: PolicyList, room_id: str) -> bool:
+    was_in = await is_in(context, room_id)
+    try:
+        if not was_in:
+            await _enter(context, author, one, room_id)
+        if await can_read(context, room_id, author):
+            return True
+    except Later as error:
+        raise Refused(notice("policy_list.cannot_enter", name=Stranger(one.name), why=error.why)) from error
+    except Never:
+        return False
+    if not was_in:
+        await context.acts.leave(room_id)
+    return False
+
+
+async def _enter(context: Context, author: str, one: PolicyList, room_id: str) -> None:
+    via = following.servers_of(one)
+    async with context.elsewhere.asking(via[0] if via else "", author):
+        await context.acts.join(room_id, via)
+
+
+async def can_read(context: Context, room_id: str, user_id: str) -> bool:
+    """Whether somebody can read a list that the bot has joined: they have joined it, or it is public."""
+    if await is_joined(context, room_id, user_id):
+        return True
+    view = await context.outside.room(room_id)
+    return view.join_rule in OPEN or view.world_readable
+
+
+async def _insist_on_current(context: Context, sound: Sound, place: int, one: PolicyList, room_id: str) -> None:
+    if one.room in sound.change.meant:
+        return  # its meaning stays, and the bot asks on its own about a replacement
+    tombstone = await context.outside.tombstone(room_id)
+    if tombstone is not None:
+        where = Stranger(await _where(sound, place))
+        new = Letters(tombstone.replacement)
+        raise Refused(notice("policy.names_replaced_room", place=where, room=Letters(one.room), new=new))
+
+
+async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyList) -> Refused:
+    """The reply is the same whether the room is not there, or the bot or the author is not in it."""
+    where = Stranger(await _where(sound, place))
+    return Refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
+
+
+async def _where(sound: Sound, place: int) -> str:
+    path: Path = ("lists", place, "room")
+    return await rulebook.where(sound.change, lambda _: path)
+
+
+async def enforced(_: Context, turn: Turn, sound: Sound) -> Notice | None:
+    """A policy is in force: its lists are followed from now on."""
+    for one in sound.policy.lists:
+        room_id = sound.meant.get(one.room, one.room)
+        await following.follow(turn, room_id, one, sound.change.cause)
+    return None

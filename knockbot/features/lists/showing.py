@@ -1,0 +1,67 @@
+"""The lists that the rooms managed from one management room use: what is on them, how old that is, what is amiss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.listed import PolicyList
+from knockbot.domain.lists import Entry, Unusable
+from knockbot.features.lists import using
+from knockbot.flow import place
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.store import lists
+from knockbot.store.lists import Counts, ListRoom
+
+EXAMPLES = 3
+"""Entries that are shown of those that do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A protected room that uses a list, and what its policy says of it."""
+
+    there: Place
+    one: PolicyList
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One list."""
+
+    room_id: str | None
+    """None where it is not known which room it is."""
+    uses: tuple[Use, ...]
+    known: ListRoom | None
+    """None where it is not followed yet."""
+    counts: Counts | None
+    unusable: tuple[Unusable, ...] = ()
+    everybody: tuple[Entry, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the first policy calls it."""
+        return self.uses[0].one.name
+
+
+async def managed(context: Context, management_room: str, only: str | None = None) -> list[Shown]:
+    """The lists of all rooms managed from here, or of one of them."""
+    async with context.db.tx() as tx:
+        uses: dict[str, tuple[str | None, list[Use]]] = {}
+        for there in await place.managed_by(context, tx, management_room):
+            if only not in (None, there.room_id):
+                continue
+            for named in (await using.of_place(context, tx, there)).values():
+                for one, room_id in named:
+                    uses.setdefault(room_id or one.room, (room_id, []))[1].append(Use(there, one))
+        found = []
+        for room_id, used in uses.values():
+            known = await lists.find(tx, room_id) if room_id is not None else None
+            if room_id is None or known is None:
+                found.append(Shown(room_id, tuple(used), None, None))
+                continue
+            counts = await lists.counts(tx, room_id)
+            unusable = await lists.unusable(tx, room_id, EXAMPLES)
+            everybody = await lists.everything(tx, room_id, EXAMPLES)
+            found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody)))
+        return found

@@ -1,0 +1,183 @@
+"""What moderators are told of the lists that their policies use: each thing once, in each of their management rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from knockbot.documents.text import storable
+from knockbot.domain.notices import Id, Many, Notice, Number, Stranger, User, notice
+from knockbot.domain.reasons import quoted
+from knockbot.engine.turn import Turn
+from knockbot.features.lists import using
+from knockbot.features.lists.using import Used
+from knockbot.flow import saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
+from knockbot.store import lists
+from knockbot.store.lists import Counts, ListRoom
+
+MANY: Final = 20
+"""Entries from which on it is told that a list has lost half of them."""
+
+NAMED: Final = 3
+"""How many examples are named."""
+
+MOST_WRITERS: Final = 50
+"""How many of those who can write entries are kept."""
+
+
+async def tell(
+    context: Context, turn: Turn, users: Iterable[Used], occasion: str, said: Callable[[Used], Notice], *, aloud: bool
+) -> None:
+    """Tell the moderators of every room that uses a list, once in each management room."""
+    told: set[str] = set()
+    for used in users:
+        there = used.there
+        if there.management_room in told:
+            continue
+        told.add(there.management_room)
+        if aloud:
+            await saying.alarm(context, turn, there.room_id, f"{occasion}:{there.management_room}", said(used))
+        else:
+            to = Audience(there.management_room, place=there.room_id)
+            await saying.say(context, turn, to, f"{occasion}:{there.management_room}", said(used))
+
+
+async def lost(context: Context, turn: Turn, room_id: str, why: Notice, occasion: str) -> None:
+    """A list cannot be followed now: alarm once. What is known of it stays in force."""
+    if not await lists.set_trouble(turn.tx, room_id, why):
+        return
+    users = await using.of_list(context, turn.tx, room_id)
+    known, bot = await lists.find(turn.tx, room_id), User(context.bot)
+    read = known is not None and known.read_at is not None
+    await tell(
+        context,
+        turn,
+        users,
+        f"list lost:{room_id}:{occasion}",
+        lambda used: _lost(used, why, bot) if read else _never_read(used, why, bot),
+        aloud=True,
+    )
+
+
+def _lost(used: Used, why: Notice, bot: User) -> Notice:
+    return notice("policy_list.lost", name=Stranger(used.one.name), id=Id(used.room_id), why=why, bot=bot)
+
+
+def _never_read(used: Used, why: Notice, bot: User) -> Notice:
+    return notice("policy_list.never_read", name=Stranger(used.one.name), id=Id(used.room_id), why=why, bot=bot)
+
+
+async def writers(context: Context, room_id: str) -> tuple[str, ...]:
+    """Who can write entries of a list now, by power. May raise `Never`."""
+    able = (await context.outside.powers(room_id)).able_to_set("m.policy.rule.user")
+    return tuple(sorted(map(storable, able))[:MOST_WRITERS])
+
+
+async def whose(context: Context, turn: Turn, room_id: str, now: Sequence[str], occasion: str) -> None:
+    """Others than before can write entries of a list: tell it once."""
+    known = await lists.find(turn.tx, room_id)
+    if known is None or known.writers == tuple(now):
+        return
+    await lists.set_writers(turn.tx, room_id, now)
+    if known.writers is None:
+        return
+    came, went = sorted({*now} - {*known.writers}), sorted({*known.writers} - {*now})
+    users = await using.of_list(context, turn.tx, room_id)
+    await tell(
+        context,
+        turn,
+        users,
+        f"list writers:{room_id}:{occasion}",
+        lambda used: notice(
+            "policy_list.other_writers", name=Stranger(used.one.name), came=_people(came), went=_people(went)
+        ),
+        aloud=False,
+    )
+
+
+def _other_writers(used: Used, came: Sequence[str], went: Sequence[str]) -> Notice:
+    name = Stranger(used.one.name)
+    return notice("policy_list.other_writers", name=name, came=_people(came), went=_people(went))
+
+
+def _people(users: Sequence[str]) -> Notice:
+    if not users:
+        return notice("policy_list.nobody")
+    named, more = Many(tuple(User(user) for user in users[:NAMED])), len(users) - NAMED
+    return (
+        notice("policy_list.people_more", users=named, more=Number(more))
+        if more > 0
+        else notice("policy_list.people", users=named)
+    )
+
+
+# --- what changed in it ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A list as it was looked at after changes, and where it is used."""
+
+    known: ListRoom
+    counts: Counts
+    users: Sequence[Used]
+
+    @property
+    def entries(self) -> int:
+        """How many usable entries it has."""
+        return sum(self.counts.usable.values())
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether it lost half of its entries or more."""
+        return self.known.told_entries >= MANY and self.entries * 2 <= self.known.told_entries
+
+
+async def changes(context: Context, turn: Turn, found: Changes) -> None:
+    """Tell what is odd about the changes of a list: that it lost half of its entries, or names everybody."""
+    known = found.known
+    if found.shrunk:
+        await _shrunk(context, turn, found)
+    if found.counts.everything > known.told_everybody:
+        await _names_everybody(context, turn, found)
+    await lists.told(
+        turn.tx,
+        known.room_id,
+        version=known.version,
+        entries=found.entries,
+        everybody=found.counts.everything,
+        changed_at=turn.now if known.version != known.told_version else None,
+    )
+
+
+def _occasion(known: ListRoom) -> str:
+    return f"{known.room_id}:{known.since}:{known.version}"
+
+
+async def _shrunk(context: Context, turn: Turn, found: Changes) -> None:
+    before = found.known.told_entries
+    gone = Number(before - found.entries)
+    await tell(
+        context,
+        turn,
+        found.users,
+        f"list shrunk:{_occasion(found.known)}",
+        lambda used: notice("policy_list.shrunk", name=Stranger(used.one.name), lost=gone, before=Number(before)),
+        aloud=False,
+    )
+
+
+async def _names_everybody(context: Context, turn: Turn, found: Changes) -> None:
+    entries = await lists.everything(turn.tx, found.known.room_id, NAMED)
+    entities = Many(tuple(quoted(entry.entity or "") for entry in entries))
+    await tell(
+        context,
+        turn,
+        [used for used in found.users if not used.one.allow_everything],
+        f"list everybody:{_occasion(found.known)}",
+        lambda used: notice("policy_list.names_everybody", name=Stranger(used.one.name), entities=entities),
+        aloud=False,
+    )

@@ -1,0 +1,68 @@
+"""Which protected rooms use which lists, as the policies in force say; no policy has to be compiled for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from knockbot.domain.ids import is_alias
+from knockbot.domain.layers import ends
+from knockbot.domain.listed import PolicyList
+from knockbot.flow import place
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.store import pins, rooms
+from knockbot.store.db import Tx
+
+Named: TypeAlias = tuple[PolicyList, str | None]
+"""A list that a policy names, and its room; none where the room is not known."""
+
+FIRST: Final = None
+"""The place of the first policy that decides in a room, which is mostly its own; others are named by their room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A list as a policy uses it in a protected room."""
+
+    there: Place
+    one: PolicyList
+    room_id: str
+
+
+async def of_policy(tx: Tx, lists: Sequence[PolicyList], pinned_in: str) -> list[Named]:
+    """The lists of one policy, with the rooms that their names meant when it was set."""
+    pinned = await pins.at(tx, pinned_in) if any(is_alias(one.room) for one in lists) else {}
+    meant = {name: pin.room_id for name, pin in pinned.items()}
+    return [(one, meant.get(one.room) if is_alias(one.room) else one.room) for one in lists]
+
+
+async def of_place(context: Context, tx: Tx, there: Place) -> dict[str | None, list[Named]]:
+    """The lists of all policies that decide in a protected room, by the room of the policy, the first as `FIRST`."""
+    found: dict[str | None, list[Named]] = {}
+    for layer in there.layers:
+        named = await of_policy(tx, layer.settings.lists, pins.of_revision(layer.room_id, layer.revision))
+        found[layer.room_id if found else FIRST] = named
+    if not ends([layer.settings for layer in there.layers]):
+        default = context.settings.defaults.policy.policy.lists
+        found["" if found else FIRST] = await of_policy(tx, default, pins.DEFAULT_POLICY)
+    return found
+
+
+async def in_room(context: Context, tx: Tx, there: Place) -> list[Used]:
+    """The lists that are used in a protected room, as far as their rooms are known."""
+    named = [one for layer in (await of_place(context, tx, there)).values() for one in layer]
+    return [Used(there, one, room_id) for one, room_id in named if room_id is not None]
+
+
+async def everywhere(context: Context, tx: Tx) -> list[Used]:
+    """Every use of a list in a protected room."""
+    places = [await place.find(context, tx, room.room_id) for room in await rooms.all_rooms(tx)]
+    using = [there for there in places if there is not None and there.settings.lists]
+    return [used for there in using for used in await in_room(context, tx, there)]
+
+
+async def of_list(context: Context, tx: Tx, list_room: str) -> list[Used]:
+    """Where one list is used."""
+    return [used for used in await everywhere(context, tx) if used.room_id == list_room]

@@ -1,0 +1,593 @@
+"""Policy lists at the door: whom a list names is never accepted by a rule, whatever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from knockbot.domain.lists import EntityKind
+from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
+from knockbot.domain.reasons import foreign
+from knockbot.errors import Later
+from knockbot.matrix import events
+from knockbot.store import lists
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.planted import DAVE, MONA, VOUCHED, invite, move_in, planted, redeemed, stands, states
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+
+BANS, ALIAS = "!bans:tulip.example", "#bans:tulip.example"
+LIZ = "@liz:tulip.example"
+"""Who writes the list."""
+
+OPEN_DOOR = """
+lists: [{room: "#bans:tulip.example", name: community%s}]
+otherwise: accept
+otherwise_third_party: accept
+"""
+
+
+def open_door(then: str = "ban", **keys: str) -> str:
+    """A policy that lets everybody in who is not on the list."""
+    more = "".join(f", {key}: {value}" for key, value in keys.items())
+    return OPEN_DOOR % f", then: {then}{more}"
+
+
+async def set_policy(house: House, text: str = open_door(), *, by: str = ALICE) -> str:
+    """Somebody sets a policy; returns the reply."""
+    before = len(house.spoken())
+    house.tell(f"policy set {GARDEN}\n{text}", by=by)
+    await settled(house)
+    return house.spoken()[before]
+
+
+async def settled(house: House) -> None:
+    """Until nothing is left to do, also of what waits some seconds."""
+    for _ in range(8):
+        await house.later(1)
+        await house.ring()
+    await house.live()
+
+
+@pytest.fixture
+async def listed(house: House) -> House:
+    """A garden that is open to all who are not on a list, which was read."""
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    await set_policy(house)
+    assert house.membership(BOT, BANS) == "join"
+    return house
+
+
+def memberships(house: House, user_id: str) -> list[str]:
+    """Every membership that somebody had in the garden."""
+    past = house.world.rooms[GARDEN].past.values()
+    return [event["content"]["membership"] for event in past if event["state_key"] == user_id]
+
+
+async def rule_of(house: House, user_id: str) -> str | None:
+    """By which rule the newest request of somebody was decided."""
+    decision = (await house.requests(user_id))[-1].decision
+    return decision.rule if decision is not None else None
+
+
+async def test_who_is_listed_is_banned_and_others_come_in(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, "@ana:*", reason="ads")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    listed.world.knock(GARDEN, BEA)
+    await settled(listed)
+
+    assert [listed.membership(user) for user in (ANA, BEA)] == ["ban", "invite"]
+    assert await rule_of(listed, ANA) == "list community"
+    [banned] = [text for text in listed.spoken() if "Banned" in text]
+    assert banned.endswith('Banned by policy list “community”. They are on list "community", which has "@ana:*": ads.')
+    assert "community" not in str(listed.world.rooms[GARDEN].members[ANA]["content"]), "the applicant is not told of it"
+
+
+@pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "knock")])
+async def test_a_list_does_what_the_policy_says(listed: House, then: str, membership: str) -> None:
+    await set_policy(listed, open_door(then))
+    listed.world.list_entity(BANS, LIZ, ANA, reason="a [link](https://evil.example) @room")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+
+    assert listed.membership(ANA) == membership
+    if then == "forward":
+        assert "The policy asks you, because they are on list" in listed.card().text
+        assert listed.card().block["rule"] is None
+
+
+async def test_a_server_is_named_by_its_host(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, "*.EVIL.example", EntityKind.SERVER)
+    await settled(listed)
+    listed.world.knock(GARDEN, "@ana:sub.evil.example:8448")
+    await settled(listed)
+    assert listed.membership("@ana:sub.evil.example:8448") == "ban"
+
+
+async def test_rules_can_ask_a_list_that_does_not_decide(listed: House) -> None:
+    rule = "rules: [{name: watched, when: {on_list: community}, then: reject}]\n"
+    await set_policy(listed, rule + open_door("none"))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    listed.world.knock(GARDEN, BEA)
+    await settled(listed)
+    assert [listed.membership(user) for user in (ANA, BEA)] == ["leave", "invite"]
+    assert await rule_of(listed, ANA) == "watched"
+
+
+# --- whatever comes first -------------------------------------------------------------------------------------
+
+
+async def test_until_the_list_was_read_the_moderators_decide(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.list_entity(BANS, LIZ, ANA)
+    house.world.play("policy_rules", Later(foreign("slow"), retry_after=30))
+    house.tell(f"policy set {GARDEN}\n{open_door()}")
+    await house.live()
+    for user in (ANA, BEA):
+        house.world.knock(GARDEN, user)
+    await house.live()
+
+    assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "knock"]
+    assert "the list was not read yet" in house.cards()[0].text
+
+    await house.later(40)
+    await settled(house)
+    assert [house.membership(user) for user in (ANA, BEA)] == ["ban", "invite"], "then they are judged again"
+
+
+async def test_an_entry_in_the_same_transaction_counts(listed: House) -> None:
+    listed.world.knock(GARDEN, ANA)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+    assert "invite" not in memberships(listed, ANA)
+
+
+async def test_an_entry_that_arrives_between_the_decision_and_the_invite_counts(listed: House) -> None:
+    listed.world.knock(GARDEN, ANA)
+    await listed.hear()
+    request = await listed.request(ANA)
+    assert request.answer is not None
+    assert request.answer.verdict is Verdict.ACCEPT
+
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await listed.deliver()  # stored, and not handled yet
+    await listed.work()
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+    assert "invite" not in memberships(listed, ANA)
+
+
+async def test_an_entry_for_somebody_who_waits_bans_them(listed: House) -> None:
+    await set_policy(listed, open_door() + "\nrules: [{when: {user: '@ana:*'}, then: forward}]")
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "knock"
+
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+    assert listed.card().state == "banned"
+
+
+async def test_an_entry_that_goes_has_those_who_wait_judged_again(listed: House) -> None:
+    await set_policy(listed, open_door("forward"))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "knock"
+
+    listed.world.unlist(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+
+async def test_a_redacted_entry_is_gone(listed: House) -> None:
+    await set_policy(listed, open_door("forward"))
+    event = listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.redact_rule(BANS, LIZ, event)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+
+@pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "leave")])
+async def test_an_invite_that_was_not_taken_is_withdrawn(listed: House, then: str, membership: str) -> None:
+    await set_policy(listed, open_door(then))
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+    listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(listed)
+    assert listed.membership(ANA) == membership
+    request = await listed.request(ANA)
+    assert request.state is (State.BANNED if then == "ban" else State.REJECTED)
+    assert (BOT, "overridden") in await listed.history(request)
+    assert "on list" in listed.spoken()[-1]
+    told = listed.world.rooms[GARDEN].members[ANA]["content"].get("reason")
+    assert told == ("Your invite was withdrawn. You can ask again." if then == "forward" else None)
+
+    if then == "forward":
+        listed.world.knock(GARDEN, ANA)
+        await settled(listed)
+        assert listed.card().state == "pending"
+
+
+async def test_who_has_joined_stays(listed: House) -> None:
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.change(GARDEN, ANA, ANA, "join")
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "join"
+
+
+async def test_who_a_moderator_accepted_is_invited_and_stays_so(listed: House) -> None:
+    await set_policy(listed, open_door("forward"))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.click("✅")
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+    listed.world.list_entity(BANS, LIZ, "@ana:*", reason="again")
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+
+async def test_who_is_banned_stays_so_when_the_entry_goes(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.unlist(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_of_many_only_those_whom_an_entry_names_are_judged_again(listed: House) -> None:
+    await set_policy(listed, open_door().replace("otherwise: accept", "otherwise: forward"))
+    people = [f"@p{number}:rose.example" for number in range(8)]
+    for user in people:
+        listed.world.knock(GARDEN, user)
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, people[3])
+    await settled(listed)
+
+    async with listed.db.tx() as tx:
+        rows = await tx.fetch("SELECT request_id, count(*) AS many FROM judgements GROUP BY request_id ORDER BY 1")
+    assert [row["many"] for row in rows] == [1, 1, 1, 2, 1, 1, 1, 1]
+    assert listed.membership(people[3]) == "ban"
+
+
+async def test_a_flood_of_changes_is_looked_at_together(listed: House) -> None:
+    await set_policy(listed, open_door().replace("otherwise: accept", "otherwise: forward"))
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    for number in range(50):
+        listed.world.list_entity(BANS, LIZ, f"@ana{number}:*")
+    listed.world.list_entity(BANS, LIZ, ANA)
+    for number in range(50):
+        listed.world.unlist(BANS, LIZ, f"@ana{number}:*")
+    await settled(listed)
+
+    assert listed.membership(ANA) == "ban"
+    async with listed.db.tx() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM judgements") == 2
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+
+async def test_an_invite_by_somebody_who_is_listed_is_revoked(listed: House) -> None:
+    move_in(listed)
+    listed.world.list_entity(BANS, LIZ, MONA)
+    await set_policy(listed, open_door("reject"))
+    await planted(listed, by=MONA)
+    await settled(listed)
+    assert (await states(listed), stands(listed)) == (["revoked"], False)
+
+
+@pytest.mark.parametrize(("then", "state"), [("reject", "revoked"), ("forward", "pending")])
+async def test_an_accepted_invite_is_looked_at_again_when_its_inviter_is_listed(
+    listed: House, then: str, state: str
+) -> None:
+    move_in(listed)
+    await set_policy(listed, open_door(then))
+    await planted(listed, by=MONA)
+    await settled(listed)
+    assert await states(listed) == ["standing"]
+
+    listed.world.list_entity(BANS, LIZ, MONA)
+    await settled(listed)
+    assert await states(listed) == [state]
+    assert stands(listed) is (then == "forward")
+
+
+async def test_an_invite_is_not_accepted_while_an_entry_for_its_inviter_waits(listed: House) -> None:
+    move_in(listed)
+    listed.world.plant(GARDEN, MONA, "t")
+    listed.world.list_entity(BANS, LIZ, MONA)
+    await settled(listed)
+    request = await invite(listed)
+    assert (BOT, "standing") not in await listed.history(request)
+
+
+async def test_an_entry_that_is_taken_in_while_an_invite_is_judged_counts(listed: House) -> None:
+    """The identity servers are asked in between: what was found out before is not true any more."""
+    move_in(listed)
+
+    async def vouch(_: Sequence[IdentityKey]) -> Known:
+        if listed.world.rooms[BANS].rules:
+            return Known(Truth.TRUE)
+        listed.world.list_entity(BANS, LIZ, MONA)
+        change = events.list_change(listed.world.outbox[-1])
+        assert change is not None
+        async with listed.db.tx() as tx:
+            await lists.put(tx, change)
+        return Known(Truth.TRUE)
+
+    listed.furnish(vouch=vouch)
+    await planted(listed, by=MONA, **VOUCHED)
+    await settled(listed)
+    await listed.later(61)  # as long as an invite waits for identity servers, if nothing else wakes it
+    await settled(listed)
+    assert (BOT, "standing") not in await listed.history(await invite(listed))
+    assert await states(listed) == ["revoked"]
+
+
+async def test_who_uses_an_invite_is_looked_up_by_themselves(listed: House) -> None:
+    move_in(listed)
+    listed.world.list_entity(BANS, LIZ, DAVE)
+    await settled(listed)
+    await planted(listed, by=MONA)
+    await redeemed(listed, DAVE)
+    await settled(listed)
+    assert listed.membership(DAVE) == "ban"
+    assert (await invite(listed)).state is State.BANNED
+
+
+async def test_a_guest_who_did_not_join_yet_is_taken_back(listed: House) -> None:
+    move_in(listed)
+    await planted(listed, by=MONA)
+    await redeemed(listed, DAVE, join=False)
+    await settled(listed)
+    assert listed.membership(DAVE) == "invite"
+    listed.world.list_entity(BANS, LIZ, DAVE)
+    await settled(listed)
+    assert listed.membership(DAVE) == "leave"
+
+
+# --- lists that are odd, or out of reach ----------------------------------------------------------------------
+
+
+async def test_an_entry_that_names_everybody_does_nothing_and_is_told_once(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, "@*:*")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+
+    assert listed.membership(ANA) == "invite"
+    [told] = [text for text in listed.spoken() if "name everybody" in text]
+    assert told.startswith('The policy list community has entries that name everybody: "@*:*". They do nothing')
+
+
+async def test_it_counts_where_the_policy_says_so(listed: House) -> None:
+    await set_policy(listed, open_door(allow_everything="true"))
+    listed.world.list_entity(BANS, LIZ, "@*:*")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+    assert not [text for text in listed.spoken() if "name everybody" in text]
+
+
+async def test_a_list_that_loses_most_of_its_entries_is_told(listed: House) -> None:
+    people = [f"@p{number}:evil.example" for number in range(30)]
+    for user in people:
+        listed.world.list_entity(BANS, LIZ, user)
+    await settled(listed)
+    for user in people[1:]:
+        listed.world.unlist(BANS, LIZ, user)
+    await settled(listed)
+    [told] = [text for text in listed.spoken() if "lost" in text]
+    assert told.startswith("The policy list community lost 29 of its 30 entries.")
+
+
+async def test_other_people_who_can_write_a_list_are_told_once(listed: House) -> None:
+    listed.world.set_levels(BANS, users={BEA: 100})
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+    told = [text for text in listed.spoken() if "can write to the policy list" in text]
+    assert len(told) == 1
+    assert f"New: {BEA}." in told[0]
+
+
+async def test_where_the_bot_is_put_out_the_last_state_stays_in_force(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.change(BANS, LIZ, BOT, "ban")
+    await settled(listed)
+    [alarm] = [text for text in listed.spoken() if "cannot follow the policy list" in text]
+    assert alarm.startswith("⚠️ I cannot follow the policy list community (!bans:tulip.example) any more: I was removed")
+
+    for user in (ANA, BEA):
+        listed.world.knock(GARDEN, user)
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+    assert [listed.membership(user) for user in (ANA, BEA)] == ["ban", "invite"]
+    assert listed.membership(BOT, BANS) == "ban", "it does not walk back in"
+    assert len([text for text in listed.spoken() if "cannot follow" in text]) == 1
+
+
+async def test_back_in_its_room_the_list_is_read_anew(listed: House) -> None:
+    listed.world.change(BANS, LIZ, BOT, "leave")
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    listed.world.change(BANS, LIZ, BOT, "invite")
+    await settled(listed)
+    assert listed.membership(BOT, BANS) == "join"
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_what_was_missed_is_found_by_a_look(listed: House) -> None:
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    listed.world.outbox.clear()  # the homeserver lost it
+    await listed.later(700)
+    await listed.look_everywhere()
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_a_list_that_no_policy_names_is_left(listed: House) -> None:
+    await set_policy(listed, "otherwise: forward")
+    await listed.later(3700)
+    await listed.ring()
+    await settled(listed)
+    assert listed.membership(BOT, BANS) == "leave"
+    async with listed.db.tx() as tx:
+        assert await lists.all_lists(tx) == []
+
+
+# --- which lists may be named ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("joined", "join_rule", "taken"),
+    [
+        ((LIZ, ALICE, BOT), "invite", True),
+        ((LIZ, BOT), "invite", False),
+        ((LIZ, ALICE), "invite", False),
+        ((LIZ,), "public", True),
+    ],
+)
+async def test_a_policy_names_only_lists_that_its_author_can_read(
+    house: House, joined: tuple[str, ...], join_rule: str, taken: bool
+) -> None:
+    house.world.room(BANS, "Bans", *joined, levels=levels_for(LIZ), join_rule=join_rule)
+    house.world.aliases[ALIAS] = BANS
+    reply = await set_policy(house)
+    assert ("Revision 1 of the policy" in reply) is taken, reply
+    if not taken:
+        assert "Policy not changed: line 2: lists.#1.room names #bans:tulip.example. A list must be public" in reply
+    assert await followed(house) == ([BANS] if taken else [])
+
+
+async def test_an_alias_that_leads_nowhere_is_named(house: House) -> None:
+    assert "I cannot find #bans:tulip.example" in await set_policy(house)
+
+
+async def test_the_alias_means_what_it_meant_when_the_policy_was_set(listed: House) -> None:
+    listed.world.room("!other:tulip.example", "Other", LIZ, join_rule="public")
+    listed.world.aliases[ALIAS] = "!other:tulip.example"
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_a_replaced_list_is_asked_about_and_followed(listed: House) -> None:
+    new = "!newbans:tulip.example"
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.room(new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for(LIZ), join_rule="public")
+    listed.world.list_entity(new, LIZ, BEA)
+    listed.world.replace(BANS, new, by=LIZ)
+    await settled(listed)
+    [question] = [event for event in listed.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    listed.world.react(MODS, ALICE, question["event_id"], "✅")
+    await settled(listed)
+
+    assert await followed(listed) == [BANS, new]
+    for user in (ANA, BEA):
+        listed.world.knock(GARDEN, user)
+    await settled(listed)
+    assert [listed.membership(user) for user in (ANA, BEA)] == ["invite", "ban"]
+
+
+async def followed(house: House) -> list[str]:
+    """The lists that are followed."""
+    async with house.db.tx() as tx:
+        return [one.room_id for one in await lists.all_lists(tx)]
+
+
+async def test_who_may_not_ban_cannot_set_a_list_that_bans(listed: House) -> None:
+    listed.world.change(GARDEN, "@carl:tulip.example", "@carl:tulip.example", "join")
+    listed.world.change(MODS, "@carl:tulip.example", "@carl:tulip.example", "join")
+    listed.world.set_levels(GARDEN, users={BOT: 50, ALICE: 100, "@carl:tulip.example": 55}, ban=60)
+    await settled(listed)
+    reply = await set_policy(listed, open_door(), by="@carl:tulip.example")
+    assert "lists.#1" in reply
+    assert "needs level 60" in reply
+
+
+async def test_where_the_author_may_no_longer_ban_the_moderators_decide(listed: House) -> None:
+    listed.world.set_levels(GARDEN, users={BOT: 100, ALICE: 55}, ban=60)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "knock"
+    assert "They are on list" in listed.card().text
+
+
+# --- what is shown --------------------------------------------------------------------------------------------
+
+
+async def test_what_a_list_has_and_where_it_is_used_is_shown(listed: House) -> None:
+    listed.world.list_entity(BANS, LIZ, ANA)
+    listed.world.list_entity(BANS, LIZ, "*.evil.example", EntityKind.SERVER)
+    listed.world.list_entity(BANS, LIZ, "@*:*")
+    listed.world.list_entity(BANS, LIZ, "nobody at all")
+    await settled(listed)
+    listed.tell("lists")
+    await listed.live()
+    lines = listed.spoken()[-1].splitlines()
+    assert lines[0].startswith("community !bans:tulip.example: users 2, servers 1, rooms 0. Read ")
+    assert lines[1] == "· in Garden: ban"
+    assert lines[2].startswith("· 1 entry does nothing, because ")
+    assert lines[3] == '· names everybody: "@*:*"'
+
+
+async def test_lists_of_other_management_rooms_are_not_shown(listed: House) -> None:
+    other = "!othermods:tulip.example"
+    listed.world.room(other, "Other mods", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    listed.world.say(other, ALICE, "!kb lists")
+    await listed.live()
+    assert listed.spoken(other) == ["No policy here names a policy list (lists)."]
+
+
+async def test_after_a_start_a_list_is_read_again_before_it_is_trusted(listed: House) -> None:
+    """An entry that was made while the bot was down may come after the knock."""
+    await listed.close()
+    listed.world.knock(GARDEN, ANA)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    entry = listed.world.outbox.pop()
+    await listed.start_again()
+    await settled(listed)
+    listed.world.outbox.append(entry)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+    assert "invite" not in memberships(listed, ANA)

@@ -1,0 +1,111 @@
+"""Policy lists at the door, on a real homeserver: a real policy room that a second person writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from knockbot.demo.people import Person
+from tests.keeper import Garden, InProcess, words
+
+DOOR = """
+lists: [{{room: "{room}", name: community, then: {then}}}]
+otherwise: {otherwise}
+"""
+
+
+@pytest.fixture
+async def liz(garden: Garden) -> Person:
+    """Who keeps the list."""
+    return await garden.person("liz")
+
+
+async def bans(liz: Person, *entities: str) -> str:
+    """A public policy room of hers, with entries for these users."""
+    room = await liz.create_room("Bans", preset="public_chat")
+    for entity in entities:
+        await entry(liz, room, entity)
+    return room
+
+
+async def entry(liz: Person, room: str, entity: str, **content: Any) -> str:
+    """She puts somebody on the list."""
+    rule = {"entity": entity, "recommendation": "m.ban", "reason": "ads", **content}
+    return await liz.put_state(room, "m.policy.rule.user", rule, key=f"rule:{entity}")
+
+
+async def use(garden: Garden, room: str, then: str = "ban", otherwise: str = "accept") -> None:
+    """The garden's moderators use the list."""
+    await garden.set_policy(DOOR.format(room=room, then=then, otherwise=otherwise))
+
+
+async def test_who_is_on_a_real_list_is_banned_and_others_come_in(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    eve, ana = await garden.person("eve"), await garden.person("ana")
+    await use(garden, await bans(liz, eve.user_id))
+    # Until the list was read the moderators decide, and then they are judged again.
+    await eve.knock(garden.room)
+    await ana.knock(garden.room)
+
+    await garden.membership(eve, "ban")
+    await garden.membership(ana, "invite")
+    assert "invite" not in await garden.acts_on(eve)
+
+
+async def test_an_entry_that_arrives_while_somebody_waits_bans_them(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    room = await bans(liz)
+    await use(garden, room, otherwise="forward")
+    ana = await garden.knocker("ana")
+    await garden.card(ana)
+
+    await entry(liz, room, ana.user_id)
+    await garden.membership(ana, "ban")
+    card = await garden.shown(ana, "banned", rule="list community")
+    assert "policy list" in words(card)
+
+
+async def test_an_invite_that_was_not_taken_is_withdrawn(keeper: InProcess, garden: Garden, liz: Person) -> None:
+    room = await bans(liz)
+    await use(garden, room)
+    ana = await garden.knocker("ana")
+    await garden.membership(ana, "invite")
+
+    await entry(liz, room, "@ana*:*")
+    await garden.membership(ana, "ban")
+    await garden.shown(ana, "banned", rule="list community")
+
+
+async def test_what_was_put_on_the_list_while_the_bot_was_down_counts(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    room = await bans(liz)
+    await use(garden, room)
+    first = await garden.knocker("first")
+    await garden.membership(first, "invite")  # the list was read
+
+    await keeper.stop()
+    ana = await garden.person("ana")
+    await ana.knock(garden.room)
+    await entry(liz, room, ana.user_id)
+    await keeper.start()
+    await garden.membership(ana, "ban")
+    assert "invite" not in await garden.acts_on(ana)
+
+
+async def test_where_the_bot_is_banned_from_the_list_its_last_state_counts(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    eve = await garden.person("eve")
+    room = await bans(liz, eve.user_id)
+    await use(garden, room)
+    first = await garden.knocker("first")
+    await garden.membership(first, "invite")  # the list was read
+
+    await liz.ban(room, keeper.user_id)
+    await garden.heard(lambda event: "cannot follow the policy list" in words(event), "the alarm")
+    await eve.knock(garden.room)
+    await garden.membership(eve, "ban")
