@@ -1,6 +1,6 @@
 """The story behind `make demo`: a bot answers the join requests and invites of a room, each as its policy says.
 
-Five people knock, one is invited by e-mail, and one is promised a key. Real users play it over the client-server API,
+Six people knock, one is invited by e-mail, and one is promised a key. Real users play it over the client-server API,
 and each step is compared with what the room itself says: if they differ, the demo fails. To add a scene: a function,
 and its row in `SCENES`.
 """
@@ -24,7 +24,7 @@ from knockbot.demo.letter_box import LetterBox
 from knockbot.demo.people import MatrixRefused, NothingHappened
 from knockbot.demo.planted import Planted
 from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
-from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compare, name_of
+from knockbot.demo.tale import GARDEN, MODERATORS, PATIENCE, NotAsTold, Tale, block, compare, name_of
 from knockbot.demo.teller import Teller
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Kind
@@ -53,6 +53,14 @@ rules:
     when: { local: true }
     then: accept
 otherwise: forward"""
+
+BANS = f"#bans:{DOMAIN}"
+
+WITH_A_LIST = f"""\
+lists:
+  - room: "{BANS}"
+    name: valley
+{POLICY}"""
 
 ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": MEGOLM}}]
 
@@ -210,6 +218,25 @@ async def withdrawn(tale: Tale) -> None:
     tale.ends(grace, "withdrawn", "Grace herself", "leave")
 
 
+async def named_while_waiting(tale: Tale) -> None:
+    """Somebody waits for the moderators when an entry of a policy list names them."""
+    paul = await tale.person("Paul")
+    bans = await paul.create_room("Bans of the valley", alias="bans", join_rule="public")
+    tale.teller.tell(
+        f"Paul keeps {BANS}, the policy list of all villages of the valley. Alice has the garden follow it."
+    )
+    await tale.agreed("Alice", f"!kb policy set {GARDEN}\n{WITH_A_LIST}")
+    await paul.wait_for_membership(bans, BOT, "join", within=PATIENCE)
+    vera = await tale.knock("Vera", "Hello, I would like to see the roses.")
+    await tale.hear_of(vera, "pending")
+    tale.teller.tell("While Vera waits, Paul adds her to the list: she emptied the apple trees of another village.")
+    entry = {"entity": vera.user_id, "recommendation": "m.ban", "reason": "took all the apples"}
+    await paul.put_state(bans, "m.policy.rule.user", entry, key=f"rule:{vera.user_id}")
+    await tale.hear_of_change(vera, "banned", rule="list valley", by=BOT)
+    await tale.finds(vera, "ban", by=BOT)
+    tale.ends(vera, "banned", "list valley", "ban")
+
+
 async def invited_by_mail(tale: Tale) -> None:
     """A moderator invites an address. Whoever turns out to own it is judged, and is in."""
     if tale.identity_server is None:
@@ -267,6 +294,7 @@ SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
     ("Erin gives no reason: the policy rejects her, and tells her why", turned_away_by_rule),
     ("No rule matches Frank: the moderators decide, and Bob answers with one click", let_in_by_moderator),
     ("Grace changes her mind: no answer is needed", withdrawn),
+    ("Vera waits, and a policy list names her: the policy bans her", named_while_waiting),
     ("Gina has only an e-mail address: Bob invites it, and she is judged when she uses the invite", invited_by_mail),
     ("Mallory has a key of her own: the policy revokes her invite", planted_by_member),
 )

@@ -33,13 +33,15 @@ class Tally:
     """Rounds with an encrypted management room."""
     knocks: int = 0
     answers: int = 0
+    named: int = 0
+    """Entries of a policy list for people who waited."""
     faults: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"{self.rounds} rounds ({self.sealed} with an encrypted management room), {self.knocks} knocks, "
-            f"{self.answers} answers of moderators, "
+            f"{self.answers} answers of moderators, {self.named} list entries for people who waited, "
             f"{self.faults.total()} faults, {len(self.violations)} violations"
         )
 
@@ -210,8 +212,11 @@ class Harness:
         self._played += 1
         crowd = await stage.crowd(self._garden, reasons(chance, KNOCKS))
         waiting = [one for one in stage.ledger.everybody if one.due == "visitor" and one.card is not None]
-        clicked = [(one, chance.choice(answers())) for one in chance.sample(waiting, min(2, len(waiting)))]
-        busy = asyncio.gather(stage.knock(crowd, chance.uniform(0, 0.1)), self._click(clicked))
+        chosen = chance.sample(waiting, min(3, len(waiting)))
+        clicked, named = [(one, chance.choice(answers())) for one in chosen[:2]], chosen[2:]
+        busy = asyncio.gather(
+            stage.knock(crowd, chance.uniform(0, 0.1)), self._click(clicked), *map(stage.name_who_waits, named)
+        )
         await asyncio.sleep(chance.uniform(0, 0.8))
         await FAULTS[name](stage, chance)
         await busy
@@ -219,19 +224,20 @@ class Harness:
         found = [f"not over: {missing}"] if missing else await stage.ledger.violations()
         if not missing:
             await stage.note_cards()
-        self._count(name, len(crowd), len(clicked), found)
+        self._count(name, len(crowd), len(clicked), len(named), found)
         return not found
 
     async def _click(self, clicked: list[tuple[Knocked, str]]) -> None:
         for one, emoji in clicked:
             await self.stage.click(one, emoji)
 
-    def _count(self, name: str, knocks: int, clicked: int, found: list[str]) -> None:
+    def _count(self, name: str, knocks: int, clicked: int, named: int, found: list[str]) -> None:
         new = [f"after {name}, round {self._played}: {violation}" for violation in found]
         self.tally.rounds += 1
         self.tally.sealed += self._sealed
         self.tally.knocks += knocks
         self.tally.answers += clicked
+        self.tally.named += named
         self.tally.faults[name] += 1
         self.tally.violations += new
         for violation in new:

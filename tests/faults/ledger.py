@@ -16,23 +16,29 @@ from knockbot.store.tables import BACKED_UP
 from tests.keeper import REQUESTS, Garden, block, edit_of
 
 POLICY = """
+lists: [{{room: "{bans}", name: bans}}]
 rules:
-- {name: friends, when: {reason_matches: friend}, then: accept, reason: come in}
-- {name: strangers, when: {reason_matches: stranger}, then: reject, reason: say who you are}
-- {name: spammers, when: {reason_matches: spam}, then: ban}
+- {{name: friends, when: {{reason_matches: friend}}, then: accept, reason: come in}}
+- {{name: strangers, when: {{reason_matches: stranger}}, then: reject, reason: say who you are}}
+- {{name: spammers, when: {{reason_matches: spam}}, then: ban}}
 otherwise: forward
 """
+
+NAMED = "named"
+"""What becomes of a visitor who waits while an entry for them arrives on the policy list."""
 
 DUE: Mapping[str, tuple[str, State]] = {
     "friend": ("invite", State.ACCEPTED),
     "stranger": ("leave", State.REJECTED),
     "spam": ("ban", State.BANNED),
     "visitor": ("knock", State.PENDING),
+    "listed friend": ("ban", State.BANNED),
+    NAMED: ("ban", State.BANNED),
     "✅": ("invite", State.ACCEPTED),
     "❌": ("leave", State.REJECTED),
     "⛔": ("ban", State.BANNED),
 }
-"""Where whoever knocks ends up, by the reason they give or by what a moderator clicks."""
+"""Where whoever knocks ends up, by the reason they give, or by what a moderator clicks or the policy list says."""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -125,7 +131,8 @@ def _on_record(one: Knocked, requests: list[dict[str, Any]], lines: Mapping[int,
     [request] = requests
     state = DUE[one.due][1]
     told = Counter(lines.get(request["id"], []))
-    wanted = Counter(["judged", *([str(state)] if state is not State.PENDING else [])])
+    judged = 2 if one.due == NAMED else 1
+    wanted = Counter(["judged"] * judged + ([str(state)] if state is not State.PENDING else []))
     if one.due in "✅❌⛔":
         wanted[{"✅": "accept", "❌": "reject", "⛔": "ban"}[one.due]] += 1
     found = [f"{user_id} is {request['state']}, not {state}"] if request["state"] != state else []

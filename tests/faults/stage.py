@@ -14,9 +14,9 @@ import aiohttp
 
 from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
-from knockbot.demo.people import MatrixRefused, until
+from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.demo.story import ENCRYPTED
-from tests.faults.ledger import DUE, POLICY, Knocked, Ledger
+from tests.faults.ledger import DUE, NAMED, POLICY, Knocked, Ledger
 from tests.faults.wire import Way, Wire
 from tests.keeper import Garden, Process
 from tests.lab import LabHomeserver, Postgres
@@ -26,7 +26,9 @@ WITHIN = 150.0
 
 ENCRYPTION = {"allow": can_encrypt(), "pickle_key": "a secret of twenty characters at least"}
 
-RULED = ("friend", "stranger", "spam", "visitor")
+RULED = ("friend", "stranger", "spam", "visitor", "listed friend")
+
+RULE = "m.policy.rule.user"
 
 
 class Stage:
@@ -39,6 +41,8 @@ class Stage:
         self.ledger = Ledger(url)
         self.directory = directory
         self.bots: list[Process] = []
+        self.lists: dict[str, str] = {}
+        """The policy list of each garden."""
         slot = homeserver.take_slot()
         self.slot = slot
         self.to_bots = Wire(slot.port, "http://127.0.0.1:1")
@@ -59,22 +63,45 @@ class Stage:
     async def garden(self, *, sealed: bool = False) -> Garden:
         """A new garden with a management room of its own, encrypted if it is to be `sealed`."""
         if not sealed:
-            return await self.bots[0].plant(POLICY, alone=True)
+            alice = await self.homeserver.person()
+            return await self._planted(alice, await alice.create_room(invite=[self.bots[0].user_id]))
         from tests import sealed as rooms  # noqa: PLC0415 - there only with the extra
 
         alice = await rooms.moderator(self.homeserver)
         mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=ENCRYPTED)
-        return await self.bots[0].plant(POLICY, alice=alice, mods=mods)
+        return await self._planted(alice, mods)
+
+    async def _planted(self, alice: Person, mods: str) -> Garden:
+        """A garden whose policy follows a policy list of its own."""
+        bans = await alice.create_room("Bans", invite=[self.bots[0].user_id])
+        garden = await self.bots[0].plant(POLICY.format(bans=bans), alice=alice, mods=mods)
+        self.lists[garden.room] = bans
+        return garden
+
+    async def name_who_waits(self, one: Knocked) -> None:
+        """An entry for somebody arrives while they wait: they are banned, by no moderator."""
+        one.due = NAMED
+        await self.name(one)
+
+    async def name(self, one: Knocked) -> None:
+        """An entry for somebody arrives on the policy list of their garden."""
+        entry = {"entity": one.person.user_id, "recommendation": "m.ban", "reason": "spam elsewhere"}
+        alice, bans = one.garden.alice, self.lists[one.garden.room]
+
+        async def put() -> None:
+            await alice.put_state(bans, RULE, entry, key=one.person.user_id)
+
+        await self._insisting(put)
 
     async def crowd(self, garden: Garden, reasons: Sequence[str]) -> list[Knocked]:
         """People who will knock for these reasons, and have not yet."""
-        people = [Knocked(await garden.person(reason), garden, reason) for reason in reasons]
+        people = [Knocked(await garden.person(_called(reason)), garden, reason) for reason in reasons]
         self.ledger.everybody += people
         return people
 
     async def crowds(self, gardens: Sequence[Garden], reasons: Sequence[str]) -> list[list[Knocked]]:
         """The same people at each of several gardens, for accounts cost more than knocks do."""
-        people = [(await gardens[0].person(reason), reason) for reason in reasons]
+        people = [(await gardens[0].person(_called(reason)), reason) for reason in reasons]
         crowds = [[Knocked(person, garden, reason) for person, reason in people] for garden in gardens]
         self.ledger.everybody += [one for crowd in crowds for one in crowd]
         return crowds
@@ -82,6 +109,8 @@ class Stage:
     async def knock(self, crowd: Sequence[Knocked], pause: float = 0.0) -> None:
         """They all knock, one after the other, also at a homeserver that is restarted meanwhile."""
         for one in crowd:
+            if one.due == "listed friend":
+                await self.name(one)
             try:
                 await one.person.knock(one.garden.room, one.due)
             except (aiohttp.ClientError, OSError, MatrixRefused):
@@ -166,6 +195,10 @@ async def staged(directory: Path, engine: str, *, bots: int = 1) -> AsyncIterato
                     await bot.stop()
 
 
+def _called(reason: str) -> str:
+    return reason.replace(" ", "-")
+
+
 def reasons(chance: random.Random, number: int) -> list[str]:
     """So many reasons, each kind about as often."""
     found = [RULED[place % len(RULED)] for place in range(number)]
@@ -175,4 +208,4 @@ def reasons(chance: random.Random, number: int) -> list[str]:
 
 def answers() -> list[str]:
     """What a moderator may click."""
-    return [due for due in DUE if due not in RULED]
+    return [due for due in DUE if due not in (*RULED, NAMED)]
