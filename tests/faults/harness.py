@@ -23,6 +23,9 @@ ROUNDS_IN_A_GARDEN = 5
 KNOCKS = 6
 """In each round."""
 
+NAMED_BY_THE_LIST = 0.4
+"""The share of those who wait whom no moderator answers, but an entry of the policy list names."""
+
 
 @dataclass
 class Tally:
@@ -212,8 +215,9 @@ class Harness:
         self._played += 1
         crowd = await stage.crowd(self._garden, reasons(chance, KNOCKS))
         waiting = [one for one in stage.ledger.everybody if one.due == "visitor" and one.card is not None]
-        chosen = chance.sample(waiting, min(3, len(waiting)))
-        clicked, named = [(one, chance.choice(answers())) for one in chosen[:2]], chosen[2:]
+        chosen = chance.sample(waiting, min(2, len(waiting)))
+        named = [one for one in chosen if chance.random() < NAMED_BY_THE_LIST]
+        clicked = [(one, chance.choice(answers())) for one in chosen if one not in named]
         busy = asyncio.gather(
             stage.knock(crowd, chance.uniform(0, 0.1)), self._click(clicked), *map(stage.name_who_waits, named)
         )

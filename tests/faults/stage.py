@@ -89,7 +89,7 @@ class Stage:
         alice, bans = one.garden.alice, self.lists[one.garden.room]
 
         async def put() -> None:
-            await alice.put_state(bans, RULE, entry, key=one.person.user_id)
+            await alice.put_state(bans, RULE, entry, key=f"rule:{one.person.user_id}")
 
         await self._insisting(put)
 
