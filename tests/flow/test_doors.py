@@ -69,7 +69,6 @@ async def test_requests_of_one_applicant_at_rooms_of_one_space_and_at_the_space_
     assert lines(card) == [
         "🚪 @ana:tulip.example asks to join 3 rooms, 3 waiting",
         "Reason: hello",
-        "3 join requests from tulip.example in the last 24 hours.",
         "🚪 #1 Garden · Waiting for an answer.",
         "🚪 #2 Pond · Waiting for an answer.",
         "🚪 #3 Estate · Waiting for an answer.",

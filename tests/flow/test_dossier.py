@@ -14,6 +14,7 @@ from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 POND, SECRET = "!pond:tulip.example", "!secret:tulip.example"
 OTHERS = "!others:tulip.example"
+FAR = "@ana:far.example"
 
 
 @pytest.fixture
@@ -116,6 +117,13 @@ async def test_a_card_tells_how_many_have_knocked_from_the_same_server_of_late(h
     assert "join requests from" not in newest(house)
 
 
+async def test_of_our_own_server_it_says_nothing(house: House) -> None:
+    for number in range(4):
+        await knock(house, user_id=f"@user{number}:tulip.example")
+
+    assert "join requests from" not in newest(house)
+
+
 # --- only for cards, and never waited for ---------------------------------------------------------------------
 
 
@@ -155,17 +163,17 @@ async def test_a_slow_homeserver_does_not_hold_up_the_card_and_its_line_comes_wi
 ) -> None:
     monkeypatch.setattr(dossier, "PATIENCE", 0.5)
     never = asyncio.Event()
-    becomes_member(house, POND)
+    becomes_member(house, POND, FAR)
     for number in range(2):
-        await knock(house, POND, f"@user{number}:tulip.example")
+        await knock(house, POND, f"@user{number}:far.example")
     house.world.play("mutual_rooms", hang=never)
-    await knock(house)
+    await knock(house, user_id=FAR)
 
     told = newest(house)
     assert "member of" not in told
-    assert "3 join requests from tulip.example" in told
+    assert "3 join requests from far.example" in told
 
     house.world.behave()
-    house.world.knock(GARDEN, ANA, "hello again")
+    house.world.knock(GARDEN, FAR, "hello again")
     await house.later()
     assert "\nThey are in Pond.\n" in newest(house)

@@ -35,10 +35,14 @@ async def _is_alone(tx: Tx, request: Request) -> bool:
 
 
 async def server(context: Context, _: Place, request: Request) -> Notice | None:
-    """How many knocks came from the applicant's server within a day, at the rooms managed from here."""
+    """How many knocks came from the applicant's server within a day, at the rooms managed from here; of our own server,
+    where most applicants may be, it says nothing."""
+    name = server_of(request.user_id)
+    if name == context.home:
+        return None
     async with context.db.tx() as tx:
         others = await knocks.others(tx, TODAY, request.knock, None, until=context.now(), most=dossier.MOST_COUNTED - 1)
-    return dossier.from_server(server_of(request.user_id), 1 + others)
+    return dossier.from_server(name, 1 + others)
 
 
 TODAY = Counting(Fact.SERVER_KNOCKS, Where.MANAGED, DAY)
