@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Makes docs/card.png and docs/card-de.png: plays a story, and lets Chromium draw its cards as a chat client would.
+"""Makes the pictures of docs/: plays a story, and lets Chromium draw its cards as a chat client would.
 
     .venv/bin/python contrib/card_picture.py docs/card.png
     .venv/bin/python contrib/card_picture.py docs/card-de.png --german
+    .venv/bin/python contrib/card_picture.py docs/card-space.png --space
     .venv/bin/python contrib/card_picture.py strangers.png --strangers
 
-The first plays the story of the demo. `--german` plays a short one in a room with `language: de`. `--strangers` draws
+The first plays the story of the demo. `--german` plays a short one in a room with `language: de`, `--space` one at a
+space with its rooms. `--strangers` draws
 the cards of people whose names and reasons try to do harm, to be looked at: nothing of them may move, be a link, or
 take the place of what the bot says.
 
@@ -140,6 +142,49 @@ async def german(tale: Tale) -> None:
     await _waits(tale, "Jana", "Jana aus der Bäckerei. Bekomme ich ein Beet für die Kräuter?")
 
 
+async def space(tale: Tale) -> None:
+    """A space with its rooms: somebody who is in one of them knocks at another, and somebody else at three doors."""
+    await hire(tale)
+    rooms = {"Garden": tale.garden}
+    for name in ("Neighbours", "Pond", "Orchard"):
+        kind = {"creation_content": {"type": "m.space"}} if name == "Neighbours" else {}
+        levels = {"invite": 50, "users": {BOT: 50, tale.bob.user_id: 50}}
+        rooms[name] = await tale.alice.create_room(
+            name, alias=name.lower(), join_rule="knock", power_levels=levels, **kind
+        )
+        await tale.bring_bot(rooms[name])
+        await tale.alice.invite(rooms[name], tale.bob.user_id)
+        await tale.bob.join(rooms[name])
+    for name in ("Garden", "Pond", "Orchard"):
+        await tale.alice.put_state(rooms["Neighbours"], "m.space.child", {"via": [DOMAIN]}, rooms[name])
+    command = await tale.alice.say(tale.moderators, f"!kb protect #neighbours:{DOMAIN} with rooms")
+    await tale.hear(lambda event: "with its rooms" in event["content"]["body"], f"the answer to {command}")
+    ida = await tale.person("Ida")
+    await tale.alice.invite(rooms["Orchard"], ida.user_id)
+    await ida.join(rooms["Orchard"])
+    await _waits(tale, "Ida", "Ida, who prunes the apple trees. May I help here as well?")
+    await _at_three_doors(tale, rooms)
+
+
+async def _at_three_doors(tale: Tale, rooms: dict[str, str]) -> None:
+    """Jonas was turned away at the pond once; now he knocks at the space and at two of its rooms."""
+    jonas = await tale.person("Jonas")
+    await jonas.knock(rooms["Pond"], "hi")
+    await tale.hear_of(jonas, "pending")
+    await tale.bob.say(tale.moderators, "!kb reject 2 Please say who you are.")
+    await tale.hear_of_change(jonas, "rejected", by=tale.bob.user_id)
+    for name in ("Neighbours", "Garden", "Orchard"):
+        await jonas.knock(rooms[name], "Jonas, the new neighbour from number 7.")
+    card = await tale.hear(
+        lambda event: len(newest(event)[0].get("org.knockbot.requests", ())) == len(rooms) - 1, "a card of three doors"
+    )
+    shown = {**card, "event_id": card["content"].get("m.relates_to", {}).get("event_id", card["event_id"])}
+    await tale.offered(shown)
+    number = block(card)["number"]
+    await tale.bob.say(tale.moderators, f"!kb accept {number - 1}")
+    await tale.hear(lambda event: "2 waiting" in newest(event)[0]["body"], "an edit of the card")
+
+
 async def _waits(tale: Tale, name: str, reason: str) -> None:
     """Somebody knocks, and the card waits for an answer."""
     await tale.offered(await tale.hear_of(await tale.knock(name, reason), "pending"))
@@ -161,6 +206,7 @@ PICTURES = {
     "--german": Picture(
         german, ("Lena", "Timo", "Paul", "Jana"), "Moderation des Gartens", "wie Bob sie sieht", "(bearbeitet)"
     ),
+    "--space": Picture(space, ("Ida", "Jonas"), "Moderators of the neighbours", "as Bob sees it"),
     "--strangers": Picture(strangers, tuple(STRANGERS)),
 }
 """In the first two: two requests that a rule answered, one that a moderator answered, one that waits."""

@@ -159,6 +159,19 @@ async def test_who_knocks_too_often_at_one_door_keeps_the_other_on_the_card(hous
     assert memberships(house, GARDEN, POND) == ["invite", "invite"]
 
 
+async def test_what_the_card_shows_itself_is_no_earlier_decision(house: House) -> None:
+    await knock(house, SHED)
+    house.click("❌")
+    await house.later()
+    await knock(house, GARDEN, POND)
+    house.tell("accept 2")
+    await house.later()
+
+    told = house.cards()[-1].text
+    assert "✅ #2 Garden" in told
+    assert "Earlier decisions: 1 rejected. The last one: rejected at Shed, " in told
+
+
 # --- one click ------------------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,7 @@ async def test_they_are_read_from_an_index_of_theirs_alone(db: Database) -> None
                     "FROM requests, generate_series(1, 50) AS other"
                 )
             await tx.execute("ANALYZE requests")
-        decided = await plan(tx, db, dossiers.DECIDED, MODS, request.user_id, 10**9, 50)
+        decided = await plan(tx, db, dossiers.DECIDED, MODS, request.user_id, 10**9, 50, 7)
     assert re.search(r"(USING INDEX|Index Scan Backward using) requests_decided", decided), decided
     assert not re.search(r"Sort|TEMP B-TREE", decided), decided
 
