@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.flow.house import GARDEN, House
+from tests.flow.planted import planted
 from tests.flow.world import ANA
 
 FAR = "@far:away.example"
@@ -59,6 +60,20 @@ async def test_a_shared_card_says_so_in_its_row(house: House) -> None:
     await house.later()
 
     assert WAITS["✅"] in house.card().text
+
+
+async def test_an_invite_by_mail_that_cannot_be_revoked_yet_says_so(house: House) -> None:
+    await planted(house)
+    house.click("❌")
+    await house.hear()
+    house.world.set_levels(GARDEN, invite=60)
+    await house.later()
+
+    assert "chose reject. I cannot revoke the invite yet: power level 50 is too low to invite" in house.card().text
+    house.world.set_levels(GARDEN, invite=50)
+    await house.later()
+    assert house.card().state == "revoked"
+    assert "I cannot" not in house.card().text
 
 
 async def test_once_the_power_is_back_the_card_says_the_outcome(house: House) -> None:
