@@ -30,7 +30,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
-from knockbot.features.history import counts, outcomes
+from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
 from knockbot.features.lists import again, naming
 from knockbot.features.lists import facts as list_facts
@@ -78,7 +78,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "history",
-        gathers={Fact.HISTORY: outcomes.history, Fact.IN_MANAGED: nearby.managed, **counts.GATHERS},
+        gathers={
+            Fact.HISTORY: outcomes.history,
+            Fact.IN_MANAGED: nearby.managed,
+            Fact.FIRST_SEEN: acquaintance.first_seen,
+            **counts.GATHERS,
+        },
+        sees=acquaintance.joined,
         knocked=counts.knocked,
     ),
     Feature(
@@ -159,6 +165,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
     "forget_knocks": hourly(counts.forget),
+    "forget_strangers": hourly(acquaintance.forget),
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,

@@ -457,6 +457,8 @@ class Fact(StrEnum):
     """Whether the applicant is joined to a room (`Facts.member_of`)."""
     IN_MANAGED = "in_managed"
     """Whether the applicant is in another room managed from here (`Facts.in_managed`)."""
+    FIRST_SEEN = "first_seen"
+    """Since when the applicant is known in the rooms managed from here (`Facts.first_seen`)."""
     KNOCKS = "knocks"
     """How often the applicant knocked (`Facts.counts`)."""
     SERVER_KNOCKS = "server_knocks"
@@ -516,6 +518,8 @@ class Facts:
     """The time zone of the policy; `decide` adds it, since it is no fact about the request."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
+    first_seen: int | None = None
+    """How long ago (milliseconds) the applicant was first seen in the rooms managed from here; 0 for never before."""
     in_managed: Known | None = None
     """Whether the applicant is joined to another room with the same management room; none if not looked up."""
     counts: Mapping[Counting, Count] = field(default_factory=dict)

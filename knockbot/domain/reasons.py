@@ -29,6 +29,7 @@ from knockbot.domain.notices import (
     User,
     because,
 )
+from knockbot.times import DAY, HOUR
 
 NAMED = 3
 """How many values, or reasons, an explanation names before it counts the rest."""
@@ -244,6 +245,10 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     ),
     "finding.same_reason_none": "user gave no reason",
     "finding.same_reason_unknown": "how many users gave the same reason (not checked)",
+    "finding.first_seen_enough": "user was first seen {time} ago, not less than {least}",
+    "finding.first_seen_too_late": "user was first seen {time} ago, less than {least}",
+    "finding.first_seen_never": "user was never seen before",
+    "finding.first_seen_unknown": "since when the user is known (not checked)",
     "finding.time_within": "it was {day}, {time} in {zone}, which is within the times of the rule",
     "finding.time_outside": "it was {day}, {time} in {zone}, which is outside the times of the rule",
     "finding.time_unknown": "at what time this was (not stored)",
@@ -666,8 +671,15 @@ def _part(arg: Arg) -> str:
 
 def _number(arg: Moment | Duration, milliseconds: int) -> str:
     if isinstance(arg, Duration):
-        return f"{milliseconds / 1000:g} seconds"
+        return _length(milliseconds)
     return f"{datetime.fromtimestamp(min(max(milliseconds, 0), LATEST) // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _length(milliseconds: int) -> str:
+    for unit, length in (("day", DAY), ("hour", HOUR)):
+        if milliseconds >= length:
+            return f"{milliseconds // length} {unit}{'s' if milliseconds >= 2 * length else ''}"
+    return f"{milliseconds / 1000:g} seconds"
 
 
 def is_finding(arg: Arg) -> bool:

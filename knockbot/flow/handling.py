@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain.model import Echo, ListChange, MemberChange, RoomChange
-from knockbot.engine.turn import Handled, Turn
+from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.flow import entering, membership, tables
 from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
@@ -14,7 +14,8 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
     """Somebody's membership changed, or the bot's own."""
     if change.user_id != context.bot:
         context.standings.forget(change.room_id, change.user_id)
-        return await membership.member_changed(context, change)
+        handled = await membership.member_changed(context, change)
+        return handled if handled is WAITS else tables.together(handled, await tables.sees(context, change))
     context.standings.forget(change.room_id)
     return tables.together(await entering.bot_moved(context, change), await tables.heard(context, change))
 

@@ -125,6 +125,8 @@ class Feature:
     """The name of its folder."""
     hears: Mapping[type[Any], Hears] = field(default_factory=dict)
     """Handlers by the type of the event; it may be an event that the flow handles, too."""
+    sees: Hears | None = None
+    """When the membership of somebody other than the bot changes in any room, whether or not a request is about it."""
     moved: Moves | None = None
     """After a change of membership that a request is about, and that is no outcome of it."""
     bars: Bars | None = None
@@ -235,6 +237,12 @@ async def expects(context: Context, tx: Tx, room_id: str) -> bool:
     """Whether a feature waits for the bot to be let into a room."""
     asked = [feature.expects for feature in rows(context) if feature.expects is not None]
     return any([await expects(tx, room_id) for expects in asked])
+
+
+async def sees(context: Context, change: MemberChange) -> Write[None] | None:
+    """Somebody's membership changed: what the features write about it."""
+    seeing = [feature.sees for feature in rows(context) if feature.sees is not None]
+    return together(*[await see(context, change) for see in seeing])
 
 
 async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -> None:

@@ -77,6 +77,12 @@ TABLES: Mapping[str, Table] = {
             in_sql=("request_id", "number", "at"),
         ),
         Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
+        Table(
+            "seen",
+            "one year after they were last seen",
+            ("user_id", "first_at", "last_at"),
+            in_sql=("management_room", "user_id", "first_at", "last_at"),
+        ),
         Table("knocks", "30 days", ("user_id", "server"), in_sql=("room_id", "user_id", "event_id", "server", "at")),
         Table("reasons", "30 days", ("gist", "user_id"), in_sql=("room_id", "gist", "user_id", "at")),
         Table("addresses", "`issuing.keep_addresses` after the invite", ("address", "name", "issued_by")),

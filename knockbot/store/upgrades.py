@@ -262,6 +262,16 @@ CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NO
 CREATE INDEX requests_decided ON requests (management_room, user_id, id)
     WHERE kind = 'knock' AND counts_as IN ('accepted', 'joined', 'declined', 'rejected', 'banned');
 
+-- Who was seen in the rooms of a management room, first and last.
+CREATE TABLE seen (
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    first_at        BIGINT NOT NULL,
+    last_at         BIGINT NOT NULL,
+    PRIMARY KEY (management_room, user_id)
+);
+CREATE INDEX seen_last ON seen (last_at);
+
 -- Each knock, as long as a rule can count it; and who gave which reason, and when last. `gist` stands for the reason,
 -- and does not hold it.
 CREATE TABLE knocks (

@@ -168,6 +168,23 @@ def test_member_of_is_any_of_the_rooms_as_far_as_is_known(rooms: object, truth: 
 
 
 @pytest.mark.parametrize(
+    ("least", "age", "truth", "why"),
+    [
+        ("7d", 7 * 86_400_000, Truth.TRUE, "user was first seen 7 days ago, not less than 1w"),
+        ("7d", 7 * 86_400_000 - 1, Truth.FALSE, "user was first seen 6 days ago, less than 1w"),
+        ("12h", 3_600_000, Truth.FALSE, "user was first seen 1 hour ago, less than 12h"),
+        ("1s", 1500, Truth.TRUE, "user was first seen 1.5 seconds ago, not less than 1s"),
+        ("1s", 0, Truth.FALSE, "user was never seen before"),
+        ("1s", None, Truth.UNKNOWN, "since when the user is known (not checked)"),
+    ],
+)
+def test_somebody_is_known_since_they_were_first_seen(least: str, age: int | None, truth: Truth, why: str) -> None:
+    facts = replace(FACTS, first_seen=age)
+    assert told(when({"first_seen_at_least": least}).judge(KNOCK, facts)) == Finding(truth, foreign(why))
+    assert told(when({"not": {"first_seen_at_least": least}}).judge(KNOCK, facts)).why == foreign(why)
+
+
+@pytest.mark.parametrize(
     ("wanted", "known", "truth", "why"),
     [
         (True, Known(Truth.TRUE), Truth.TRUE, "user is in another room managed from here"),
@@ -423,6 +440,7 @@ JUDGES = {
     "knocks": "knocks",
     "knocks_from_server": "knocks",
     "same_reason": "knocks",
+    "first_seen_at_least": "knocks and redeemed invites",
     "time": "knocks, third-party invites and redeemed invites",
     "pre_approved": "knocks and redeemed invites",
     "inviter": "third-party invites and redeemed invites",
@@ -518,6 +536,7 @@ ONE_OF_EACH = {
     "knocks": {"more_than": 3, "within": "1d"},
     "knocks_from_server": {"more_than": 50, "within": "1h", "where": "managed"},
     "same_reason": {"more_than": 2, "within": "30d"},
+    "first_seen_at_least": "7d",
     "time": {"days": ["mon", "sun"], "from": "22:00", "to": "07:00"},
     "pre_approved": True,
     "inviter": ["@mod:*", "*"],
@@ -708,6 +727,8 @@ def test_of_the_rooms_that_nobody_looked_at_nothing_is_known() -> None:
         ({"banned_before": {"where": True}}, "expected one of here, managed, found true"),
         ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
         ({"member_of_managed": "#a:b.c"}, 'expected true or false, found "#a:b.c"'),
+        ({"first_seen_at_least": 7}, "expected a time such as 30m, 12h or 7d, found 7"),
+        ({"first_seen_at_least": True}, "expected a time such as 30m, 12h or 7d, found true"),
         ({"has_avatar": "no"}, 'expected true or false, found "no"'),
     ],
 )

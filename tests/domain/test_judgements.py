@@ -90,6 +90,7 @@ ANY_FACTS = st.builds(
     at=st.none() | AGES,
     member_of=st.dictionaries(st.text("#!ab:.", max_size=30), KNOWN, max_size=5),
     in_managed=st.none() | KNOWN,
+    first_seen=st.none() | AGES,
     counts=st.dictionaries(
         st.builds(Counting, st.sampled_from(sorted(COUNTED)), st.sampled_from(Where), st.sampled_from([DAY, 30 * DAY])),
         st.builds(Count, st.integers(0, 1001), st.booleans()),

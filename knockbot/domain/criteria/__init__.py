@@ -53,6 +53,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("knocks", KNOCKS, counts.more_than(Fact.KNOCKS)),
         Criterion("knocks_from_server", KNOCKS, counts.more_than(Fact.SERVER_KNOCKS)),
         Criterion("same_reason", KNOCKS, counts.more_than(Fact.SAME_REASON)),
+        Criterion("first_seen_at_least", APPLICANTS, history.read_first_seen),
         Criterion("time", ANYBODY, moments.read_time),
         Criterion("pre_approved", APPLICANTS, approvals.read_pre_approved),
         Criterion("inviter", INVITED, inviters.read_inviter),

@@ -11,12 +11,13 @@ from knockbot.documents.reading import (
     Path,
     duration,
     whole_number,
+    written_duration,
     yes_or_no,
 )
 from knockbot.documents.schema import Key, read_keys, table, word
 from knockbot.domain.criteria.base import MAX_TIMES, NOT_KEPT, Condition, finding
 from knockbot.domain.model import Fact, Facts, Finding, Knock, Need, Past, State, Truth, Where
-from knockbot.domain.notices import Number, because
+from knockbot.domain.notices import Duration, Number, Term, because
 from knockbot.errors import Fault
 
 
@@ -83,3 +84,29 @@ def _read_times(value: object, path: Path) -> int:
 
 
 _COUNTED = table(Key("times", _read_times, 1), Key("within", duration, None), Key("where", word(Where), Where.HERE))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeenAtLeast(Condition):
+    """The applicant was first seen at least so long ago (milliseconds), in the rooms managed from here."""
+
+    least: int
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.FIRST_SEEN),)
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.first_seen is None:
+            return Finding(Truth.UNKNOWN, because("finding.first_seen_unknown"))
+        if facts.first_seen == 0:
+            return Finding(Truth.FALSE, because("finding.first_seen_never"))
+        enough = facts.first_seen >= self.least
+        code = "finding.first_seen_enough" if enough else "finding.first_seen_too_late"
+        why = because(code, time=Duration(facts.first_seen), least=Term(written_duration(self.least)))
+        return finding(enough, why)
+
+
+def read_first_seen(value: object, path: Path) -> FirstSeenAtLeast:
+    """The condition that a value of `first_seen_at_least` describes."""
+    return FirstSeenAtLeast(duration(value, path))

@@ -11,6 +11,7 @@ from knockbot.documents.text import gist
 from knockbot.domain.criteria.counts import COUNTED, KNOCKS_KEPT, asked_for
 from knockbot.domain.model import Count, Fact, Facts, MemberChange
 from knockbot.engine.turn import Turn
+from knockbot.features.history import acquaintance
 from knockbot.flow.asking import Asked
 from knockbot.flow.context import Context
 from knockbot.store import knocks
@@ -18,6 +19,7 @@ from knockbot.store import knocks
 
 async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -> None:
     """Keep a knock, so that it can be counted. A reason that is cut comes whole later, with the same knock."""
+    await acquaintance.knocked(turn, change)
     reason = None if change.cut else _fingerprint(context, change.reason)
     await knocks.add(turn.tx, change.as_knock(), reason, at)
 
