@@ -5,9 +5,12 @@ Each query stops at the number that it is asked to count to, and reads no more r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from knockbot.domain.ids import host_of, server_of
 from knockbot.domain.model import Counting, Fact, Knock, Where
 from knockbot.store.db import Tx
+from knockbot.times import HOUR
 
 
 async def add(tx: Tx, knock: Knock, gist: str | None, at: int) -> None:
@@ -23,12 +26,13 @@ async def add(tx: Tx, knock: Knock, gist: str | None, at: int) -> None:
     )
     if gist is not None:
         await tx.execute(
-            "INSERT INTO reasons (room_id, gist, user_id, at) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (room_id, gist, user_id) DO UPDATE SET at = $4 WHERE reasons.at < $4",
+            "INSERT INTO reasons (room_id, gist, user_id, at) SELECT room_id, CAST($4 AS TEXT), user_id, at "
+            "FROM knocks WHERE room_id = $1 AND user_id = $2 AND event_id = $3 "
+            "ON CONFLICT (room_id, gist, user_id) DO UPDATE SET at = excluded.at WHERE reasons.at < excluded.at",
             knock.room_id,
-            gist,
             knock.user_id,
-            at,
+            knock.event_id,
+            gist,
         )
 
 
@@ -43,46 +47,62 @@ async def moment(tx: Tx, knock: Knock) -> int | None:
     return int(at) if at is not None else None
 
 
-_MANAGED = "FROM rooms WHERE management_room = (SELECT management_room FROM rooms WHERE room_id = $1)"
+@dataclass(frozen=True, slots=True)
+class _Countable:
+    """What is counted: in which table, whose rows, and which column tells one from another, or the knock itself."""
 
-_ROOMS = {Where.HERE: "room_id = $1", Where.MANAGED: f"room_id IN (SELECT room_id {_MANAGED})"}
+    table: str
+    whose: str
+    one: str
 
-_FOUND = {
-    Fact.KNOCKS: "SELECT 1 FROM knocks WHERE {rooms} AND user_id = $2 AND event_id <> $5",
-    Fact.SERVER_KNOCKS: "SELECT 1 FROM knocks WHERE {rooms} AND server = $2 AND event_id <> $5",
-    Fact.SAME_REASON: "SELECT user_id FROM reasons WHERE {rooms} AND gist = $2 AND user_id <> $5",
+    @property
+    def in_room(self) -> str:
+        """Those of one room within a time, the newest first: read from an index in this order, as far as is asked."""
+        return (
+            f"SELECT {self.one} AS one FROM {self.table} WHERE room_id = $1 AND {self.whose} = $2 "
+            f"AND at BETWEEN $3 AND $4 AND {self.one} <> $5 ORDER BY at DESC LIMIT $6"
+        )
+
+    @property
+    def rooms(self) -> str:
+        """The rooms with the same management room as one, in which there were any since a moment."""
+        return (
+            "SELECT room_id FROM rooms WHERE management_room = (SELECT management_room FROM rooms WHERE room_id = $1) "
+            f"AND (SELECT at FROM {self.table} AS newest WHERE newest.room_id = rooms.room_id "
+            f"AND newest.{self.whose} = $2 ORDER BY at DESC LIMIT 1) >= $3"
+        )
+
+
+COUNTABLE = {
+    Fact.KNOCKS: _Countable("knocks", whose="user_id", one="event_id"),
+    Fact.SERVER_KNOCKS: _Countable("knocks", whose="server", one="event_id"),
+    Fact.SAME_REASON: _Countable("reasons", whose="gist", one="user_id"),
 }
-
-
-def _others(fact: Fact, where: Where) -> str:
-    found = f"{_FOUND[fact].format(rooms=_ROOMS[where])} AND at BETWEEN $3 AND $4"
-    if (fact, where) == (Fact.SAME_REASON, Where.MANAGED):
-        # Somebody has one row in each room at most: among so many rows there are as many people as are asked for.
-        enough = f"{found} LIMIT $6 * (SELECT count(*) {_MANAGED})"
-        return f"SELECT count(DISTINCT user_id) FROM ({enough}) AS found"
-    return f"SELECT count(*) FROM ({found} LIMIT $6) AS found"
-
-
-OTHERS = {(fact, where): _others(fact, where) for fact in _FOUND for where in Where}
-"""How many there were beside one knock, by what is counted and where: each is read from an index of its own."""
 
 
 async def others(tx: Tx, counting: Counting, knock: Knock, gist: str | None, *, until: int, most: int) -> int:
     """How many there were up to a moment, beside this knock or its applicant; counted up to `most`."""
+    counted, since = COUNTABLE[counting.fact], until - counting.within
     whose, this = {
         Fact.KNOCKS: (knock.user_id, knock.event_id),
         Fact.SERVER_KNOCKS: (_host(knock), knock.event_id),
         Fact.SAME_REASON: (gist or "", knock.user_id),
     }[counting.fact]
-    query = OTHERS[counting.fact, counting.where]
-    found = await tx.fetchval(query, knock.room_id, whose, until - counting.within, until, this, most)
-    return min(most, int(found))
+    rooms = [knock.room_id]
+    if counting.where is Where.MANAGED:
+        rooms = [row["room_id"] for row in await tx.fetch(counted.rooms, knock.room_id, whose, since)]
+    found: set[str] = set()
+    for room_id in rooms:
+        if len(found) < most:
+            rows = await tx.fetch(counted.in_room, room_id, whose, since, until, this, most)
+            found |= {row["one"] for row in rows}
+    return min(most, len(found))
 
 
 async def forget_old(tx: Tx, before: int) -> None:
-    """Forget the knocks and reasons of before a moment."""
-    await tx.execute("DELETE FROM knocks WHERE at < $1", before)
-    await tx.execute("DELETE FROM reasons WHERE at < $1", before)
+    """Forget the knocks and reasons of the hours before a moment."""
+    for table in ("knocks", "reasons"):
+        await tx.execute(f"DELETE FROM {table} WHERE at / {HOUR} < $1", before // HOUR)
 
 
 def _host(knock: Knock) -> str:

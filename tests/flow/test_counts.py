@@ -154,6 +154,25 @@ async def test_knocks_that_are_found_at_once_count_each_other_at_their_own_times
     assert [await rule_of(house, f"@{number}:flood.example") for number in range(4)][-1] == "flood"
 
 
+async def test_reasons_that_are_found_at_once_keep_their_times_too_and_long_ones_count(house: House) -> None:
+    await house.set_policy(SPAM)
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+    await house.live()
+    for number in range(3):
+        house.world.knock(GARDEN, f"@{number}:slow.example", "hello")
+        house.clock.go_on(2 * DAY)
+    for number in range(3):
+        house.world.knock(GARDEN, f"@{number}:long.example", "buy " * 1000)
+    house.world.outbox.clear()
+    house.world.change(GARDEN, ALICE, BOT, "invite")
+    house.world.change(GARDEN, BOT, BOT, "join")
+    await house.live()
+
+    assert [await rule_of(house, f"@{number}:slow.example") for number in range(3)] == ["otherwise"] * 3
+    assert (await decided(house, BEA, reason="hello")).rule == "otherwise"
+    assert (await decided(house, ANA, reason="buy " * 2000)).rule == "spam"
+
+
 async def test_judged_again_later_it_counts_what_came_before_the_knock(house: House) -> None:
     for number in range(4):
         await decided(house, f"@{number}:flood.example")
