@@ -11,11 +11,12 @@ from knockbot.chat import replies
 from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room
 from knockbot.chat.command import Command
+from knockbot.chat.typed import linked_lines
 from knockbot.documents.zones import UTC, zone
 from knockbot.domain import approvals
 from knockbot.domain.approvals import Entry, Written
 from knockbot.domain.may import Deed
-from knockbot.domain.model import File
+from knockbot.domain.model import File, Membership
 from knockbot.domain.notices import (
     Arg,
     Code,
@@ -126,7 +127,8 @@ async def _written(call: Call, who: str | None, until: str | None, note: str, da
     """All who are meant: in the command, on the lines below, in the file. Lines and rows may have dates and notes of
     their own."""
     day, note = approvals.read_terms(until, note, days.today)
-    lists = [approvals.read_lines(call.below, days.today)] if call.below.strip() else []
+    below_it, linked = call.below, linked_lines(call.message)
+    lists = [approvals.read_lines_or(below_it, linked, days.today)] if below_it.strip() else []
     file = await _file(call) if call.message.file is not None or (who is None and not lists) else None
     if file is not None:
         lists += [await _table(call, file, days.today)]
@@ -186,11 +188,23 @@ async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | N
     days = await _days(call, room)
     written = await _written(call, who, until, note, days)
     order = await _order(call, room, written, days)
+    needless = await _needless(call, room, order.whom)
 
     async def give(turn: Turn) -> Reply:
-        return _given(order, written, days, await giving.give(call.context, turn, order))
+        return below(_given(order, written, days, await giving.give(call.context, turn, order)), needless)
 
     return give
+
+
+async def _needless(call: Call, room: ProtectedRoom, whom: Sequence[str]) -> Notice | None:
+    """Why it helps somebody little to be approved: they are in the room, or banned; only one is looked up."""
+    if len(whom) != 1 or approvals.is_about(whom[0]):
+        return None
+    member = await call.context.outside.member(room.room_id, whom[0])
+    user, membership = User(whom[0]), member.membership if member is not None else None
+    if membership is Membership.JOIN:
+        return notice("allow.joined", user=user, room=_called(room))
+    return notice("allow.banned", user=user, room=_called(room)) if membership is Membership.BAN else None
 
 
 async def disallow(call: Call, who: str | None, room: ProtectedRoom) -> Answered:
@@ -248,11 +262,11 @@ def _terms(entries: Sequence[Approval], days: _Days) -> Notice | None:
 
 def _no_rule(room: ProtectedRoom) -> list[Notice]:
     """No rule asks who is approved: then it changes nothing."""
-    command = Code("!kb policy set")
-    return [
-        notice("allow.no_rule", room=_called(room), key=Code("pre_approved"), command=command),
-        notice("policy.text", text=Document(RULE)),
-    ]
+    called, key = _called(room), Code("pre_approved")
+    said = notice("allow.no_rule", room=called, key=key, command=Code("!kb policy set"))
+    if room.locked:
+        said = notice("allow.no_rule_locked", room=called, key=key)
+    return [said, notice("policy.text", text=Document(RULE))]
 
 
 def _taken_back(order: Order, back: TakenBack) -> Notice:

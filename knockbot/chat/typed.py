@@ -43,7 +43,7 @@ def without_fallback(body: str) -> str:
 
 _TAG = re.compile(r"<([^<>]*)>")
 _PILL = re.compile(r"""a\s.*?\bhref\s*=\s*["'](https://matrix\.to/#/[^"']*)["']""", re.IGNORECASE | re.DOTALL)
-_BREAK = re.compile(r"(?:br|p|pre|div)\b", re.IGNORECASE)
+_BREAK = re.compile(r"(?:br|p|pre|div|li)\b", re.IGNORECASE)
 
 
 def _read_pills(html: str) -> str:
@@ -64,6 +64,13 @@ def _read_pills(html: str) -> str:
         elif _BREAK.match(piece):
             said.append("\n")
     return "".join(said).strip()
+
+
+def linked_lines(message: Message) -> str:
+    """The formatted body below its first line, with what each pill links to: the plain text has only names, which
+    anyone can choose. Empty where there is no pill."""
+    html = message.formatted_body
+    return _read_pills(html).partition("\n")[2] if html is not None and "matrix.to" in html else ""
 
 
 def _unescaped(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
@@ -172,6 +173,17 @@ def read_lines(text: str, today: date, first: int = 2) -> Written:
 
     lines = ((number, _BULLET.sub("", line, count=1).strip()) for number, line in enumerate(text.split("\n"), first))
     return _taken(((number, line) for number, line in lines if line and not line.startswith("```")), read)
+
+
+def read_lines_or(text: str, linked: str, today: date) -> Written:
+    """The same; where something is wrong with the lines as they were typed, the lines with what their mentions link to
+    count, if those are right. Raises `Refused`."""
+    try:
+        return read_lines(text, today)
+    except Refused:
+        with suppress(Refused):
+            return read_lines(linked, today)
+        raise
 
 
 T = TypeVar("T")

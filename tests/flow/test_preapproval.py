@@ -551,3 +551,48 @@ async def test_after_a_death_who_waits_is_still_judged_again(house: House) -> No
     await house.live()
 
     assert (await house.request(ANA)).state is State.ACCEPTED
+
+
+# --- what is said of the typical slips ------------------------------------------------------------------------
+
+
+async def test_users_may_be_mentioned_on_their_lines(house: House) -> None:
+    def pill(user: str, name: str) -> str:
+        return f'<a href="https://matrix.to/#/{user}">{name}</a>'
+
+    html = f"!kb allow choir<br>{pill(ANA, 'Ana')} alto<br><ul><li>{pill(BEA, 'Bea')}</li></ul>"
+    more = {"format": "org.matrix.custom.html", "formatted_body": html}
+    house.world.say(MODS, ALICE, "!kb allow choir\nAna alto\n- Bea", **more)
+    await house.live()
+
+    assert house.spoken()[-1] == f"✅ Pre-approved for Garden: {ANA}, {BEA}."
+    assert await rows(house) == [(ANA, None, "alto"), (BEA, None, "choir")]
+
+    house.world.say(
+        MODS, ALICE, "!kb allow\nAna\nsomebody", **{**more, "formatted_body": f"!kb allow<br>{pill(ANA, 'A')}<br>x"}
+    )
+    await house.live()
+    assert "line 2: This is no user ID and no server: “Ana”" in house.spoken()[-1]
+
+
+@pytest.mark.parametrize(
+    ("membership", "says"),
+    [
+        ("join", f"{ANA} is in Garden already."),
+        ("ban", f"⚠️ {ANA} is banned from Garden, and so cannot knock. Lift the ban first."),
+        ("leave", None),
+    ],
+)
+async def test_where_an_approval_helps_little_that_is_told(house: House, membership: str, says: str | None) -> None:
+    house.world.change(GARDEN, ALICE, ANA, membership)
+    said = await told(house, f"allow {ANA}")
+    assert said == f"✅ Pre-approved for Garden: {ANA}." + (f"\n{says}" if says else "")
+
+
+async def test_where_the_config_file_rules_only_the_admin_can_add_the_rule(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET locked = TRUE WHERE room_id = $1", GARDEN)
+    said = await told(house, f"allow {ANA}")
+    assert "Only my server's admin can add this rule there:" in said
+    assert await number_of_approvals(house) == 1

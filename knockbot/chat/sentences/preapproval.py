@@ -44,6 +44,15 @@ SENTENCES: Mapping[str, Sentence] = {
         key=Code,
         command=Code,
     ),
+    "allow.no_rule_locked": says(
+        "⚠️ No rule in the policy of {room} asks for {key}, so pre-approval has no effect there yet. The room is set in my config file. Only my server's admin can add this rule there:",
+        room=Room,
+        key=Code,
+    ),
+    "allow.joined": says("{user} is in {room} already.", user=User, room=Room),
+    "allow.banned": says(
+        "⚠️ {user} is banned from {room}, and so cannot knock. Lift the ban first.", user=User, room=Room
+    ),
     "disallow.done": says("✅ No longer pre-approved for {room}: {who}.", room=Room, who=Notice),
     "disallow.missing": says("Not pre-approved for {room}, so nothing to take back: {who}.", room=Room, who=Notice),
     "disallow.server": says(
