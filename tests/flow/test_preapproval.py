@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -596,3 +597,30 @@ async def test_where_the_config_file_rules_only_the_admin_can_add_the_rule(house
     said = await told(house, f"allow {ANA}")
     assert "Only my server's admin can add this rule there:" in said
     assert await number_of_approvals(house) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_before_they_knock_an_approval_counts_while_a_giver_could_accept(
+    house: House, seed: int
+) -> None:
+    """An oracle: who has approved whom, and who has the power. Each round changes one thing, and somebody knocks."""
+    chance = random.Random(seed)
+    given: set[tuple[str, str]] = set()
+    able = {ALICE: True, BOB: True}
+    for number in range(25):
+        user = f"@p{number}:tulip.example"
+        giver, whom = chance.choice([ALICE, BOB]), chance.choice([user, "*:tulip.example", "*:rose.example"])
+        match chance.choice(["allow", "allow", "disallow", "demote", "promote"]):
+            case "allow":
+                await told(house, f"allow {whom}", by=giver)
+                given |= {(giver, whom)} if able[giver] else set()
+            case "disallow":
+                await told(house, f"disallow {whom}", by=giver)
+                given = {one for one in given if one[1] != whom} if able[giver] else given
+            case "demote" | "promote" as how:
+                able[BOB] = how == "promote"
+                house.world.set_levels(GARDEN, **levels_for([who for who, may in able.items() if may]))
+                await house.live()
+        counts = any(able[by] and who in (user, "*:tulip.example") for by, who in given)
+
+        assert await knocks(house, user) is (State.ACCEPTED if counts else State.PENDING), (seed, number)
