@@ -247,6 +247,20 @@ async def test_a_third_party_guest_is_invited_as_well(house: House) -> None:
     assert house.membership(ANA, LAWN) == "invite"
 
 
+async def test_a_room_that_takes_the_policy_of_its_space_invites_where_that_one_means(house: House) -> None:
+    space(house, GARDEN)
+    for one in (LAWN, POND):
+        room(house, one)
+        await house.protect(one)
+    house.world.aliases[ALIAS] = LAWN
+    await ask(house)
+    await ask(house, f'policy set {SPACE}\nalso_invite: "{ALIAS}"')
+    house.world.aliases[ALIAS] = POND
+    await let_in(house)
+
+    assert (house.membership(ANA, LAWN), house.membership(ANA, POND)) == ("invite", None)
+
+
 # --- children -----------------------------------------------------------------------------------------------------
 
 

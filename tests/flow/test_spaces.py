@@ -18,6 +18,7 @@ SPACE, NESTED = f"!space:{HOME}", f"!nested:{HOME}"
 LAWN, POND, SHED = f"!lawn:{HOME}", f"!pond:{HOME}", f"!shed:{HOME}"
 BOB = f"@bob:{HOME}"
 OTHERS = f"!others:{HOME}"
+STRANGER = "@eve:evil.example"
 HERE: dict[str, Any] = {"via": [HOME]}
 
 
@@ -532,6 +533,21 @@ async def test_what_was_missing_is_protected_once_it_is_there(house: House, mend
 
     assert await protected_in(house) == {LAWN}
     assert house.spoken()[before:] == ["🚪 Space is protected with its rooms: 1 room is protected now."]
+    assert house.spoken(LAWN) == []
+
+
+async def test_whoever_invites_the_bot_to_a_room_that_it_waits_for_lets_it_in(house: House) -> None:
+    space(house, LAWN)
+    room(house, LAWN, ALICE, STRANGER, join_rule="invite")
+    room(house, POND, STRANGER, join_rule="invite")
+    await ask(house)
+    house.world.change(LAWN, STRANGER, BOT, "invite")
+    house.world.change(POND, STRANGER, BOT, "invite")
+    await house.live()
+    await house.later()
+
+    assert await protected_in(house) == {LAWN}
+    assert (house.membership(BOT, LAWN), house.membership(BOT, POND)) == ("join", "leave")
     assert house.spoken(LAWN) == []
 
 
