@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import asked, bursts, decide, intake, knocks, lists, start
+from tests.bench import asked, bursts, decide, intake, knocks, lists, start, trials
 from tests.bench.figures import Table, machine
 from tests.bench.sizes import QUICK, Sizes
 
@@ -21,6 +21,7 @@ Part = Callable[[Sizes], Awaitable[list[Table]]]
 PARTS: dict[str, Part] = {
     "decide": decide.run,
     "lists": lists.run,
+    "trials": trials.run,
     "intake": intake.run,
     "start": start.run,
     "requests": asked.run,

@@ -15,6 +15,7 @@ class Sizes:
     deciding: float = 0.2
     entries: int = 100_000
     looks: int = 500
+    decisions: int = 10_000
     transactions: int = 300
     rooms_of_chatter: int = 50
     rooms_at_start: tuple[int, ...] = (100, 1_000)
@@ -36,6 +37,7 @@ QUICK = Sizes(
     deciding=0.001,
     entries=20,
     looks=3,
+    decisions=20,
     transactions=2,
     rooms_of_chatter=2,
     rooms_at_start=(2,),
