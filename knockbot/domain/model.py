@@ -295,8 +295,13 @@ class Rejudge:
     @property
     def event_id(self) -> str:
         """Its name in the inbox, like an event ID: for one cause, each request is judged once."""
-        which = self.request_id or f"{'whom' if self.whom else 'end'} {self.room_id}"
-        return f"rejudge {self.because} {self.cause} {which}"
+        which = self.request_id or (f"whom {self.room_id}" if self.whom else "end")
+        return f"{self.prefix}{which}"
+
+    @property
+    def prefix(self) -> str:
+        """How the names of all begin that are judged again for one cause."""
+        return f"rejudge {self.because} {self.cause} "
 
 
 @dataclass(frozen=True, slots=True)

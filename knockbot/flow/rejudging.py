@@ -7,6 +7,7 @@ for each cause, and goes on after a restart. It judges a few in a second, so tha
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
-from knockbot.domain.notices import Number, Room, because, notice
+from knockbot.domain.notices import Notice, Number, Room, because, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Later
 from knockbot.flow import overriding, place, rules, saying, settling, tables
@@ -33,9 +34,13 @@ SECOND = 1000
 async def plan(context: Context, turn: Turn, room_id: str, why: Because, cause: str) -> int:
     """Have all requests at a room that wait for an answer judged again; returns how many there are."""
     waiting = await requests.awaiting(turn.tx, room_id)
-    if waiting:
-        await plan_each(context, turn, [Rejudge(room_id, why, cause, one) for one in (*waiting, None)])
+    await plan_each(context, turn, [Rejudge(room_id, why, cause, one) for one in waiting])
     return len(waiting)
+
+
+async def plan_report(context: Context, turn: Turn, room_id: str, why: Because, cause: str) -> None:
+    """Have the result told once all requests that were planned for this cause, in whatever room, are judged again."""
+    await plan_each(context, turn, [Rejudge(room_id, why, cause)])
 
 
 async def plan_each(context: Context, turn: Turn, planned: Sequence[Rejudge]) -> None:
@@ -155,23 +160,29 @@ async def _knock(context: Context, request: Request, _: str) -> Judgement | None
 
 
 async def _told(context: Context, again: Rejudge) -> Handled:
-    """Report the result of judging again, in reply to the command that asked for it."""
+    """Report the result of judging again, in reply to the command that asked for it, once all is done."""
+    async with context.db.tx() as tx:
+        if await inbox.has_own_of(tx, again.prefix, other_than=again.event_id):
+            await inbox.let_wait(tx, again.event_id, context.now() + SECOND)
+            return WAITS
 
     async def write(turn: Turn) -> None:
         there = await place.of(context, turn, again.room_id)
-        said = await judgements.verdicts(turn.tx, again.because, again.cause, again.room_id)
+        said = await judgements.verdicts(turn.tx, again.because, again.cause)
         if there is None or not said:
             return
-        done = notice(
-            "policy.applied",
-            room=Room(there.room_id, there.label),
-            count=Number(said.total()),
-            accept=Number(said[Verdict.ACCEPT]),
-            reject=Number(said[Verdict.REJECT]),
-            ban=Number(said[Verdict.BAN]),
-            forward=Number(said[Verdict.FORWARD]),
-        )
+        done = _result(there.called, await judgements.rooms_of(turn.tx, again.because, again.cause), said)
         audience = Audience(there.management_room, place=there.room_id)
         await saying.say(context, turn, audience, again.event_id, done, reply_to=again.cause)
 
     return write
+
+
+def _result(room: Room, judged_in: Collection[str], said: Counter[Verdict]) -> Notice:
+    """How many requests were judged again, and what was decided."""
+    count, accept, reject = Number(said.total()), Number(said[Verdict.ACCEPT]), Number(said[Verdict.REJECT])
+    ban, forward = Number(said[Verdict.BAN]), Number(said[Verdict.FORWARD])
+    if set(judged_in) == {room.room_id}:
+        return notice("policy.applied", room=room, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
+    rooms = Number(len(judged_in))
+    return notice("policy.applied_in", rooms=rooms, count=count, accept=accept, reject=reject, ban=ban, forward=forward)

@@ -240,6 +240,7 @@ async def apply(context: Context, turn: Turn, applying: Applying, actor: str, ca
             await tables.applied(context, turn, room.room_id)
     if not counts:
         raise Refused(below(*_some(busy)) if busy else notice("policy.nobody_waits", room=called(applying.room)))
+    await rejudging.plan_report(context, turn, applying.room.room_id, Because.POLICY_APPLIED, cause)
     if applying.room.room_id not in counts:
         await tables.applied(context, turn, applying.room.room_id)
     return below(_applying(applying.room, counts), *_some([*busy, *applying.left_out]))

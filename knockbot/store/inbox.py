@@ -116,6 +116,19 @@ async def entries_since(tx: Tx, room_id: str) -> int | None:
 _IS_ENTRY = " OR ".join(f"raw LIKE '%{family}%'" for family in FAMILIES)
 """What holds of every entry of a policy list as it arrived, and of little else."""
 
+
+async def has_own_of(tx: Tx, prefix: str, *, other_than: str) -> bool:
+    """The same in all rooms, for those whose names begin like this, except one."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM inbox WHERE own AND handled_at IS NULL AND fault IS NULL AND event_id <> $1 "
+        "AND substr(event_id, 1, $2) = $3 LIMIT 1",
+        other_than,
+        len(prefix),
+        prefix,
+    )
+    return row is not None
+
+
 _DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"
 
 

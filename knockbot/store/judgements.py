@@ -144,13 +144,18 @@ async def last_of_room(
     return [Stored(row["request_id"], row["number"], row["at"], row) for row in rows]
 
 
-async def verdicts(tx: Tx, because: Because, cause: str, room_id: str) -> Counter[Verdict]:
-    """How many judgements in a room for one cause had each verdict."""
+async def rooms_of(tx: Tx, because: Because, cause: str) -> set[str]:
+    """The rooms of the judgements for one cause."""
     rows = await tx.fetch(
-        "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2 AND room_id = $3",
-        cause,
-        because,
-        room_id,
+        "SELECT DISTINCT room_id FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
+    )
+    return {row["room_id"] for row in rows}
+
+
+async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
+    """How many judgements for one cause had each verdict."""
+    rows = await tx.fetch(
+        "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
     )
     return Counter(read(row["decision_json"]).verdict for row in rows)
 

@@ -9,6 +9,7 @@ from typing import Any
 from knockbot.domain.model import Origin
 from knockbot.store import layers, rooms
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.test_spaces import upgraded
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 TOWN, LAWN, POND = f"!town:{HOME}", f"!lawn:{HOME}", f"!pond:{HOME}"
@@ -132,19 +133,24 @@ async def test_a_policy_that_applies_nowhere_because_nobody_waits_says_so(house:
     assert (await told(house, f"policy apply {TOWN}"))[0] == "No request of Town is waiting for an answer."
 
 
-async def test_each_room_tells_its_own_result(house: House) -> None:
+async def test_the_result_of_all_rooms_is_told_once_when_the_last_of_them_is_done(house: House) -> None:
     room(house, POND)
     await town(house, GARDEN, POND)
-    await knocks(house, GARDEN, POND)
-    await knocks(house, POND, by=BEA)
+    await knocks(house, GARDEN)
+    for number in range(45):
+        house.world.knock(POND, f"@guest{number}:{HOME}")
+    await house.live()
     await told(house, f"policy set {TOWN}\notherwise: reject")
     before = len(house.spoken())
     await told(house, f"policy apply {TOWN}")
-    await house.later(5)
+    assert not any("I judged" in line for line in house.spoken()[before:])
+    for _ in range(6):
+        await house.later(1)
 
-    said = house.spoken()[before:]
-    results = [line.partition(" again.")[0] for line in said if line.startswith("I judged")]
-    assert sorted(results) == ["I judged 1 pending request of Garden", "I judged 2 pending requests of Pond"]
+    results = [line for line in house.spoken()[before:] if "I judged" in line]
+    assert results == [
+        "I judged 46 pending requests again (rooms: 2). Accept: 0. Reject: 46. Ban: 0. Left to the moderators: 0."
+    ]
 
 
 async def test_fifty_who_wait_at_five_rooms_are_judged_once_each(house: House) -> None:
@@ -229,8 +235,8 @@ async def test_a_room_that_is_taken_out_of_its_space_is_named_once(house: House)
         house.context.look_at(TOWN)
         await house.live()
 
-    [said] = await lost(house)
-    assert "The policy of Town no longer decides in 1 room." in said
+    said = [line for line in house.spoken() if "without the policy of the space: Garden" in line]
+    assert (len(said), await lost(house)) == (1, [])
     assert (await deciding(house), await deciding(house, POND)) == ([], [TOWN])
 
 
@@ -386,3 +392,20 @@ async def test_a_list_of_the_space_decides_before_the_rules_of_the_room(house: H
     assert request.decision is not None
     assert request.decision.origin is not None
     assert (request.decision.rule, request.decision.origin.room_id) == ("list bad", TOWN)
+
+
+# --- upgraded -------------------------------------------------------------------------------------------------
+
+
+async def test_the_rooms_of_a_space_that_is_upgraded_go_by_its_policy_as_before(house: House) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    new = f"!newtown:{HOME}"
+    room(house, new)
+    await upgraded(house, TOWN, new, is_space=True, children={GARDEN: HERE, POND: HERE})
+    await knocks(house, GARDEN)
+
+    assert (await deciding(house), await deciding(house, POND)) == ([new], [new])
+    assert house.membership(ANA) == "leave"
+    assert await lost(house) == []

@@ -30,10 +30,20 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
     "policy.applying_in": says(
-        "I judge {count} pending request again by the policy in force (rooms: {rooms}). I will reply here with the result of each room.",
-        "I judge {count} pending requests again by the policy in force (rooms: {rooms}). I will reply here with the result of each room.",
+        "I judge {count} pending request again by the policy in force (rooms: {rooms}). I will reply here with the result.",
+        "I judge {count} pending requests again by the policy in force (rooms: {rooms}). I will reply here with the result.",
         count=Number,
         rooms=Number,
+    ),
+    "policy.applied_in": says(
+        "I judged {count} pending request again (rooms: {rooms}). Accept: {accept}. Reject: {reject}. Ban: {ban}. Left to the moderators: {forward}.",
+        "I judged {count} pending requests again (rooms: {rooms}). Accept: {accept}. Reject: {reject}. Ban: {ban}. Left to the moderators: {forward}.",
+        count=Number,
+        rooms=Number,
+        accept=Number,
+        reject=Number,
+        ban=Number,
+        forward=Number,
     ),
     "policy.taken_no_longer": says(
         "The policy of {space} no longer decides in {count} room. {command} shows which policy decides there now.",

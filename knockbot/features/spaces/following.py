@@ -14,7 +14,6 @@ from knockbot.domain.spaces import SpaceChild, SpaceRoom, Stage, reached
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.spaces import question, telling, walking
-from knockbot.flow import inheriting
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
@@ -210,8 +209,6 @@ async def _put_in(turn: Turn, parent: SpaceRoom, above: ProtectedRoom, new: Sequ
 
 async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[SpaceRoom]) -> None:
     """Rooms are not in a space any more. They stay protected."""
-    above = await rooms.find(turn.tx, space)
-    taken = await inheriting.takers(turn.tx, above) if gone and above is not None else []
     mine = {room.room_id for room in await spaces.belonging(turn.tx, space)}
     for room in gone:
         await spaces.forget(turn.tx, space, room.room_id)
@@ -222,8 +219,6 @@ async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[Sp
             await question.changed(turn, room.prompt_id)
     protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]
     await telling.tell_removed(context, turn, space, protected)
-    if above is not None:
-        await inheriting.tell_left(context, turn, above, taken)
 
 
 # --- what was missing -----------------------------------------------------------------------------------------
