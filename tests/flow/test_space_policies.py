@@ -63,7 +63,7 @@ async def test_whoever_sets_the_policy_of_a_space_is_told_which_rooms_take_it(ho
     await town(house, GARDEN, LAWN, POND)
     [said, *_] = await told(house, f"policy set {TOWN}\notherwise: reject")
 
-    assert "It decides in 2 rooms of Town as well." in said
+    assert "The policy of Town decides in 2 rooms as well." in said
     assert "Rooms: Lawn, Pond" in said
     assert (await deciding(house), await deciding(house, POND)) == ([GARDEN], [TOWN])
 
@@ -88,6 +88,19 @@ async def test_a_policy_that_inherits_says_what_is_in_force_with_it(house: House
     assert "1 rule now, 1 before" in said
     assert "reasons: hidden (before: shown)" in said
     assert "otherwise" not in said  # it is as it was: that of the space
+
+
+async def test_whoever_has_a_space_protected_with_its_rooms_is_told_in_which_of_them_its_policy_decides(
+    house: House,
+) -> None:
+    room(house, POND)
+    await town(house)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    house.world.rooms[TOWN].children = dict.fromkeys((GARDEN, POND), HERE)  # the garden was protected before
+    said = "\n".join(await told(house, f"protect {TOWN} with rooms"))
+
+    assert "The policy of Town decides in 2 rooms as well." in said
+    assert "Rooms: Garden, Pond" in said
 
 
 # --- applied --------------------------------------------------------------------------------------------------
@@ -276,7 +289,7 @@ async def test_the_policy_of_a_space_that_is_reverted_is_that_of_its_rooms_at_on
     [said, *_] = await told(house, f"policy revert {TOWN} 1")
     await knocks(house, GARDEN)
 
-    assert "It decides in 1 room of Town as well." in said
+    assert "The policy of Town decides in 1 room as well." in said
     assert house.membership(ANA) == "knock"
 
 

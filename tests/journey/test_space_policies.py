@@ -31,7 +31,7 @@ async def test_five_rooms_of_a_space_go_by_its_policy_as_far_as_they_have_none(k
 
     await garden.command(f"policy set {ids['Walled']}\notherwise: forward", expect="in force")
     set_by_alice = await garden.command(f"policy set {space}\n{FIRST}", expect="in force")
-    assert "It decides in 4 rooms of Town as well." in set_by_alice
+    assert "The policy of Town decides in 4 rooms as well." in set_by_alice
     assert "Rooms: Lawn, Meadow, Pond, Shed" in set_by_alice
     await garden.command(f"policy set {ids['Meadow']}\n{OWN}", expect="in force")
 

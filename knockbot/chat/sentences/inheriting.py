@@ -16,8 +16,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy.rest": says("A setting that none of them sets has its built-in default."),
     "policy.rooms": says("Rooms: {rooms}", rooms=Many),
     "policy.taken_by": says(
-        "It decides in {count} room of {space} as well.",
-        "It decides in {count} rooms of {space} as well.",
+        "The policy of {space} decides in {count} room as well.",
+        "The policy of {space} decides in {count} rooms as well.",
         count=Number,
         space=Room,
     ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from knockbot.domain.notices import Code, Notice, Number, Room, below, listed, notice
 from knockbot.domain.spaces import SpaceRoom, Stage
 from knockbot.engine.turn import Turn
-from knockbot.flow import place, saying
+from knockbot.flow import inheriting, place, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
 from knockbot.store import rooms, spaces
@@ -26,7 +26,8 @@ async def tell_if_done(context: Context, turn: Turn, space: str) -> None:
     if not news:
         return
     called = Room(space, above.label)
-    said = below(_protected(called, news), *_missing(called, news))
+    taken = await inheriting.taken_by(turn.tx, above) if any(room.stage is Stage.PROTECTED for room in news) else []
+    said = below(_protected(called, news), *_missing(called, news), *taken)
     causes = [room.cause for room in news if room.cause is not None]
     occasion = f"space:{space}:{turn.cause}:{turn.now}"
     to = Audience(above.management_room, place=space)
