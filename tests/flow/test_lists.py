@@ -591,3 +591,22 @@ async def test_after_a_start_a_list_is_read_again_before_it_is_trusted(listed: H
     await settled(listed)
     assert listed.membership(ANA) == "ban"
     assert "invite" not in memberships(listed, ANA)
+
+
+@pytest.mark.parametrize("approved_first", [True, False])
+async def test_who_was_approved_in_advance_is_banned_all_the_same(listed: House, approved_first: bool) -> None:
+    rule = "rules: [{name: friends, when: {pre_approved: true}, then: accept}]\notherwise: forward"
+    await set_policy(listed, open_door().partition("\notherwise")[0] + f"\n{rule}")
+    for approve in (True, False) if approved_first else (False, True):
+        if approve:
+            listed.tell(f"allow {ANA}")
+        else:
+            listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+        await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    listed.tell(f"allow {BEA}")
+    listed.world.knock(GARDEN, BEA)
+    await settled(listed)
+
+    assert memberships(listed, ANA) == ["knock", "ban"]
+    assert listed.membership(BEA) == "invite"
