@@ -243,7 +243,7 @@ async def test_what_is_kept_for_a_time_is_forgotten_when_that_is_over(house: Hou
         assert await tx.fetchval("SELECT count(*) FROM messages WHERE prompt_id IS NOT NULL") == 1
 
 
-def test_every_kind_of_the_product_comes_by_itself_each_hour() -> None:
+def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned() -> None:
     assert {name: kind.every for name, kind in TIMERS.items()} == dict.fromkeys(
         (
             "forget_arrivals",
@@ -255,6 +255,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour() -> None:
             "forget_addresses",
             "look_again_at_jobs",
             "leave_unused_rooms",
+            "leave_unused_lists",
         ),
         HOUR,
-    )
+    ) | {"list_moved": None}

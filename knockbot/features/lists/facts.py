@@ -181,7 +181,7 @@ async def news_of(context: Context, request: Request, waiting: str = "") -> list
     async with context.db.tx() as tx:
         there = await place.find(context, tx, request.room_id)
         named = await using.of_place(context, tx, there) if there is not None else {}
-        before = await judgements.newest(tx, request.id)
+        before = await judgements.newest(tx, request.id) if any(named.values()) else None
     found: list[News] = []
     for origin, of_policy in named.items():
         now = await look_up(context, of_policy, request.user_id or request.subject, request.room_id, waiting)
