@@ -250,6 +250,7 @@ class _Standing:
     id: int
     key: str
     event_id: str
+    version: int
 
 
 _STANDING = Row(_Standing, "list_entries")
@@ -342,21 +343,20 @@ async def take_in(tx: Tx, reading: Reading, portion: Sequence[ListChange]) -> No
     """
     await _insist(tx, reading)
     portion = list({change.key: change for change in reversed(portion)}.values())[::-1]
-    keys = [change.key for change in portion]
-    newer = await _changed_since(tx, reading, [*keys, *(_redacted(change.event_id) for change in portion)])
+    known = await _standing(tx, reading.room_id, [change.key for change in portion])
+    gone = await _gone_since(tx, reading, [key for one in portion for key in (one.key, _redacted(one.event_id))])
+    newer = gone | {key for key, one in known.items() if one.version > reading.version}
     as_read = [one for one in portion if not {one.key, _redacted(one.event_id)} & newer]
-    known = await _standing(tx, reading.room_id, keys)
     await _put_all(tx, reading.room_id, as_read, known)
     reading.seen |= {hash(change.key) for change in portion if change.now is not None}
 
 
-async def _changed_since(tx: Tx, reading: Reading, keys: Sequence[str]) -> set[str]:
-    """The entries that events have set or removed since a reading began."""
+async def _gone_since(tx: Tx, reading: Reading, keys: Sequence[str]) -> set[str]:
+    """The entries that events have removed since a reading began, and the marks of redacted events."""
     found: set[str] = set()
     for some in portions(keys):
         rows = await tx.fetch(
-            "SELECT key FROM list_entries WHERE room_id = $1 AND (version > $2 OR gone_at > $2) "
-            f"AND key IN ({listed(some, 3)})",
+            f"SELECT key FROM list_entries WHERE room_id = $1 AND gone_at > $2 AND key IN ({listed(some, 3)})",
             reading.room_id,
             reading.version,
             *some,
