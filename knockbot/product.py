@@ -97,6 +97,7 @@ FEATURES: tuple[Feature, ...] = (
             RoomChange: list_following.room_changed,
         },
         gathers={Fact.LISTED: list_facts.listed},
+        tells={Line.ON_LIST: list_facts.told},
         outdates=list_facts.outdates,
         bars=list_facts.bars,
         overrides=list_facts.overrides,

@@ -88,9 +88,9 @@ Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
 its whole reason, and a second time with its request."""
 
-Bars: TypeAlias = Callable[[Context, Request], Awaitable[Notice | None]]
-"""Why an accept by a rule must not be carried out any more, so that the request is judged again; `None` if it may. May
-raise `Later`, `Never` and `Busy`."""
+Bars: TypeAlias = Callable[[Context, str, int], Awaitable[Notice | None]]
+"""Why the accept of a request at a room must not be carried out any more, if a rule gave it; `None` if it may. Then the
+request is judged again. It is asked before every invite. May raise `Later`, `Never` and `Busy`."""
 
 Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
 """Whether what a judgement was made from has changed since: then it is made anew."""
@@ -252,10 +252,10 @@ async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -
             await feature.knocked(context, turn, change, at)
 
 
-async def barred(context: Context, request: Request) -> Notice | None:
+async def barred(context: Context, room_id: str, request_id: int) -> Notice | None:
     """Why the accept of a rule must not be carried out any more; `None` if it may."""
     for feature in rows(context):
-        why = await feature.bars(context, request) if feature.bars is not None else None
+        why = await feature.bars(context, room_id, request_id) if feature.bars is not None else None
         if why is not None:
             return why
     return None

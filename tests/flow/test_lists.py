@@ -119,6 +119,18 @@ async def test_rules_can_ask_a_list_that_does_not_decide(listed: House) -> None:
     assert await rule_of(listed, ANA) == "watched"
 
 
+async def test_a_card_says_that_a_list_names_somebody_which_does_not_decide(listed: House) -> None:
+    await set_policy(listed, open_door("none").replace("otherwise: accept", "otherwise: forward"))
+    listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    listed.world.knock(GARDEN, BEA)
+    await settled(listed)
+    first, second = (card.text for card in listed.cards())
+    assert '⚠️ They are on list "community", which has "@ana:tulip.example": ads.' in first
+    assert "on list" not in second
+
+
 # --- whatever comes first -------------------------------------------------------------------------------------
 
 

@@ -87,6 +87,7 @@ SENTENCES: Mapping[str, Sentence] = {
         name=Stranger,
         entities=Many,
     ),
+    "dossier.on_list": says("⚠️ They are {why}.", why=Notice),
     "command/lists": says("the policy lists that are used, and what is on them", name=Choice),
     "policy_list.none": says("No policy here names a policy list ({key}).", key=Code),
     "policy_list.unread": says("{name} {id}: not read yet", name=Stranger, id=Id),

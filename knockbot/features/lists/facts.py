@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList
+from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on
 from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
-from knockbot.domain.notices import Letters, Notice, because
+from knockbot.domain.notices import Letters, Notice, because, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later
 from knockbot.features.lists import matching, naming, using
@@ -24,7 +24,8 @@ from knockbot.features.lists.using import Named
 from knockbot.flow import place
 from knockbot.flow.asking import Asked
 from knockbot.flow.context import Context
-from knockbot.store import inbox, judgements, lists
+from knockbot.flow.place import Place
+from knockbot.store import inbox, judgements, lists, requests
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE, SECOND
 
@@ -196,11 +197,26 @@ def _known_before(before: Judgement | None, origin: str | None) -> Mapping[str, 
     return before.facts.lists if origin is using.FIRST else before.facts.seen_from(origin).lists
 
 
-async def bars(context: Context, request: Request) -> Notice | None:
+async def bars(context: Context, room_id: str, request_id: int) -> Notice | None:
     """Why a rule must not accept somebody any more: a list names them now, or it is not known. May raise `Later`."""
+    async with context.db.statement() as tx:
+        there = await place.find(context, tx, room_id)
+    if there is None or not there.settings.lists:
+        return None
+    async with context.db.tx() as tx:
+        request = await requests.get(tx, request_id, held=False)
+    if request.answer is None or request.answer.rule is None:
+        return None
     news = await news_of(context, request, f"act {request.id}")
     barred = any(one.turned if one.one.then is ListThen.NONE else one.now.truth is not Truth.FALSE for one in news)
     return because("policy_list.names_them") if barred else None
+
+
+async def told(context: Context, _: Place, request: Request) -> Notice | None:
+    """For a card: a list that names somebody, and does not decide."""
+    news = await news_of(context, request)
+    named = [one for one in news if one.one.then is ListThen.NONE and one.now.truth is Truth.TRUE]
+    return notice("dossier.on_list", why=is_on(named[0].one.name, named[0].now).why) if named else None
 
 
 def overrides(before: Judgement | None, judgement: Judgement) -> bool:

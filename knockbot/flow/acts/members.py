@@ -122,14 +122,10 @@ async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange
 
 
 async def _barred(context: Context, job: Job[Membered]) -> Barred | None:
-    """Whether an accept by a rule must not be carried out any more. Moderators' own answers are not asked about."""
+    """Whether an accept by a rule must not be carried out any more; that of a moderator may."""
     if not isinstance(job.payload, Invite) or job.request_id is None:
         return None
-    async with context.db.tx() as tx:
-        request = await requests.get(tx, job.request_id, held=False)
-    if request.answer is None or request.answer.rule is None:
-        return None
-    why = await tables.barred(context, request)
+    why = await tables.barred(context, job.room_id, job.request_id)
     return Barred(why) if why is not None else None
 
 
