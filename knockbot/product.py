@@ -32,7 +32,7 @@ from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
-from knockbot.features.lists import again, naming
+from knockbot.features.lists import again, hits, naming
 from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
 from knockbot.features.lookalikes import facts as lookalikes
@@ -171,6 +171,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
     list_following.MOVED: again.CHANGED,
+    hits.KIND: hits.HITS,
     "leave_unused_lists": list_following.UNUSED,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }

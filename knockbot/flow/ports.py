@@ -118,6 +118,9 @@ class Outside(Protocol):
     async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
         """What redacted an event; `None` where the event has its content."""
 
+    async def joined(self, room_id: str) -> list[str]:
+        """The users joined to a room."""
+
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
 

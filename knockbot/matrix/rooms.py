@@ -222,6 +222,10 @@ class Outside:
         event = await self._homeserver.event(room_id, event_id)
         return events.redaction_of(event, room_id, event_id) if event is not None and not _content(event) else None
 
+    async def joined(self, room_id: str) -> list[str]:
+        """The users joined to a room."""
+        return sorted(await self._homeserver.members(room_id, ("join",)))
+
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
         return await self._homeserver.joined_rooms()

@@ -622,3 +622,29 @@ async def test_who_was_approved_in_advance_is_banned_all_the_same(listed: House,
 
     assert memberships(listed, ANA) == ["knock", "ban"]
     assert listed.membership(BEA) == "invite"
+
+
+async def test_a_new_list_says_whom_it_hits_once_it_was_read(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    for user in (ANA, MONA):
+        house.world.list_entity(BANS, LIZ, user)
+    move_in(house)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.play("policy_rules", Later(foreign("slow"), retry_after=20))
+    command = house.tell(f"policy set {GARDEN}\n{open_door()}")
+    await settled(house)
+    assert not [text for text in house.spoken() if "Nobody is removed" in text]
+
+    await house.later(30)
+    await settled(house)
+    [told] = [said for said in house.said() if "Nobody is removed" in said["body"]]
+    assert f"The list community names 2 people who are in Garden or wait there: {ANA}, {MONA}." in told["body"]
+    assert told["m.relates_to"]["m.in_reply_to"]["event_id"] == command
+    assert told["m.mentions"] == {}
+    assert house.membership(MONA) == "join"
+
+    await set_policy(house, open_door("reject"))
+    await settled(house)
+    assert len([text for text in house.spoken() if "Nobody is removed" in text]) == 1, "only where the list is new"

@@ -88,6 +88,25 @@ SENTENCES: Mapping[str, Sentence] = {
         entities=Many,
     ),
     "dossier.on_list": says("⚠️ They are {why}.", why=Notice),
+    "policy_list.hits": says(
+        "The list {name} names {count} person who is in {room} or waits there: {users}. Nobody is removed.",
+        "The list {name} names {count} people who are in {room} or wait there: {users}. Nobody is removed.",
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
+    "policy_list.hits_nobody": says(
+        "The list {name} names nobody who is in {room} or waits there.", name=Stranger, room=Room
+    ),
+    "policy_list.hits_unread": says(
+        "The list {name} could not be read within an hour, so I do not know whom it names in {room}.",
+        name=Stranger,
+        room=Room,
+    ),
+    "policy_list.hits_unknown": says(
+        "I cannot see whom the list {name} names in {room}: {why}", name=Stranger, room=Room, why=Notice
+    ),
     "command/lists": says("the policy lists that are used, and what is on them", name=Choice),
     "policy_list.none": says("No policy here names a policy list ({key}).", key=Code),
     "policy_list.unread": says("{name} {id}: not read yet", name=Stranger, id=Id),

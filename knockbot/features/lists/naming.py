@@ -11,7 +11,7 @@ from knockbot.domain.listed import PolicyList
 from knockbot.domain.notices import Letters, Notice, Stranger, User, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later, Never, Refused
-from knockbot.features.lists import following
+from knockbot.features.lists import following, hits
 from knockbot.flow import rulebook
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined
@@ -83,9 +83,12 @@ async def _where(sound: Sound, place: int) -> str:
     return await rulebook.where(sound.change, lambda _: path)
 
 
-async def enforced(_: Context, turn: Turn, sound: Sound) -> Notice | None:
-    """A policy is in force: its lists are followed from now on."""
+async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
+    """A policy is in force: its lists are followed from now on, and it is told soon whom the new ones hit."""
+    before = {one.room for one in sound.before.lists}
     for one in sound.policy.lists:
         room_id = sound.meant.get(one.room, one.room)
         await following.follow(turn, room_id, one, sound.change.cause)
+        if one.room not in before:
+            await hits.plan(context, turn, sound, one)
     return None

@@ -92,7 +92,7 @@ async def whose(context: Context, turn: Turn, room_id: str, now: Sequence[str], 
         users,
         f"list writers:{room_id}:{occasion}",
         lambda used: notice(
-            "policy_list.other_writers", name=Stranger(used.one.name), came=_people(came), went=_people(went)
+            "policy_list.other_writers", name=Stranger(used.one.name), came=people(came), went=people(went)
         ),
         aloud=False,
     )
@@ -100,13 +100,14 @@ async def whose(context: Context, turn: Turn, room_id: str, now: Sequence[str], 
 
 def _other_writers(used: Used, came: Sequence[str], went: Sequence[str]) -> Notice:
     name = Stranger(used.one.name)
-    return notice("policy_list.other_writers", name=name, came=_people(came), went=_people(went))
+    return notice("policy_list.other_writers", name=name, came=people(came), went=people(went))
 
 
-def _people(users: Sequence[str]) -> Notice:
+def people(users: Sequence[str], most: int = NAMED) -> Notice:
+    """Users, the first ones by name."""
     if not users:
         return notice("policy_list.nobody")
-    named, more = Many(tuple(User(user) for user in users[:NAMED])), len(users) - NAMED
+    named, more = Many(tuple(User(user) for user in users[:most])), len(users) - most
     return (
         notice("policy_list.people_more", users=named, more=Number(more))
         if more > 0

@@ -233,6 +233,15 @@ class Looks(Called):
 
         return await self._call(look, "content", file.media_id)
 
+    async def joined(self, room_id: str) -> list[str]:
+        """The users joined to a room."""
+
+        def look() -> list[str]:
+            room = self._seen(room_id)
+            return sorted(user for user in room.members if room.membership(user) == "join")
+
+        return await self._call(look, "joined", room_id)
+
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
         rooms = self.world.rooms.values()

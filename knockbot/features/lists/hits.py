@@ -1,0 +1,123 @@
+"""After a policy names a list for the first time: whom it hits of those who are in the room, or wait at its door.
+
+Nobody is removed because of that; it is told, so that whoever set the policy sees what they let in. A list that was not
+read yet is waited for, and then it is told in reply to the same command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from knockbot.domain.listed import PolicyList
+from knockbot.domain.notices import Notice, Number, Stranger, notice
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import ActionError
+from knockbot.features.lists import matching, telling
+from knockbot.features.lists.matching import Unread
+from knockbot.flow import place, saying
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.rulebook import Sound
+from knockbot.flow.saying import Audience
+from knockbot.store import requests, timers
+from knockbot.store.timers import Timer
+from knockbot.times import HOUR, SECOND
+
+KIND: Final = "list_hits"
+
+MOST: Final = 10_000
+"""People of a room that are compared with a list."""
+
+NAMED: Final = 10
+"""How many are named."""
+
+AGAIN: Final = 5 * SECOND
+"""Milliseconds after which it is looked again whether the list was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be told, to whom, and since when it waits."""
+
+    room_id: str
+    list_room: str
+    name: str
+    allow_everything: bool
+    cause: str
+    since: int
+
+    @property
+    def key(self) -> str:
+        """Its name among the timers: a command asks once about each list."""
+        return f"{KIND}:{self.cause}:{self.list_room}"
+
+
+async def plan(context: Context, turn: Turn, sound: Sound, one: PolicyList) -> None:
+    """Have it told soon whom a list hits."""
+    change = sound.change
+    list_room = sound.meant.get(one.room, one.room)
+    asked = Asked(change.room.room_id, list_room, one.name, one.allow_everything, change.cause, turn.now)
+    await _plan(context, turn, asked, turn.now)
+
+
+async def _plan(context: Context, turn: Turn, asked: Asked, due_at: int) -> None:
+    await timers.add(turn.tx, Timer(asked.key, KIND, json.dumps(asdict(asked)), due_at))
+    turn.after(context.wakeups.timers.set)
+
+
+async def rings(context: Context, timer: Timer) -> Write[None] | None:
+    """Tell whom the list hits, or wait until it was read."""
+    asked = Asked(**json.loads(timer.about))
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, asked.room_id)
+    if there is None:
+        return None
+    said = await _found(context, there, asked)
+
+    async def write(turn: Turn) -> None:
+        if said is None:
+            await _plan(context, turn, asked, turn.now + AGAIN)
+            return
+        to = Audience(there.management_room, place=there.room_id)
+        await saying.say(context, turn, to, asked.key, said, reply_to=asked.cause)
+
+    return write
+
+
+async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
+    """What is told; none while the list has yet to be read."""
+    name, room = Stranger(asked.name), there.called
+    try:
+        people = await _people(context, there)
+        hit = [user for user in people[:MOST] if await _is_hit(context, asked, user)]
+    except Unread:
+        waited = context.now() - asked.since >= HOUR
+        return notice("policy_list.hits_unread", name=name, room=room) if waited else None
+    except ActionError as error:
+        return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
+    if not hit:
+        return notice("policy_list.hits_nobody", name=name, room=room)
+    return notice("policy_list.hits", name=name, count=Number(len(hit)), room=room, users=telling.people(hit, NAMED))
+
+
+async def _is_hit(context: Context, asked: Asked, user_id: str) -> bool:
+    hit = await matching.match(
+        context, asked.list_room, user_id, allow_everything=asked.allow_everything, at_expense_of=asked.room_id
+    )
+    return hit is not None
+
+
+async def _people(context: Context, there: Place) -> Sequence[str]:
+    """Who waits at the door, and who is in the room. May raise `Later` and `Never`."""
+    async with context.db.tx() as tx:
+        waiting = [await requests.find(tx, one) for one in await requests.awaiting(tx, there.room_id)]
+    joined = await context.outside.joined(there.room_id)
+    subjects = [request.user_id or request.subject for request in waiting if request is not None]
+    return [user for user in dict.fromkeys((*subjects, *joined)) if user != context.bot]
+
+
+HITS: Final[TimerKind[Context]] = TimerKind(rings)
