@@ -120,18 +120,19 @@ def test_without_an_identity_server_the_demo_says_so_plays_the_rest_and_leaves_n
         assert status == 0, demo.told
         assert "Nobody is invited by e-mail today" in demo.told
         assert "there is no /nowhere/python" in demo.told
-        assert _summary(demo.told) == [*FIVE_KNOCKS, ("Oscar", "kept out")]
+        assert _summary(demo.told) == [*SIX_KNOCKS, ("Oscar", "kept out")]
         assert "6 knocks, 1 third-party invite, 7 answers" in demo.told
         assert "\x1b" not in demo.told  # no colour where no terminal asked for it
         demo.assert_nothing_is_left()
 
 
-FIVE_KNOCKS = [
+SIX_KNOCKS = [
     ("Carol", "accepted"),
     ("Dave", "banned"),
     ("Erin", "rejected"),
     ("Frank", "accepted"),
     ("Grace", "withdrawn"),
+    ("Vera", "banned"),
 ]
 
 
@@ -146,7 +147,7 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
         await demo.comes_to("curl ")
         servers = demo.servers
         assert servers.keys() == {"synapse", "sydent", "knockbot"}
-        assert _summary(demo.told)[:7] == [*FIVE_KNOCKS, ("Gina", "accepted"), ("Oscar", "kept out")]
+        assert _summary(demo.told)[:8] == [*SIX_KNOCKS, ("Gina", "accepted"), ("Oscar", "kept out")]
         assert "6 knocks, 2 third-party invites, 8 answers" in demo.told
         async with aiohttp.ClientSession() as http:
             people = {name: await _log_in(http, demo.told, name) for name in ("alice", "bob", "heidi")}

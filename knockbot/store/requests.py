@@ -301,10 +301,10 @@ async def history_managed(tx: Tx, room_id: str, user_id: str) -> list[tuple[Stat
 
 ROOMS_WITH_HISTORY = (
     "SELECT room_id FROM rooms WHERE management_room = (SELECT management_room FROM rooms WHERE room_id = $1) "
-    "AND EXISTS (SELECT 1 FROM requests WHERE requests.room_id = rooms.room_id AND user_id = $2 AND kind = 'knock' "
-    "AND counts_as IS NOT NULL)"
+    "AND (SELECT 1 FROM requests WHERE requests.room_id = rooms.room_id AND user_id = $2 AND kind = 'knock' "
+    "AND counts_as IS NOT NULL LIMIT 1) = 1"
 )
-"""Of each such room the index `requests_of_applicant` tells whether there is any."""
+"""Of each such room the index `requests_of_applicant` tells whether there is any; by EXISTS, PostgreSQL may join."""
 
 
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:

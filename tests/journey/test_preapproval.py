@@ -52,7 +52,8 @@ async def test_a_csv_file_is_fetched_from_the_homeserver(garden: Garden, replied
     else:
         said = await garden.answer_to(await send_file(garden.alice, garden.mods, content, f"!kb allow {garden.room}"))
 
-    assert said == f"✅ Pre-approved for Garden: {ana.user_id}.\nuntil 2100-01-01 (UTC) · note: Änne, alto"
+    assert said.startswith("✅ Pre-approved for Garden")
+    assert said.endswith(f": {ana.user_id}.\nuntil 2100-01-01 (UTC) · note: Änne, alto")
     await ana.knock(garden.room)
     await garden.membership(ana, "invite")
 

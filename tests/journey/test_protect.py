@@ -286,9 +286,8 @@ async def test_protect_says_what_is_missing_and_what_mends_it(keeper: InProcess)
     assert said.count("❌") == 3  # nobody can knock; the bot can neither kick nor ban
     assert keeper.user_id in said
     await garden.command("help")
-    assert (
-        len(await garden.said()) == 3
-    )  # the greeting and the help; the checklist has told it, and no alarm does again
+    # The greeting, the checklist, the offer of a policy, the help: no alarm tells again what the checklist has told.
+    assert len(await garden.said()) == 4
 
 
 # --- moving house -------------------------------------------------------------------------------------------------

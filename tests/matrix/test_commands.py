@@ -147,6 +147,12 @@ ARGUMENTS = {
     "test": [f"{room} {person}" for room in ROOMS for person in PEOPLE],
     "log": ["", "1", *PEOPLE],
     "queue": [""],
+    "lists": ROOMS,
+    "allow": [
+        f"{person} {room}" for person in (*PEOPLE, "*:rose.example", "*:*") for room in (*ROOMS, "until 2000-01-01")
+    ],
+    "disallow": [f"{person} {room}" for person in (*PEOPLE, "*:rose.example") for room in ROOMS],
+    "allowed": ROOMS,
 }
 
 
