@@ -102,6 +102,23 @@ def test_init_writes_a_registration_that_fits_the_config_and_that_synapse_takes(
     assert service.is_exclusive_user(settings.bot_user_id)
 
 
+def test_init_asks_for_the_right_to_query_memberships_only_where_that_is_wanted(knock: Run) -> None:
+    scopes = "io.element.msc4502.scopes:\n  - urn:matrix:client:io.element.msc4502:rooms:is_joined\n"
+    said = {}
+    for name, options in (("with", ["--membership-queries"]), ("without", [])):
+        status, said[name], _ = knock(*INIT, *options, "--dir", name)
+        settings, written = load(Path(name) / "config.yaml", {}), (Path(name) / "registration.yaml").read_text()
+
+        assert status == 0
+        assert settings.appservice.membership_queries is (name == "with")
+        assert written == registration(settings)
+        assert (scopes in written) is (name == "with")
+        assert load_appservices("example.org", [f"{name}/registration.yaml"])
+
+    assert "\nexperimental_features:\n  msc4502_enabled: true\n" in said["with"]
+    assert "msc4502" not in said["without"]
+
+
 def test_only_the_owner_can_read_what_init_writes(knock: Run) -> None:
     before = os.umask(0)
     try:

@@ -152,6 +152,11 @@ def commands() -> None:
     help="Where knockbot listens.",
 )
 @click.option(
+    "--membership-queries",
+    is_flag=True,
+    help="Ask the homeserver for the right to query who is in rooms that the bot is not in (MSC4502, experimental).",
+)
+@click.option(
     "--dir",
     "directory",
     type=click.Path(path_type=Path),
@@ -167,6 +172,7 @@ def init_command(
     admin: str | None,
     address: str | None,
     listen: Listen,
+    membership_queries: bool,
     directory: Path,
 ) -> None:
     """Write config.yaml and registration.yaml with new tokens.
@@ -181,10 +187,11 @@ def init_command(
     homeserver = homeserver or ask_homeserver(asked)
     domain = domain or ask_domain(homeserver, asked)
     admin = admin or ask_admin(asked)
-    config = config_text(homeserver, domain, admin, address or address_of(listen), listen)
+    reached = address or address_of(listen)
+    config = config_text(homeserver, domain, admin, reached, listen, membership_queries=membership_queries)
     settings = read_settings(read_document(config).value)
     write_all({files[0]: config, files[1]: registration(settings)})
-    click.echo(next_steps(*files))
+    click.echo(next_steps(*files, membership_queries=membership_queries))
 
 
 @commands.command("registration")

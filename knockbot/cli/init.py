@@ -103,7 +103,7 @@ appservice:
   # Secrets shared with the homeserver; after a change, write the registration again and restart Synapse.
   as_token: {as_token}
   hs_token: {hs_token}
-
+{membership}
 database: sqlite:knockbot.db  # next to this file
 
 encryption:  # needs the extra: pip install knockbot[e2ee]
@@ -118,8 +118,21 @@ permissions:  # who may invite the bot and protect rooms: a user, a server or "*
 
 _NO_ADMIN = "# '@you:example.org'"
 
+_MEMBERSHIP = """\
+  # The registration asks for the right to query who is in rooms that the bot is not in (MSC4502).
+  membership_queries: true
+"""
 
-def config_text(homeserver: str, domain: str, admin: str | None, address: str, listen: Listen) -> str:
+
+def config_text(
+    homeserver: str,
+    domain: str,
+    admin: str | None,
+    address: str,
+    listen: Listen,
+    *,
+    membership_queries: bool,
+) -> str:
     """A config file with fresh secrets."""
     return CONFIG.format(
         homeserver=quoted(homeserver),
@@ -130,12 +143,21 @@ def config_text(homeserver: str, domain: str, admin: str | None, address: str, l
         port=listen.port,
         as_token=quoted(secrets.token_urlsafe(48)),
         hs_token=quoted(secrets.token_urlsafe(48)),
+        membership=_MEMBERSHIP if membership_queries else "",
         encryption="true" if can_encrypt() else "false",
         pickle_key=quoted(secrets.token_urlsafe(48)),
     )
 
 
-def next_steps(config: Path, registered: Path) -> str:
+_FLAG = """
+   So that it tells memberships, add these two lines as well (only the second, if the first is there already):
+
+experimental_features:
+  msc4502_enabled: true
+"""
+
+
+def next_steps(config: Path, registered: Path, *, membership_queries: bool) -> str:
     """What to do after both files are written."""
     in_yaml = str(registered) if re.fullmatch(r"[\w./-]+", str(registered)) else quoted(str(registered))
     return f"""\
@@ -146,7 +168,7 @@ Wrote {config}
 
 app_service_config_files:
   - {in_yaml}
-
+{_FLAG if membership_queries else ""}
 2. If Synapse runs as another user, it cannot read the file there: copy it, and name the copy in these lines, as in
    sudo install --owner=matrix-synapse --mode=0400 {shlex.quote(str(registered))} /etc/matrix-synapse/knockbot.yaml
    Then restart Synapse.
