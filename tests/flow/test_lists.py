@@ -85,6 +85,18 @@ async def test_who_is_listed_is_banned_and_others_come_in(listed: House) -> None
     assert "community" not in str(listed.world.rooms[GARDEN].members[ANA]["content"]), "the applicant is not told of it"
 
 
+async def test_the_card_of_whoever_waited_tells_by_which_entry_they_were_banned(listed: House) -> None:
+    await set_policy(listed, open_door("ban").replace("otherwise: accept", "otherwise: forward"))
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, "@ana:*", reason="ads")
+    await settled(listed)
+
+    [card] = listed.cards()
+    assert (card.state, card.block["rule"]) == ("banned", "list community")
+    assert card.text.endswith('They are on list "community", which has "@ana:*": ads.')
+
+
 @pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "knock")])
 async def test_a_list_does_what_the_policy_says(listed: House, then: str, membership: str) -> None:
     await set_policy(listed, open_door(then))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from knockbot.domain.card.approvals import void_approval
 from knockbot.domain.card.kinds import TOLD, reason_of, standing
-from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
+from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.who import credit
+from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, State, Verdict
 from knockbot.domain.notices import Choice, Code, Duration, Notice, Numbered, Room, below, listed, notice
 from knockbot.domain.plan import REACTIONS
@@ -50,11 +51,17 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
         doubt(request),
         void_approval(request),
         trouble_of(request),
-        standing(request, inviter_banned=around.inviter_banned),
+        _reached(request, around),
         withdrawn_perhaps(request),
         answered_with(request),
         *how_to_answer(request, possible, around.missing),
     )
+
+
+def _reached(request: Request, around: Around) -> Notice | None:
+    """What became of it, and by which entry of a policy list, if one decided."""
+    said, by_list = standing(request, inviter_banned=around.inviter_banned), found(request)
+    return sentences([said, by_list]) if said is not None and by_list is not None else said
 
 
 BEFORE_BY = frozenset({State.ACCEPTED, State.JOINED, State.REJECTED, State.BANNED})
