@@ -111,7 +111,11 @@ FEATURES: tuple[Feature, ...] = (
         acts={**walking.ACTS, **inviting.ACTS},
         moved=inviting.moved,
         settled=inviting.settled,
-        hears={MemberChange: following.member_changed, RoomChange: following.room_changed},
+        hears={
+            MemberChange: following.member_changed,
+            Redaction: following.redacted,
+            RoomChange: following.room_changed,
+        },
         granted=following.granted,
         will_belong=following.will_belong,
         let_go=following.let_go,

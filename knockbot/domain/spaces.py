@@ -26,6 +26,8 @@ class SpaceChild:
     room_id: str
     ours: bool = False
     """Whether the space says that this homeserver is in that room."""
+    event_id: str | None = None
+    """The event that names it."""
 
 
 class Stage(StrEnum):

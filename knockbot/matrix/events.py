@@ -320,7 +320,9 @@ def space_child(event: Mapping[str, Any], home: str) -> SpaceChild | None:
     if not isinstance(room_id, str) or not ids.is_room_id(room_id) or not fits_a_path(room_id):
         return None
     servers = [server for server in via if isinstance(server, str)] if isinstance(via, list) else []
-    return SpaceChild(room_id, ours=home in servers) if servers else None
+    event_id = event.get("event_id")
+    its_id = event_id if is_event_id(event_id) else None
+    return SpaceChild(room_id, ours=home in servers, event_id=its_id) if servers else None
 
 
 def is_encryption(content: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ _ROOM = Row(SpaceRoom, "space_rooms")
 _CHILD = Row(SpaceChild, "space_children")
 
 
-_NAMED = "INSERT INTO space_children (space, room_id, ours) VALUES ($1, $2, $3)"
+_NAMED = "INSERT INTO space_children (space, room_id, ours, event_id) VALUES ($1, $2, $3, $4)"
 _COUNT = "SELECT count(*) FROM space_children WHERE space = $1"
 
 
@@ -31,14 +31,26 @@ async def put_children(tx: Tx, space: str, found: Iterable[SpaceChild]) -> None:
     """The rooms that a space names now."""
     await tx.execute("DELETE FROM space_children WHERE space = $1", space)
     kept = {child.room_id: child for child in found}
-    await tx.executemany(_NAMED, [(space, child.room_id, child.ours) for child in list(kept.values())[:MOST_CHILDREN]])
+    await tx.executemany(_NAMED, [_row(space, child) for child in list(kept.values())[:MOST_CHILDREN]])
 
 
 async def put_child(tx: Tx, space: str, room_id: str, child: SpaceChild | None) -> None:
     """A space names this room now, or no longer."""
     await tx.execute("DELETE FROM space_children WHERE space = $1 AND room_id = $2", space, room_id)
     if child is not None and await tx.fetchval(_COUNT, space) < MOST_CHILDREN:
-        await tx.execute(_NAMED, space, room_id, child.ours)
+        await tx.execute(_NAMED, *_row(space, child))
+
+
+def _row(space: str, child: SpaceChild) -> tuple[str, str, bool, str | None]:
+    return space, child.room_id, child.ours, child.event_id
+
+
+async def named_by(tx: Tx, space: str, event_id: str) -> str | None:
+    """The room that an event of a space names, as last read."""
+    room_id = await tx.fetchval(
+        "SELECT room_id FROM space_children WHERE space = $1 AND event_id = $2 LIMIT 1", space, event_id
+    )
+    return str(room_id) if room_id is not None else None
 
 
 async def named_in(tx: Tx, space: str) -> dict[str, list[str]]:

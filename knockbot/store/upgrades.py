@@ -133,9 +133,10 @@ CREATE INDEX rooms_of_space ON rooms (space) WHERE space IS NOT NULL;
 
 -- What spaces name as their rooms (m.space.child), as last read. `ours`: as they say, this server is in that room.
 CREATE TABLE space_children (
-    space   TEXT NOT NULL,
-    room_id TEXT NOT NULL,
-    ours    BOOLEAN NOT NULL DEFAULT FALSE,
+    space    TEXT NOT NULL,
+    room_id  TEXT NOT NULL,
+    ours     BOOLEAN NOT NULL DEFAULT FALSE,
+    event_id TEXT,
     PRIMARY KEY (space, room_id)
 );
 

@@ -488,6 +488,36 @@ async def test_a_room_that_is_removed_stays_protected_and_is_told_once(house: Ho
     assert await is_protected(house, POND)
 
 
+@pytest.mark.parametrize("read_by", ["event", "look"])
+async def test_a_room_whose_naming_is_redacted_is_removed_at_once(house: House, read_by: str) -> None:
+    await followed(house)
+    house.world.name_child(SPACE, POND, **HERE)
+    if read_by == "look":
+        house.world.outbox.clear()
+        await house.look_everywhere()
+    await house.live()
+    await click(house)
+    before = len(house.spoken())
+    house.world.redact_child(SPACE, POND)
+    await house.live()
+
+    assert house.spoken()[before:] == [
+        "1 room is no longer in the space Space. It stays protected, without the policy of the space: Pond"
+    ]
+    assert await protected_in(house) == {LAWN}
+
+
+async def test_a_redaction_that_has_no_effect_removes_no_room_from_its_space(house: House) -> None:
+    await followed(house)
+    house.world.name_child(SPACE, POND, **HERE)
+    await house.live()
+    house.world.redact(SPACE, ANA, house.world.rooms[SPACE].naming[POND])
+    house.world.redact(SPACE, ANA, "$unknown")
+    await house.live()
+
+    assert (await stages(house))[POND] == "offered"
+
+
 async def test_a_room_that_was_removed_while_it_was_asked_about_is_asked_about_no_more(house: House) -> None:
     await followed(house)
     house.world.name_child(SPACE, POND, **HERE)

@@ -8,10 +8,10 @@ from knockbot.demo.people import Person
 from tests.keeper import Garden, InProcess, in_reply_to, words
 
 
-async def named(alice: Person, space: str, room: str, *, still: bool = True) -> None:
-    """Alice says that a room belongs to a space, or that it does not any more."""
+async def named(alice: Person, space: str, room: str, *, still: bool = True) -> str:
+    """Alice says that a room belongs to a space, or that it does not any more; returns the event."""
     content: dict[str, Any] = {"via": [alice.user_id.partition(":")[2]]} if still else {}
-    await alice.put_state(space, "m.space.child", content, room)
+    return await alice.put_state(space, "m.space.child", content, room)
 
 
 async def room(garden: Garden, name: str, *, invited: bool = True, space: bool = False, **how: Any) -> str:
@@ -52,7 +52,7 @@ async def test_a_space_of_five_rooms_is_protected_followed_and_let_go(keeper: In
     await garden.heard(lambda event: in_reply_to(event) == command and "1 room is protected now" in words(event))
 
     later = await room(garden, "Later")
-    await named(garden.alice, space, later)
+    naming = await named(garden.alice, space, later)
     asked = await garden.heard(lambda event: "has 1 new room" in words(event) and later in words(event))
     await garden.offered(asked["event_id"], "✅❌")
     await garden.alice.react(garden.mods, asked["event_id"], "✅")
@@ -66,8 +66,12 @@ async def test_a_space_of_five_rooms_is_protected_followed_and_let_go(keeper: In
     checked = await garden.command(f"check {space}")
     assert "4 protected, 0 not yet, 0 still to be looked at" in checked
 
+    await garden.alice.redact(space, naming)
+    gone = await garden.heard(lambda event: "no longer in the space" in words(event) and "Later" in words(event))
+    assert "3 protected" in await garden.command(f"check {space}")
+
     said = await garden.command(f"unprotect {space} with rooms")
-    assert "4 rooms of Community are no longer protected" in said
+    assert "3 rooms of Community are no longer protected" in said
     assert lawn in await garden.command("rooms")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from knockbot.domain.model import MemberChange, Membership, RoomChange
+from knockbot.domain.model import MemberChange, Membership, Redaction, RoomChange
 from knockbot.domain.notices import Notice, Room, notice
 from knockbot.domain.spaces import SpaceChild, SpaceRoom, Stage, reached
 from knockbot.engine.turn import Turn, Write
@@ -158,16 +158,27 @@ async def room_changed(context: Context, change: RoomChange) -> Write[None] | No
         return None
     async with context.db.tx() as tx:
         followed = any(room.is_followed for room in await spaces.of_room(tx, change.room_id))
-    if not followed:
-        return None
+    return await _look_at_one(context, change.room_id, change.key) if followed else None
+
+
+async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
+    """If the event that names a room was redacted, the space names it no longer. Anybody can send a redaction that has
+    no effect."""
+    async with context.db.tx() as tx:
+        room_id = await spaces.named_by(tx, redaction.room_id, redaction.redacts)
+    return await _look_at_one(context, redaction.room_id, room_id) if room_id is not None else None
+
+
+async def _look_at_one(context: Context, parent: str, room_id: str) -> Write[None] | None:
+    """Read whether a space names a room now."""
     try:
-        child = await context.outside.space_child(change.room_id, change.key)
+        child = await context.outside.space_child(parent, room_id)
     except Never:
         return None  # the bot is out of the space again
 
     async def write(turn: Turn) -> None:
-        await spaces.put_child(turn.tx, change.room_id, change.key, child)
-        await _read(context, turn, change.room_id)
+        await spaces.put_child(turn.tx, parent, room_id, child)
+        await _read(context, turn, parent)
 
     return write
 

@@ -189,8 +189,9 @@ class Looks(Called):
         return await self._call(lambda: self._child(space, room_id), "space_child", space, room_id)
 
     def _child(self, space: str, room_id: str) -> SpaceChild | None:
-        content = self._seen(space).children.get(room_id)
-        return events.space_child({"state_key": room_id, "content": content}, HOME)
+        seen = self._seen(space)
+        event = {"state_key": room_id, "content": seen.children.get(room_id), "event_id": seen.naming.get(room_id)}
+        return events.space_child(event, HOME)
 
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message, newest first."""

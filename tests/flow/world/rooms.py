@@ -37,6 +37,8 @@ class Room:
     is_space: bool = False
     children: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The content of each m.space.child, by its state key."""
+    naming: dict[str, str] = field(default_factory=dict)
+    """Its event, where it has one."""
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What stands, or stood, of third-party invites, by token."""
 
@@ -125,7 +127,13 @@ class Rooms:
         """Somebody says that a room belongs to a space; with other content than `via`, or without it, perhaps not."""
         self.rooms[space].children[room_id] = content
         event = self._event(space, by, "m.space.child", content)
+        self.rooms[space].naming[room_id] = event["event_id"]
         self._deliver(space, event | {"state_key": room_id})
+
+    def redact_child(self, space: str, room_id: str, by: str = ALICE) -> None:
+        """Somebody redacts the event that says that a room belongs to a space."""
+        self.rooms[space].children[room_id] = {}
+        self._deliver(space, self._event(space, by, "m.room.redaction", {"redacts": self.rooms[space].naming[room_id]}))
 
     def state_changed(self, room_id: str, event_type: str, sender: str = ALICE, **content: Any) -> None:
         """A state event that is watched came in."""
