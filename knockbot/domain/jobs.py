@@ -312,6 +312,8 @@ class Place(StrEnum):
     """It waits for a server that has never answered yet."""
     JOIN = "join"
     LEAVE = "leave"
+    READ = "read"
+    """It reads for long, which holds up nothing but itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +359,16 @@ def _in_its_space(_: str, payload: Protect) -> Lane:
     return Lane(f"{payload.space} rooms")
 
 
-def _read(_: str, __: object) -> Lane:
-    """One list is read at a time: that takes long, and needs a slot that others could use."""
-    return Lane("read lists")
+def _read(room_id: str, _: object) -> Lane:
+    """A long list holds up only its own next reading."""
+    return Lane(f"{room_id} read")
+
+
+PATIENCE = 120.0
+"""Seconds that an attempt may take before its result counts as unsure, unless its kind says otherwise."""
+
+LONG = 3900.0
+"""The same for what is read portion by portion; such a job has a shorter limit of its own, and says so itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +380,8 @@ class JobKind:
     """By the room, and the payload."""
     place: Place = Place.HERE
     """The kind of slot it uses, if no other server has to answer."""
+    patience: float = PATIENCE
+    """Seconds that an attempt may take before its result counts as unsure."""
     wants: frozenset[Membership] = frozenset()
     """For an act on somebody: the memberships in which it has nothing left to do."""
     power: Power | None = None
@@ -416,7 +427,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.PROTECT: JobKind(Protect, _in_its_space),
     Act.ALSO_INVITE: JobKind(AlsoInvite, _at_the_door),
     Act.FOLLOW_LIST: JobKind(FollowList, _going, Place.JOIN),
-    Act.READ_LIST: JobKind(ReadList, _read),
+    Act.READ_LIST: JobKind(ReadList, _read, Place.READ, patience=LONG),
 }
 """This table shows what knockbot can do."""
 

@@ -393,6 +393,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "policy_list.names_them": "a policy list may name them now",
     "policy_list.put_out": "I was removed from its room. Somebody there must invite me again.",
     "policy_list.not_let_in": "I cannot join its room: {why}",
+    "policy_list.too_slow": "its room was not read within {time}",
     "overtaken.list_not_named": "no policy names this list any more",
     "overtaken.state": "the request is {state} now",
     "overtaken.denied": "the server ACL denies their server",

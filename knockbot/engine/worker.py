@@ -24,11 +24,8 @@ from knockbot.store.jobs import Claimed
 
 log = logging.getLogger("knockbot.engine")
 
-AT_ONCE = 12
-"""The most jobs that run at the same time; `jobs.PLACES` says how many of them may wait for other servers."""
-
-PATIENCE = 120.0
-"""Seconds that an attempt may take before its result counts as unsure."""
+AT_ONCE = 14
+"""The most jobs that run at the same time; `jobs.PLACES` says how many of them may take long."""
 
 RECORDINGS = 5
 """Failures to record an outcome after which the job is run again instead: its action looks first anyway."""
@@ -107,7 +104,7 @@ class Hooks:
 
 
 class Worker:
-    """Runs due jobs, one of a lane and twelve in all, until stopped."""
+    """Runs due jobs, one of a lane and fourteen in all, until stopped."""
 
     def __init__(self, needs: Needs, hooks: Hooks) -> None:
         self._needs = needs
@@ -181,7 +178,7 @@ class Worker:
         came: Outcome | Later | Never
         began = self._needs.now()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(claimed.job.kind.patience):
                 came = await self._hooks.run(claimed)
         except (Never, Later) as error:
             came = error

@@ -25,6 +25,7 @@ from aiohttp import (
     ClientRequest,
     ClientResponse,
     ClientSession,
+    ClientTimeout,
     ServerDisconnectedError,
     StreamReader,
 )
@@ -94,8 +95,10 @@ TOO_LARGE: Final = "KNOCKBOT_TOO_LARGE"
 
 LARGEST_STATE: Final = 256 * MIB
 """Bytes of the state of a room that are read, portion by portion: some hundred thousand events."""
-READING: Final = 280.0
-"""Seconds that this may take: after five minutes aiohttp gives up."""
+READING: Final = 4000.0
+"""Seconds that this may take; whoever reads says how long they wait (`features/lists/reading.py`)."""
+SILENT: Final = 280.0
+"""Seconds without a single byte after which the homeserver counts as silent meanwhile."""
 PORTION: Final = 500
 """Items that are handed over at once."""
 SLICE: Final = 0.005
@@ -151,6 +154,9 @@ class Api(HTTPAPI):
         if self.log.isEnabledFor(logging.DEBUG):
             super()._log_request_done(*args, **kwargs)
 
+    limits: Mapping[str, Any] = {}
+    """What aiohttp is told of how long a request may take, beside what the session says."""
+
     async def _send(
         self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
     ) -> tuple[Any, ClientResponse]:
@@ -165,6 +171,7 @@ class Api(HTTPAPI):
             middlewares=once,
             allow_redirects=False,  # aiohttp leaves the token out where one leads to another server
             auto_decompress=False,
+            **self.limits,
         ) as answer:
             self.clock_ahead = _clock_ahead(answer.headers.get("Date", ""), self.clock_ahead)
             if 200 <= answer.status < 300:
@@ -222,6 +229,9 @@ class PortionsApi(Api):
 
     It never holds more than a portion, and leaves most of the time to others.
     """
+
+    # aiohttp would give up after five minutes in all.
+    limits: Mapping[str, Any] = {"timeout": ClientTimeout(total=None, sock_connect=30.0, sock_read=SILENT)}
 
     def __init__(self, *args: Any, keep: Keep, take: Take, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

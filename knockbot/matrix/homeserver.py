@@ -209,7 +209,7 @@ class Homeserver:
     async def whole_state(self, room_id: str, keep: Keep, take: Take) -> None:
         """Hand over what `keep` returns for each state event of a room, portion by portion.
 
-        It may take minutes (`READING`). What `take` raises ends it, and is raised again.
+        It may take an hour (`READING`). What `take` raises ends it, and is raised again.
         """
         told = False
 

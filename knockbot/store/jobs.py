@@ -116,6 +116,12 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     )
 
 
+async def is_at(tx: Tx, act: Act, room_id: str) -> bool:
+    """Whether an act of a kind has begun in a room, and its outcome is not known yet."""
+    of_room = "SELECT count(*) FROM jobs WHERE room_id = $1 AND state IN ('due', 'running', 'blocked')"
+    return bool(await tx.fetchval(f"{of_room} AND state = 'running' AND act = $2", room_id, act))
+
+
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed[Any]]:
     """Claim due jobs, oldest first, at most one of each lane and one for each remote server.
 
@@ -249,10 +255,11 @@ AWAY_AT_ONCE = 7
 """Running acts for applicants of other servers. With the other kinds that may hang they are nine, because at ten
 membership calls at once the homeserver makes all others wait (FACTS)."""
 
-PLACES: Mapping[str, int] = {Place.STRANGE: 6, Place.JOIN: 1, Place.LEAVE: 1}
+PLACES: Mapping[str, int] = {Place.STRANGE: 6, Place.JOIN: 1, Place.LEAVE: 1, Place.READ: 2}
 """Acts of a kind that run at once: for servers that never answered yet, to accept invites, to decline them. So five
 servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer, and a
-thousand invites from strangers take no place that an applicant needs."""
+thousand invites from strangers take no place that an applicant needs. Of two policy lists that are read, one may take
+an hour; then the other readings go on beside it."""
 
 MOST = 100
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
+from knockbot.features.lists import reading
+from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.store import lists
 from tests.flow.house import GARDEN, MODS, House
@@ -163,6 +167,53 @@ async def test_until_the_list_was_read_the_moderators_decide(house: House) -> No
     await house.later(40)
     await settled(house)
     assert [house.membership(user) for user in (ANA, BEA)] == ["ban", "invite"], "then they are judged again"
+
+
+class Endless:
+    """A homeserver that tells the entries of a list, and then never ends."""
+
+    def __init__(self, house: House) -> None:
+        self._outside = house.context.outside
+        self.readings = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outside, name)
+
+    async def policy_rules(self, room_id: str, take_in: TakeIn) -> None:
+        """Hand over what there is, and wait for more."""
+        self.readings += 1
+        await self._outside.policy_rules(room_id, take_in)
+        await asyncio.Event().wait()
+
+
+async def test_a_reading_that_does_not_end_is_given_up_told_once_and_tried_again_each_hour(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST", 0.05)
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.list_entity(BANS, LIZ, ANA)
+    outside, endless = house.context.outside, Endless(house)
+    house.furnish(outside=endless)
+    await set_policy(house)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    assert house.membership(ANA) == "knock", "the list was never read"
+    before = endless.readings
+
+    for _ in range(3):
+        await house.later(3600)
+        await house.look_everywhere()
+        await settled(house)
+    assert endless.readings == before + 3
+    [alarm] = [text for text in house.spoken() if "its room was not read within" in text]
+    assert "community" in alarm
+
+    house.furnish(outside=outside)
+    await house.later(3600)
+    await house.look_everywhere()
+    await settled(house)
+    assert house.membership(ANA) == "ban"
 
 
 async def test_an_entry_in_the_same_transaction_counts(listed: House) -> None:

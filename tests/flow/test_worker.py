@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.jobs import Job, Lane, Say
+from knockbot.domain.jobs import JOBS, Act, Job, Lane, ReadList, Say
 from knockbot.domain.model import Membership, State
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import foreign, in_words
@@ -149,7 +149,7 @@ def test_pauses_double_up_to_an_hour_and_never_fall_together() -> None:
 
 
 async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "PATIENCE", 0.01)
+    monkeypatch.setitem(JOBS, Act.SAY, replace(JOBS[Act.SAY], patience=0.01))
 
     async def hang(_: Claimed[Any]) -> Outcome:
         await asyncio.Event().wait()
@@ -160,6 +160,24 @@ async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch:
     found = await row(house, "a")
     assert found["state"] == "due"
     assert found["due_at"] > house.clock()
+
+
+async def test_how_long_an_act_may_take_is_said_by_its_kind(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(JOBS, Act.SAY, replace(JOBS[Act.SAY], patience=0.01))
+    enough = asyncio.Event()
+
+    async def take_long(claimed: Claimed[Any]) -> Outcome:
+        await enough.wait()
+        return Done()
+
+    await plan(house, job("quick"), Job("long", "!list", ReadList()))
+    worker = worker_with(house, take_long)
+    await worker._start_due()
+    await asyncio.wait(worker._running, return_when=asyncio.FIRST_COMPLETED)
+    assert (await row(house, "long"))["state"] == "running"
+    enough.set()
+    await asyncio.gather(*worker._running)
+    assert ((await row(house, "quick"))["state"], (await row(house, "long"))["state"]) == ("due", "done")
 
 
 async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None:
@@ -559,6 +577,23 @@ async def test_of_a_lane_one_act_is_in_flight_and_the_others_follow_in_order(hou
 
     assert crowd.most_of_a_lane == 1
     assert [key for key in crowd.order if key[0] == "a"] == [f"a{number}" for number in range(5)]
+
+
+async def test_of_lists_that_take_long_two_are_read_at_once_and_hold_up_nothing_else(house: House) -> None:
+    crowd = Crowd()
+    worker = worker_with(house, crowd)
+    lists = [Job(f"{room_id} {turn}", room_id, ReadList()) for room_id in ("!a", "!b", "!c") for turn in (1, 2)]
+    await plan(house, *lists)
+    await worker._start_due()
+    await plan(house, *(job(str(number)) for number in range(3 * AT_ONCE)))
+    await worker._start_due()
+    await asyncio.sleep(0)
+    assert crowd.order[:2] == ["!a 1", "!b 1"]
+    assert crowd.now.total() == AT_ONCE
+    assert len([key for key in crowd.order if key.startswith("!")]) == 2
+    crowd.go.set()
+    await work(worker)
+    assert crowd.most_of_a_lane == 1
 
 
 async def test_in_a_room_one_local_and_one_remote_applicant_at_most_are_dealt_with_at_a_time(house: House) -> None:

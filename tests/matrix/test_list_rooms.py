@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
+from aiohttp import ClientTimeout
 
 from knockbot.domain.lists import EntityKind, Entry, Unusable, entry_key
 from knockbot.domain.model import ListChange
@@ -119,6 +120,15 @@ async def test_an_answer_that_is_cut_off_is_no_list(on: Bench, end: bytes) -> No
 
     with pytest.raises(Later):
         await read(on)
+
+
+async def test_a_reading_may_take_longer_than_any_other_answer(on: Bench) -> None:
+    on.fake.on("GET", f"rooms/{BANS}/state", Reply(body=[CREATE, *map(rule, range(api.PORTION + 1))]))
+    on.homeserver._api.session._timeout = ClientTimeout(total=0.000_1)
+    with pytest.raises(Later):
+        await on.homeserver.whoami()
+
+    assert [len(portion) for portion in await read(on)] == [api.PORTION, 1]
 
 
 async def test_an_answer_without_end_is_given_up(on: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

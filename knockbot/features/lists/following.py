@@ -25,9 +25,10 @@ from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
 from knockbot.flow.tables import Doing
-from knockbot.store import bot_memberships, lists, rooms, timers
+from knockbot.store import bot_memberships, jobs, lists, rooms, timers
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
+from knockbot.store.lists import ListRoom
 from knockbot.store.timers import Timer
 from knockbot.times import HOUR, MINUTE, SECOND
 
@@ -233,9 +234,13 @@ async def _look_at(context: Context, one: PolicyList, room_id: str) -> None:
             return
         if not inside and known.trouble is None:
             await turn.plan(plan.follow_list(room_id, f"look {hour}", servers_of(one)))
-        elif inside and (known.read_at is None or known.read_at < max(turn.now - AGAIN, context.listed.started)):
+        elif inside and _is_old(context, known, turn.now) and not await jobs.is_at(turn.tx, Act.READ_LIST, room_id):
             await turn.plan(plan.read_list(room_id, f"look {hour} {known.read_at}"))
         await moved(context, turn, room_id)
+
+
+def _is_old(context: Context, known: ListRoom, now: int) -> bool:
+    return known.read_at is None or known.read_at < max(now - AGAIN, context.listed.started)
 
 
 # --- lists that no policy names -------------------------------------------------------------------------------

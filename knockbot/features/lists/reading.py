@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from knockbot.domain.model import ListChange
-from knockbot.domain.notices import Number, because
+from knockbot.domain.notices import Duration, Number, because
 from knockbot.errors import Never
 from knockbot.flow.context import Context, log
 from knockbot.store import lists
@@ -17,18 +18,26 @@ from knockbot.store.lists import Overtaken, Reading
 MOST: Final = 300_000
 """Entries of a list that is read: the longest in use have some ten thousand."""
 
+LONGEST: Final = 3600.0
+"""Seconds that a reading may take: less than its job may (`domain/jobs.py:LONG`), so that it can say why it ended."""
+
 
 async def read(context: Context, room_id: str) -> bool:
     """Read a list that is followed, and that the bot has entered; false if another reading took its place.
 
     Until it has ended, the list is as it was, with what the reading has found so far; one that was never read stays
     unread. A reading that is killed is begun anew. Changes that events tell of meanwhile are kept (`Reading.version`).
-    May raise `Later` and `Never`.
+    May raise `Later`, and `Never`: also if it takes too long, or it would be tried again and again.
     """
     try:
         async with context.db.tx() as tx:
             reading = await lists.begin(tx, room_id)
-        await _read(context, reading)
+        async with asyncio.timeout(LONGEST) as limit:
+            await _read(context, reading)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Never(because("policy_list.too_slow", time=Duration(round(LONGEST * 1000)))) from None
     except Overtaken:
         log.info("another reading of the list %s took the place of this one", room_id)
         return False
