@@ -100,6 +100,7 @@ FEATURES: tuple[Feature, ...] = (
         tells={Line.ON_LIST: list_facts.told},
         outdates=list_facts.outdates,
         bars=list_facts.bars,
+        keeps_out=list_facts.keeps_out,
         overrides=list_facts.overrides,
         expects=list_following.expects,
         examines=naming.examine,

@@ -92,6 +92,10 @@ Bars: TypeAlias = Callable[[Context, str, int], Awaitable[Notice | None]]
 """Why the accept of a request at a room must not be carried out any more, if a rule gave it; `None` if it may. Then the
 request is judged again. It is asked before every invite. May raise `Later`, `Never` and `Busy`."""
 
+KeepsOut: TypeAlias = Callable[[Context, str, str, str], Awaitable[Notice | None]]
+"""Why somebody must not be invited to a room where they did not ask; `None` if they may. It takes the room, the user,
+and what waits for the answer. May raise `Later`, `Never` and `Busy`."""
+
 Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
 """Whether what a judgement was made from has changed since: then it is made anew."""
 
@@ -131,6 +135,8 @@ class Feature:
     """After a change of membership that a request is about, and that is no outcome of it."""
     bars: Bars | None = None
     """Right before an accept by a rule is carried out."""
+    keeps_out: KeepsOut | None = None
+    """Right before somebody who was accepted at one room is invited to another."""
     outdates: Outdates | None = None
     """When a judgement is stored."""
     overrides: Overrides | None = None
@@ -256,6 +262,15 @@ async def barred(context: Context, room_id: str, request_id: int) -> Notice | No
     """Why the accept of a rule must not be carried out any more; `None` if it may."""
     for feature in rows(context):
         why = await feature.bars(context, room_id, request_id) if feature.bars is not None else None
+        if why is not None:
+            return why
+    return None
+
+
+async def kept_out(context: Context, room_id: str, user_id: str, waiting: str) -> Notice | None:
+    """Why somebody must not be invited to a room where they did not ask; `None` if they may."""
+    for feature in rows(context):
+        why = await feature.keeps_out(context, room_id, user_id, waiting) if feature.keeps_out is not None else None
         if why is not None:
             return why
     return None

@@ -7,6 +7,7 @@ import pytest
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.test_lists import settled
 from tests.flow.test_spaces import LAWN, NESTED, OTHERS, POND, SHED, SPACE, ask, room, space
 from tests.flow.world import ALICE, ANA, BOT, FAR, HOME, levels_for
 
@@ -165,6 +166,93 @@ async def test_a_list_that_was_never_read_comes_before(house: House) -> None:
 
     assert house.membership(ANA, LAWN) is None
     assert "a policy list of that room" in said[-1]
+
+
+BANS = f"!bans:{HOME}"
+LIZ = f"@liz:{HOME}"
+"""Who writes the list of the lawn."""
+
+
+async def listed_lawn(house: House, then: str = "ban", *, set_for: str = LAWN, author: str = ALICE) -> None:
+    """Gardens whose lawn, or its space, has a policy list, which was read."""
+    await gardens(house)
+    if set_for == SPACE:
+        space(house, LAWN)
+        await ask(house)
+    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for(LIZ), join_rule="public")
+    policy = f'lists: [{{room: "{BANS}", name: community, then: {then}}}]\notherwise: accept'
+    assert "policy" in (await ask(house, f"policy set {set_for}\n{policy}", by=author))[0].lower()
+    await settled(house)
+
+
+async def also_invited(house: House, *, listed: str) -> str | None:
+    """The membership on the lawn of somebody who is listed there at this moment, and accepted in the garden."""
+
+    def write() -> None:
+        house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+
+    if listed == "before":
+        write()
+        await settled(house)
+    await let_in(house, join=False)
+    if listed == "once accepted":
+        write()
+        await settled(house)
+    if listed == "right before the join":
+        write()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    if listed == "right after the join":
+        write()
+    await settled(house)
+    return house.membership(ANA, LAWN)
+
+
+WHEN = ["before", "once accepted", "right before the join", "right after the join"]
+
+
+@pytest.mark.parametrize("listed", WHEN)
+@pytest.mark.parametrize("then", ["ban", "reject", "forward"])
+async def test_whom_a_list_of_the_other_room_names_is_not_invited_there(house: House, then: str, listed: str) -> None:
+    await listed_lawn(house, then)
+    assert await also_invited(house, listed=listed) is None
+    assert house.membership(ANA) == "join"
+    [told] = [said for said in house.spoken() if "could not invite" in said]
+    assert "a policy list of that room" in told
+
+
+@pytest.mark.parametrize(("then", "listed"), [("none", "before"), ("ban", "never")])
+async def test_a_list_of_the_other_room_that_does_not_name_them_or_does_not_decide_keeps_nobody_out(
+    house: House, then: str, listed: str
+) -> None:
+    await listed_lawn(house, then)
+    assert await also_invited(house, listed=listed) == "invite"
+
+
+async def test_whoever_set_the_list_of_the_other_room_need_not_have_power_there_any_more(house: House) -> None:
+    await listed_lawn(house, author=BOB)
+    house.world.rooms[LAWN].levels = {"invite": 50, **levels_for()}
+    await house.live()
+    assert await also_invited(house, listed="before") is None
+
+
+async def test_a_list_of_the_space_of_the_other_room_keeps_them_out_as_well(house: House) -> None:
+    await listed_lawn(house, set_for=SPACE)
+    assert await also_invited(house, listed="once accepted") is None
+
+
+async def test_an_invite_there_waits_until_what_arrived_of_the_list_is_taken_in(house: House) -> None:
+    await listed_lawn(house)
+    await let_in(house, join=False)
+    house.world.play("policy_rule", Later(foreign("slow"), retry_after=5))
+    house.world.list_entity(BANS, FAR, ANA)  # of another server: the room is asked what stands
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    assert house.membership(ANA, LAWN) is None
+    assert not [said for said in house.spoken() if "could not invite" in said], "it waits"
+    await settled(house)
+    assert house.membership(ANA, LAWN) is None
+    assert [said for said in house.spoken() if "could not invite" in said]
 
 
 async def test_a_server_that_the_room_denies_is_not_invited(house: House) -> None:

@@ -83,7 +83,6 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "also.row": says("❌ {room}: {why}", room=Room | Id, why=Notice),
     "also.removed": says("{user} removed them there. To invite them all the same, type /invite there.", user=User),
-    "also.listed": says("a policy list of that room names them, or cannot be checked now."),
     "also.replaced": says("it was replaced by another room."),
     "also.not_managed": says("it is no longer managed from here."),
     "also.more": says("… and {count} more.", count=Number),

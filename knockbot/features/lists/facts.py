@@ -212,6 +212,22 @@ async def bars(context: Context, room_id: str, request_id: int) -> Notice | None
     return because("policy_list.names_them") if barred else None
 
 
+async def keeps_out(context: Context, room_id: str, user_id: str, waiting: str) -> Notice | None:
+    """Why nobody must invite somebody to a room: a list that decides there names them, or it is not known.
+
+    Whose policy names the list does not matter, nor what they may do there. May raise `Later` and `Busy`.
+    """
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room_id)
+        of_policies = await using.of_place(context, tx, there) if there is not None else {}
+    for named in of_policies.values():
+        deciding = [(one, list_room) for one, list_room in named if one.then is not ListThen.NONE]
+        found = await look_up(context, deciding, user_id, room_id, waiting)
+        if any(listed.truth is not Truth.FALSE for listed in found.values()):
+            return notice("policy_list.keeps_out")
+    return None
+
+
 async def told(context: Context, _: Place, request: Request) -> Notice | None:
     """For a card: a list that names somebody, and does not decide."""
     news = await news_of(context, request)

@@ -12,25 +12,23 @@ from dataclasses import dataclass
 from knockbot.domain import plan
 from knockbot.domain.ids import is_alias
 from knockbot.domain.jobs import Act, AlsoInvite, Job
-from knockbot.domain.listed import LIST
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Knock, MemberChange, Membership, Request, State, Verdict
-from knockbot.domain.notices import Id, Notice, Number, Room, User, below, notice
+from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.notices import Id, Notice, Number, Room, User, because, below, notice
 from knockbot.domain.policy import CHILDREN, MAX_INVITED
 from knockbot.domain.spaces import Stage
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never, Refused
 from knockbot.features.spaces.telling import NAMED
-from knockbot.flow import authority, place, rules, saying
+from knockbot.flow import authority, place, saying
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
-from knockbot.flow.judging import Case, judge
 from knockbot.flow.place import Place
 from knockbot.flow.refusals import failed
 from knockbot.flow.rooms import is_denied
 from knockbot.flow.saying import Audience
-from knockbot.flow.tables import Doing
+from knockbot.flow.tables import Doing, kept_out
 from knockbot.store import also_invites, pins, requests, rooms, spaces
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
@@ -131,19 +129,13 @@ async def _invite(context: Context, there: Place, payload: AlsoInvite) -> Outcom
         return Tried()
     if stands is not None and stands.membership is Membership.LEAVE and not stands.of_their_own:
         return Tried(why=notice("also.removed", user=User(stands.sender)))
-    if await is_denied(context, room_id, user_id) or await _is_listed(context, room_id, user_id):
-        return Tried(why=notice("also.listed"))
-    await context.acts.invite(room_id, user_id, None)
-    return Tried()
-
-
-async def _is_listed(context: Context, room_id: str, user_id: str) -> bool:
-    """Whether a policy list of a room names somebody, or cannot be checked: that comes before everything."""
-    in_force = await rules.look_up(context, room_id)
-    if not in_force.policy.lists:
-        return False
-    judgement = await judge(context, in_force, Case(Knock(room_id, user_id, "")))
-    return judgement.decision.rule.startswith(LIST)
+    if await is_denied(context, room_id, user_id):
+        return Tried(why=because("act.denied"))
+    # Last of all, since an entry can arrive while the rest is looked at.
+    why = await kept_out(context, room_id, user_id, f"also {payload.of_request} {room_id}")
+    if why is None:
+        await context.acts.invite(room_id, user_id, None)
+    return Tried(why=why)
 
 
 async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcome) -> None:
