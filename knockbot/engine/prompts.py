@@ -57,6 +57,8 @@ class PromptKind(Generic[C_contra]):
     """It was posted or edited, and shows these details."""
     is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
     """Whether it would show other details than these by now: a change during the posting does not lead to an edit."""
+    too_late: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]] | None = None
+    """What a reaction of somebody leads to once it takes no answer any more: people are told why."""
     unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None
     """Something was redacted in a room: it may be a click that gave an answer."""
 
@@ -90,10 +92,11 @@ async def clicked(context: Needs, reaction: Reaction) -> Write[None] | None:
         return None
     async with context.db.tx() as tx:
         prompt = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
-    if prompt is None or prompt.is_closed(context.now()):
+    kind = context.prompts.get(prompt.kind) if prompt is not None else None
+    if prompt is None or kind is None:  # with several processes, only a newer version may know this kind
         return None
-    kind = context.prompts.get(prompt.kind)  # with several processes, only a newer version may know this kind
-    return await kind.clicked(context, prompt, reaction) if kind is not None else None
+    answer = kind.too_late if prompt.is_closed(context.now()) else kind.clicked
+    return await answer(context, prompt, reaction) if answer is not None else None
 
 
 async def unclicked(context: Needs, redaction: Redaction) -> Handled:

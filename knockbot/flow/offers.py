@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from knockbot.documents.text import without_variation_selector
 from knockbot.domain.compare import compare
 from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Notice, because, notice
+from knockbot.domain.notices import Notice, Sign, User, because, notice
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
@@ -36,6 +36,11 @@ Take: TypeAlias = Callable[[Context, Place, Prompt, Reaction], Awaitable[Write[N
 CLOSED = notice("prompt.closed")
 
 
+def by_its_sign(emoji: str) -> Notice:
+    """An answer that its emoji alone says well enough."""
+    return notice("prompt.answer", sign=Sign(emoji))
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One kind of offer."""
@@ -46,6 +51,8 @@ class Offer:
     emojis: tuple[str, ...]
     """The possible answers, as they are shown."""
     take: Take
+    named: Callable[[str], Notice] = by_its_sign
+    """The answer that an emoji stands for, as people are told which one was chosen."""
 
     def meant(self, key: str) -> str | None:
         """The answer that a reaction gives, if it is one."""
@@ -58,6 +65,7 @@ class Offer:
             render=partial(_face, self),
             takes_clicks=_takes_clicks,
             clicked=partial(_clicked, self),
+            too_late=partial(_too_late, self),
             removed=partial(_removed, self),
         )
 
@@ -81,6 +89,13 @@ async def close(turn: Turn, offer: Offer, room_id: str) -> None:
 async def is_open(turn: Turn, prompt: Prompt) -> bool:
     """Whether an offer can still be taken: somebody else may have been quicker."""
     return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)
+
+
+def _closed(offer: Offer, prompt: Prompt) -> Notice:
+    """Why an offer takes no click any more: whose click it took, and what that chose."""
+    if prompt.taken_by is None or prompt.taken_as is None:
+        return CLOSED
+    return notice("prompt.taken", user=User(prompt.taken_by), what=offer.named(prompt.taken_as))
 
 
 async def look(context: Context, offer: Offer, there: Place) -> None:
@@ -108,7 +123,7 @@ async def _face(offer: Offer, context: Context, prompt: Prompt) -> Face:
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
     write = partial(_message, context, language=place.language_of(context, managed))
     if there is None or prompt.is_closed(context.now()):
-        return Face(partial(write, CLOSED), needless=because("overtaken.not_asked"))
+        return Face(partial(write, _closed(offer, prompt)), needless=because("overtaken.not_asked"))
     block = {"kind": prompt.kind, "room_id": prompt.about}
     said = await offer.words(context, there)
     return Face(partial(write, said, blocks={PROMPT_KEY: block}), offer.emojis)
@@ -134,15 +149,42 @@ async def _clicked(offer: Offer, context: Context, prompt: Prompt, reaction: Rea
         return _saying(context, reaction, there, once, refusals.why_not(error))
 
     async def write(turn: Turn) -> None:
-        if not await is_open(turn, prompt):
+        now = await prompts.get(turn.tx, prompt.id)
+        if now.is_closed(turn.now):
+            await _saying_closed(offer, context, now, reaction, there)(turn)
             return
         try:
             said = await take(turn)
+            await _note_taken(offer, turn, prompt, reaction)
         except Refused as refused:
             said = refused.said
         await _saying(context, reaction, there, f"reply:{reaction.event_id}", said)(turn)
 
     return write
+
+
+async def _note_taken(offer: Offer, turn: Turn, prompt: Prompt, reaction: Reaction) -> None:
+    """Note whose click it was, where that closed the offer."""
+    emoji = offer.meant(reaction.key)
+    if emoji is not None and not await is_open(turn, prompt):
+        await prompts.taken(turn.tx, prompt.id, reaction.sender, emoji)
+
+
+async def _too_late(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
+    """Somebody or something was faster than this click: it gets that as its reply."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, prompt.about)
+    meant = offer.meant(reaction.key)
+    if there is None or there.management_room != prompt.room_id or meant is None:
+        return None
+    if (prompt.taken_by, prompt.taken_as) == (reaction.sender, meant):
+        return None  # the same click once more
+    return _saying_closed(offer, context, prompt, reaction, there)
+
+
+def _saying_closed(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction, there: Place) -> Write[None]:
+    once = f"closed:prompt:{prompt.id}:{reaction.sender}:{reaction.key}"
+    return _saying(context, reaction, there, once, _closed(offer, prompt))
 
 
 def _saying(context: Context, reaction: Reaction, there: Place, occasion: str, said: Notice) -> Write[None]:

@@ -28,6 +28,10 @@ class Prompt:
     """The digest of what it shows now, where that is known."""
     closes_at: int | None = None
     """The time (milliseconds) from which on it takes no answer; none where it always does."""
+    taken_by: str | None = None
+    """Who gave the answer that closed it."""
+    taken_as: str | None = None
+    """The emoji of that answer."""
 
     def is_closed(self, now: int) -> bool:
         """Whether it takes no answer any more."""
@@ -114,6 +118,11 @@ async def still_open(tx: Tx, kind: str, room_id: str) -> list[Prompt]:
 async def close(tx: Tx, prompt_id: int, now: int) -> None:
     """From now on a prompt takes no answer."""
     await tx.execute("UPDATE prompts SET closes_at = $2 WHERE id = $1 AND closes_at IS NULL", prompt_id, now)
+
+
+async def taken(tx: Tx, prompt_id: int, by: str, emoji: str) -> None:
+    """Note whose answer closed a prompt, and which one that was."""
+    await tx.execute("UPDATE prompts SET taken_by = $2, taken_as = $3 WHERE id = $1", prompt_id, by, emoji)
 
 
 async def move_over(tx: Tx, prompt_id: int, room_id: str) -> None:

@@ -51,7 +51,7 @@ TABLES: Mapping[str, Table] = {
         Table("config_troubles", "until the entry is protected", (), ("entry", "trouble")),
         Table("pending_protects", "until the bot is let in", ("requester",)),
         Table("attempts", "one hour", ("requester",), ("cause", "requester", "at")),
-        Table("prompts", FOR_EVER, (), ("called_at",), counts="id"),
+        Table("prompts", FOR_EVER, ("taken_by", "taken_as"), ("called_at",), counts="id"),
         Table(
             "requests",
             "for ever; long texts are cut once the request is settled",

@@ -203,7 +203,10 @@ CREATE TABLE prompts (
     -- Tells what it shows from anything else that it could show; none where that is not known.
     digest     TEXT,
     -- From when on it takes no answer; none where it always does.
-    closes_at  BIGINT
+    closes_at  BIGINT,
+    -- Who answered it, and by which emoji, where an answer closes it.
+    taken_by   TEXT,
+    taken_as   TEXT
 );
 CREATE INDEX prompts_called ON prompts (about, called_at) WHERE called_at IS NOT NULL;
 CREATE INDEX prompts_open ON prompts (about, kind) WHERE kind <> 'card' AND closes_at IS NULL;

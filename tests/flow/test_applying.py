@@ -83,7 +83,7 @@ async def test_another_policy_closes_the_offer_and_makes_a_new_one(house: House)
     old, new = offered(house)
     assert (old.is_open, new.is_open) == (False, True)
 
-    assert await click(house, old) == []
+    assert await click(house, old) == ["This question is closed."]
     assert members(house, ANA) == ["knock"]
     await click(house, new)
     assert members(house, ANA) == ["invite"]

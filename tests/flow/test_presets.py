@@ -129,6 +129,20 @@ async def test_the_first_click_wins(protected: House) -> None:
     assert [text for _, _, text in await revisions(protected)] == [PRESETS["server"].text]
 
 
+async def test_who_clicks_after_it_was_taken_is_told_who_chose_and_what(protected: House) -> None:
+    asked = choice(protected)
+    protected.world.change(MODS, BOB, BOB, "join")
+    closed = f"This question is closed. {ALICE} chose 2️⃣ server."
+    for by, emoji in ((ALICE, "2️⃣"), (BOB, "5️⃣")):
+        protected.world.react(MODS, by, asked.event_id, emoji)
+    await protected.live()
+    assert protected.spoken()[-1] == closed
+    assert choice(protected).text == closed
+    assert await click(protected, asked, "1️⃣", by=BOB) == [closed]
+    assert await click(protected, asked, "2️⃣", by=ALICE) == []
+    assert await click(protected, asked, "👍", by=BOB) == []
+
+
 @pytest.mark.parametrize("emoji", ["9️⃣", "✅", "❌", "👍"])
 async def test_another_reaction_is_no_answer(protected: House, emoji: str) -> None:
     assert await click(protected, choice(protected), emoji) == []
@@ -180,8 +194,8 @@ async def test_it_is_not_offered_to_a_room_with_a_policy(house: House) -> None:
 
 async def test_any_policy_closes_it(protected: House) -> None:
     await told(protected, f"policy set {ROSES}\notherwise: ban")
-    assert not choice(protected).is_open
-    assert await click(protected, choice(protected), "2️⃣") == []
+    assert choice(protected).text == "This question is closed."
+    assert await click(protected, choice(protected), "2️⃣") == ["This question is closed."]
     await told(protected, f"unprotect {ROSES}")
     await told(protected, f"protect {ROSES}")
     assert len(choices(protected)) == 1

@@ -613,6 +613,8 @@ SENTENCES: Mapping[str, Sentence] = {
         why=Notice,
     ),
     "prompt.closed": says("This question is closed."),
+    "prompt.taken": says("This question is closed. {user} chose {what}.", user=User, what=Notice),
+    "prompt.answer": says("{sign}", sign=Sign),
     # --- policies
     "policy.taken": says(
         "✅ Revision {revision} of the policy of {room} is in force: {count} rule now, {before} before.",

@@ -16,6 +16,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "preset.choose": says("Who may come into {room}? Click a policy to begin with:", room=Room),
     "preset.list": says("Policies to begin with:"),
     "preset.row": says("{sign} {name}: {what}", sign=Sign, name=Code, what=Notice),
+    "preset.chosen": says("{sign} {name}", sign=Sign, name=Code),
     "preset.what/moderators": _what("the moderators decide about everyone"),
     "preset.what/server": _what("users of our own server come in"),
     "preset.what/members": _what("members of another room or space come in"),

@@ -68,6 +68,10 @@ def summary(preset: Preset) -> Notice:
     return notice("preset.what", name=Choice(preset.name))
 
 
+def _named(emoji: str) -> Notice:
+    return notice("preset.chosen", sign=Sign(emoji), name=Code(BY_EMOJI[emoji].name))
+
+
 async def _take(context: Context, there: Place, _: Prompt, reaction: Reaction) -> Write[Notice]:
     preset = BY_EMOJI[CHOICE.meant(reaction.key) or ""]
     wanted = change(preset, there.room, reaction.sender, None, reaction.event_id)
@@ -79,5 +83,5 @@ async def _take(context: Context, there: Place, _: Prompt, reaction: Reaction) -
     return put_in_force
 
 
-CHOICE: Final = Offer("preset", _words, tuple(BY_EMOJI), _take)
+CHOICE: Final = Offer("preset", _words, tuple(BY_EMOJI), _take, _named)
 """The offer to begin with a preset."""
