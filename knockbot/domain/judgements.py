@@ -111,6 +111,19 @@ def still_held(again: Decision, before: Decision) -> Decision:
     return held_back(again, before.doubt)
 
 
+# --- another management room ----------------------------------------------------------------------------------
+
+
+def tells_of_others(judgement: Judgement) -> bool:
+    """Whether a judgement was made from what only its management room may know.
+
+    That is what was found out in all rooms that are managed from there, and the policy of another of them.
+    """
+    facts = judgement.facts
+    wide = any(counting.where is Where.MANAGED for counting in facts.counts) or Where.MANAGED in facts.history
+    return wide or facts.in_managed is not None or facts.first_seen is not None or bool(judgement.inherited)
+
+
 # --- what is kept ---------------------------------------------------------------------------------------------
 
 MISSES_PENDING = 20

@@ -37,7 +37,7 @@ from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, locate
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Granted
-from knockbot.store import bot_memberships, jobs, layers, pending_protects, requests, rooms
+from knockbot.store import bot_memberships, jobs, judgements, layers, pending_protects, records, requests, rooms
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import HOUR, MINUTE
@@ -292,6 +292,8 @@ async def _bring_requests(
         moves = request.management_room != management_room
         if moves:
             await requests.move(turn.tx, request, management_room)
+            await judgements.leave_behind(turn.tx, request.id)
+            await records.leave_behind(turn.tx, request.id)
             await cards.take_no_more(turn, request)
         # A card may say that the room is not protected; and the answers of rules were dropped.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):

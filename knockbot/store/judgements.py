@@ -1,6 +1,7 @@
-"""Judgements: what was decided on each request, when, by which revision of the policy and which facts; only added to.
+"""Judgements: what was decided on each request, when, by which revision of the policy and which facts.
 
-Only the newest few of a request are kept, because each new knock is judged again. The newest one is the decision of
+None is changed. Only the newest few of a request are kept, because each new knock is judged again; and where the room
+of a request moves to another management room, those go that tell of other rooms. The newest one is the decision of
 the request, which `requests.get` and similar functions read along with it.
 """
 
@@ -142,6 +143,14 @@ async def last_of_room(
         most,
     )
     return [Stored(row["request_id"], row["number"], row["at"], row) for row in rows]
+
+
+async def leave_behind(tx: Tx, request_id: int) -> None:
+    """The room of a request moves to another management room: forget the judgements that tell of other rooms."""
+    rows = await tx.fetch(f"SELECT number, {_JUDGEMENT.columns} FROM judgements WHERE request_id = $1", request_id)
+    for row in rows:
+        if judgements.tells_of_others(_JUDGEMENT.one(row)):
+            await tx.execute("DELETE FROM judgements WHERE request_id = $1 AND number = $2", request_id, row["number"])
 
 
 async def rooms_of(tx: Tx, because: Because, cause: str) -> set[str]:

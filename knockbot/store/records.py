@@ -1,4 +1,4 @@
-"""The audit record: who did what, when, and by which rule; only ever added to."""
+"""The audit record: who did what, when, and by which rule; only ever added to, but for `leave_behind`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,17 @@ async def add(tx: Tx, entry: Entry) -> str:
         json.dumps(entry.detail),
     )
     return str(label) if label is not None else entry.room_id
+
+
+async def leave_behind(tx: Tx, request_id: int) -> None:
+    """The room of a request moves to another management room: do not tell there by which other room's policy it was
+    judged."""
+    rows = await tx.fetch("SELECT id, detail_json FROM audit WHERE request_id = $1", request_id)
+    for row in rows:
+        detail = json.loads(row["detail_json"])
+        if detail.pop("origin", None):
+            detail["rule"] = None
+            await tx.execute("UPDATE audit SET detail_json = $2 WHERE id = $1", row["id"], json.dumps(detail))
 
 
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from knockbot.documents.text import storable
 from knockbot.domain.criteria import CRITERIA
 from knockbot.domain.criteria.counts import COUNTED
-from knockbot.domain.judgements import AGES_KEPT, Judgement, decide_again, decode, encode
+from knockbot.domain.judgements import AGES_KEPT, Judgement, decide_again, decode, encode, tells_of_others
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
     Came,
@@ -285,3 +285,24 @@ def test_a_dry_run_ends_with_its_policy(dry_then: bool, dry_now: bool) -> None:
     assert (again.verdict, again.rehearsed) == (
         (Verdict.FORWARD, Verdict.ACCEPT) if dry_now else (Verdict.ACCEPT, None)
     )
+
+
+KNOCKED = {where: {Counting(Fact.KNOCKS, where, DAY): Count(2)} for where in Where}
+
+
+@pytest.mark.parametrize(
+    ("there", "tells"),
+    [
+        (FACTS, False),
+        (replace(FACTS, member_of={"#in:tulip.example": Known(Truth.TRUE)}), False),
+        (replace(FACTS, counts=KNOCKED[Where.HERE], history={Where.HERE: History(())}), False),
+        (replace(FACTS, counts=KNOCKED[Where.MANAGED]), True),
+        (replace(FACTS, history={Where.MANAGED: History(())}), True),
+        (replace(FACTS, in_managed=Known(Truth.FALSE)), True),
+        (replace(FACTS, first_seen=0), True),
+    ],
+)
+def test_what_tells_of_other_rooms_is_no_business_of_another_management_room(there: Facts, tells: bool) -> None:
+    before = judged(WORDS, there)
+    assert tells_of_others(before) is tells
+    assert tells_of_others(replace(before, inherited={"!space:tulip.example": 3}))

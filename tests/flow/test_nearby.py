@@ -7,6 +7,7 @@ import pytest
 from knockbot.domain.model import Verdict
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
+from knockbot.store import rooms
 from tests.flow.house import GARDEN, House
 from tests.flow.neighbours import MEADOW, ORCHARD, decided, with_neighbours
 from tests.flow.world import ALICE, ANA, BOT, levels_for
@@ -91,6 +92,79 @@ async def test_a_room_that_was_replaced_does_not_count(house: House) -> None:
     await house.set_policy(NEARBY)
 
     assert (await decided(house)).rule == "otherwise"
+
+
+# --- once the room is managed from somewhere else -----------------------------------------------------------------
+
+ELSEWHERE = "!elsewhere:tulip.example"
+
+
+async def taken_over(house: House) -> None:
+    """Somebody else has the garden managed from a room that knows none of its neighbours."""
+    house.world.room(ELSEWHERE, "Elsewhere", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.say(ELSEWHERE, ALICE, f"!kb protect {GARDEN}")
+    await house.later()
+
+
+async def answered(house: House, command: str) -> str:
+    """What the bot replies there."""
+    before = len(house.spoken(ELSEWHERE))
+    house.world.say(ELSEWHERE, ALICE, command)
+    await house.later()
+    return "\n".join(house.spoken(ELSEWHERE)[before:])
+
+
+async def test_which_room_could_not_be_asked_is_not_told_where_the_room_has_moved_to(house: House) -> None:
+    await with_neighbours(house)
+    house.world.change(ORCHARD, ALICE, BOT, "leave")
+    await house.live()
+    await house.set_policy(NEARBY)
+    await decided(house)
+    await house.later()
+    assert "Orchard" in house.card().text
+
+    await taken_over(house)
+    assert "Orchard" not in "\n".join(house.spoken(ELSEWHERE))
+    shown = await answered(house, "!kb show 1") + await answered(house, "!kb log")
+    assert ANA in shown
+    assert "Orchard" not in shown
+
+
+@pytest.mark.parametrize("where", ["joined", "not joined"])
+async def test_whether_they_were_in_another_room_is_neither_told_nor_used_there(house: House, where: str) -> None:
+    await with_neighbours(house)
+    if where == "joined":
+        house.world.change(ORCHARD, ANA, ANA, "join")
+    await house.set_policy("rules: [{name: strangers, when: {member_of_managed: false, local: true}, then: forward}]")
+    await decided(house)
+    await taken_over(house)
+
+    assert "another room managed" not in await answered(house, "!kb show 1")
+    tried = await answered(house, f"!kb policy try {GARDEN}\n{NEARBY}")
+    assert "reject" not in tried
+    assert (await house.request(ANA)).decision is None
+
+
+async def test_what_was_found_out_in_the_room_alone_moves_along(house: House) -> None:
+    await house.set_policy("rules: [{name: strangers, when: {local: false}, then: reject}]")
+    before = await decided(house)
+    await taken_over(house)
+    assert (await house.request(ANA)).decision == before
+
+
+async def test_nor_is_the_space_whose_policy_decided_told_there(house: House) -> None:
+    house.world.room(ORCHARD, "Orchard", ALICE, BOT, levels=levels_for())
+    await house.protect(ORCHARD, policy="rules: [{name: pickers, when: {local: true}, then: forward}]")
+    async with house.db.tx() as tx:
+        await rooms.set_space(tx, GARDEN, ORCHARD)
+    await decided(house)
+    await taken_over(house)
+
+    shown = await answered(house, "!kb show 1") + await answered(house, "!kb log")
+    assert "judged" in str(await house.history(await house.request(ANA)))
+    assert "policy says forward" in shown
+    assert "Orchard" not in shown
+    assert "pickers" not in shown
 
 
 # --- rooms that the bot is not in ---------------------------------------------------------------------------------
