@@ -132,8 +132,9 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
 def _read_rule(value: object, path: Path, place: int) -> Rule:
     said = read_keys(RULE_KEYS, value, path)
     when = read_when(said["when"], (*path, "when"), said["kinds"])
-    if said["then"] is Verdict.ACCEPT and not when.suffices():
-        raise Fault("lookalike alone must not accept anybody; add another criterion", (*path, "when"))
+    by_likeness = any(need.fact is Fact.LOOKALIKE for need in when.needs)
+    if said["then"] is Verdict.ACCEPT and by_likeness and not when.suffices():
+        raise Fault("lookalike alone must not accept anybody; add a criterion that is not always true", (*path, "when"))
     return Rule(place=place, **said | {"when": when})
 
 

@@ -625,7 +625,20 @@ def test_a_mistake_in_a_rule_names_rule_and_key(
     assert caught.value.path == ("rules", 1, *path)
 
 
-ALONE = "lookalike alone must not accept anybody; add another criterion"
+ALONE = "lookalike alone must not accept anybody; add a criterion that is not always true"
+ALWAYS_SO: list[tuple[str, object]] = [
+    ("user", "*"),
+    ("user", "@*"),
+    ("user", "@*:*"),
+    ("user", ["@ana:tulip.example", "@?*:*.*"]),
+    ("server", "*"),
+    ("server", ["tulip.example", "*.*"]),
+    ("reason_length_at_least", 0),
+    ("reason_matches", ".*"),
+    ("reason_matches", ["botany", "^"]),
+    ("display_name_matches", "x?"),
+    ("time", {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}),
+]
 BY_NAME_ALONE = [
     {"lookalike": False},
     {"lookalike": True},
@@ -633,6 +646,8 @@ BY_NAME_ALONE = [
     {"any": [{"lookalike": False}, {"local": True}]},
     {"all": [{"lookalike": False}, {"not": {"lookalike": True}}]},
     {"not": {"lookalike": True, "local": True}},
+    *({"lookalike": True, key: value} for key, value in ALWAYS_SO),
+    {"lookalike": True, "any": [{"local": True}, {"user": "*"}]},
 ]
 
 
@@ -643,10 +658,30 @@ BY_NAME_ALONE = [
         {"all": [{"lookalike": False}, {"local": True}]},
         {"not": {"any": [{"lookalike": True}, {"local": False}]}},
         {"any": [{"local": True}, {"lookalike": False, "has_avatar": True}]},
+        {"lookalike": False, "user": "@*:tulip.example"},
+        {"lookalike": False, "server": "*.example"},
+        {"lookalike": False, "reason_length_at_least": 1},
+        {"lookalike": False, "reason_matches": ["^$", "botany"]},
+        {"lookalike": False, "time": {"days": ["mon", "tue"]}},
+        {"lookalike": False, "time": {"from": "08:00", "to": "20:00"}},
     ],
 )
 def test_a_lookalike_may_be_one_part_of_an_accept(when: object) -> None:
     assert parse_policy({"rules": [{"when": when, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("inviter", "@*"), ("inviter_power_at_least", 1 - 2**53), ("identity_server", "*")]
+)
+def test_nor_may_an_invite_by_whomever(key: str, value: object) -> None:
+    kinds, when = ["redeemed_invite"], {"lookalike": True, key: value}
+    with pytest.raises(Fault, match=ALONE):
+        parse_policy({"rules": [{"for": kinds, "when": when, "then": "accept"}]})
+
+
+@pytest.mark.parametrize(("key", "value"), ALWAYS_SO)
+def test_what_is_always_so_may_accept_everybody_where_no_name_is_asked_about(key: str, value: object) -> None:
+    assert parse_policy({"rules": [{"when": {key: value}, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize("then", ["reject", "ban", "forward"])

@@ -141,6 +141,10 @@ def read_member_of(value: object, path: Path) -> MemberOf:
 _judged = lru_cache(maxsize=8)(judged)
 
 
+_ANYTHING = ("", "z", "\u4e95 0-Q")
+"""Texts that have nothing in common: a pattern that is found in each of them is found in any."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Matches(Condition):
     """One of the patterns is found somewhere in a text that the applicant wrote, as `text.judged` leaves it."""
@@ -156,6 +160,9 @@ class _Matches(Condition):
     @property
     def memory(self) -> int:
         return sum(pattern.memory for pattern in self.patterns)
+
+    def suffices(self, *, negated: bool = False) -> bool:
+        return negated or not any(all(map(pattern.found_in, _ANYTHING)) for pattern in self.patterns)
 
     def cost(self, knock: Knock) -> int:
         return self.pattern_size * len(self.text_of(knock).encode())
@@ -194,6 +201,9 @@ class ReasonLengthAtLeast(Condition):
     """The reason, as `text.judged` leaves it, has so many characters or more."""
 
     least: int
+
+    def suffices(self, *, negated: bool = False) -> bool:
+        return negated or self.least > 0
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.words_gone:

@@ -55,7 +55,8 @@ class Condition(ABC):
         return 0
 
     def suffices(self, *, negated: bool = False) -> bool:
-        """Whether a rule may accept somebody by this alone, or by its opposite."""
+        """Whether this, or its opposite, tells those who may come in from others, as far as that can be seen: it is not
+        the likeness of a name, and not always so."""
         return True
 
     def cost(self, knock: Knock) -> int:
@@ -126,6 +127,9 @@ class Fits(Condition):
 
     globs: Globs
 
+    def suffices(self, *, negated: bool = False) -> bool:
+        return negated or not any(set(glob) <= _IN_EVERY_ID for glob in self.globs.texts)
+
     @property
     def memory(self) -> int:
         return self.globs.memory
@@ -133,6 +137,10 @@ class Fits(Condition):
     @property
     def globs_looked_through(self) -> int:
         return self.globs.looked_through
+
+
+_IN_EVERY_ID = frozenset("*?@:.")
+"""A glob of nothing else fits everybody, or almost."""
 
 
 # --- single values ---------------------------------------------------------------------------------------------------
@@ -164,10 +172,14 @@ def server_glob(value: object, path: Path) -> str:
     return glob
 
 
+LOWEST = 1 - 2**53
+"""The lowest power level that canonical JSON can hold."""
+
+
 def read_level(value: object, path: Path) -> int:
     """A power level."""
     # No power level is larger than what canonical JSON can hold.
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**53) < value < 2**53:
+    if isinstance(value, bool) or not isinstance(value, int) or not LOWEST <= value <= -LOWEST:
         raise Fault(f"expected a power level, a whole number such as 50, found {found(value)}", path)
     return value
 

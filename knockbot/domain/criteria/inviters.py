@@ -15,6 +15,7 @@ from knockbot.documents.reading import (
 )
 from knockbot.documents.schema import Key, read_keys, table
 from knockbot.domain.criteria.base import (
+    LOWEST,
     MAX_TIMES,
     NOT_KEPT,
     Condition,
@@ -54,6 +55,9 @@ class InviterPowerAtLeast(Condition):
     """The inviter's level in the protected room is now at least this; whether they are still in it does not matter."""
 
     least: int
+
+    def suffices(self, *, negated: bool = False) -> bool:
+        return negated or self.least > LOWEST
 
     @property
     def needs(self) -> tuple[Need, ...]:
