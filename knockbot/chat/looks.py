@@ -98,21 +98,21 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Notice:
 
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Notice:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
-    knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
+    case = await _imagined(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
-    judgement = await judge(call.context, in_force, Case(knock), at_expense_of=call.room, asked_by=call.actor)
-    return replies.tested(Room(room.room_id, room.label), knock, judgement.decision)
+    judgement = await judge(call.context, in_force, case, at_expense_of=call.room, asked_by=call.actor)
+    return replies.tested(Room(room.room_id, room.label), case.knock, judgement.decision)
 
 
-async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
+async def _imagined(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Case:
     """The knock of a user with this reason; where they knock just now, with the name and picture they show."""
     try:
         member = await call.context.outside.member(room.room_id, user_id)
     except Never:
         member = None
     if member is None or member.membership is not Membership.KNOCK:
-        return Knock(room.room_id, user_id, "", reason)
-    return Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar)
+        return Case(Knock(room.room_id, user_id, "", reason), unseen=True)
+    return Case(Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar))
 
 
 async def log(call: Call, about: Request | str | None) -> Notice:

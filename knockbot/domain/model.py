@@ -548,6 +548,8 @@ class Facts:
     """How much text somebody who knocks wrote."""
     words_gone: bool = False
     """Whether their text is not kept, or not completely: then it is unknown."""
+    unseen: bool = False
+    """Whether they have not knocked, so that nobody has seen their display name and avatar: then these are unknown."""
     too_costly: bool = False
     """Whether patterns must not run, because that would take too long: then it is unknown whether they match."""
     elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

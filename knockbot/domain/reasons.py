@@ -304,6 +304,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     # --- why a fact is not known
     "unknown.nobody_looked": "not checked",
     "unknown.not_kept": "this is no longer stored",
+    "unknown.unseen": "I see the display name and avatar of users only when they knock",
     "unknown.nobody_asked": "the identity server was not asked",
     "unknown.no_invite": "the third-party invite is not known",
     "unknown.which_room": "I do not know yet which room {room} is",
@@ -589,6 +590,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.redeemed": "invite used",
     "record.revoked": "revoked",
     "record.judged": "policy says {verdict}",
+    "record.would": "policy would {verdict} (dry run)",
     "record.denied": "the server ACL denies their server",
     "record.answer_fell": "open again: the permission for the answer is missing",
     "record.answer_taken_back": "open again: the reaction with the answer ({verdict}) was removed",

@@ -30,6 +30,8 @@ class Recorded(StrEnum):
     REDEEMED = "redeemed"
     REVOKED = "revoked"
 
+    WOULD = "would"
+    """The policy is in dry run; else it would have done this (`verdict`)."""
     JUDGED = "judged"
     """The policy was asked (`verdict`, `rule`)."""
     DENIED = "denied"

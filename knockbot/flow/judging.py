@@ -48,6 +48,8 @@ class Case:
     """Whether the applicant's server may take no part in the room."""
     came: Came | None = None
     """How far the invite that somebody used had come."""
+    unseen: bool = False
+    """Whether they have not knocked, and somebody only asks about them."""
 
 
 async def judge(
@@ -142,6 +144,7 @@ def _known(context: Context, case: Case, on_record: Request | None) -> Facts:
         invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
         came=case.came,
         denied=case.denied,
+        unseen=case.unseen,
     )
 
 

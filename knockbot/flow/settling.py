@@ -52,8 +52,9 @@ async def apply_decision(
         decision = rehearsed(decision, there.settings, judgement.kind)  # its policy may have been set since
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
-    detail = Detail(verdict=decision.verdict, rule=rule) | _from(decision)
-    await record(turn, request, context.bot, Recorded.JUDGED, **detail)
+    kind = Recorded.JUDGED if decision.rehearsed is None else Recorded.WOULD
+    detail = Detail(verdict=decision.rehearsed or decision.verdict, rule=rule) | _from(decision)
+    await record(turn, request, context.bot, kind, **detail)
     if decision.verdict is Verdict.FORWARD and (word is None or word.verdict is Verdict.FORWARD):
         await cards.show(context, turn, request.id, card_id=card_id)
         return

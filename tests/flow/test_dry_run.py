@@ -185,7 +185,7 @@ async def test_a_policy_of_the_config_file_can_be_in_dry_run(house: House) -> No
     assert decision.doubt is not None
     assert decision.doubt.code == DRY_RUN
     assert house.membership(ANA) == "knock"
-    assert (BOT, "judged") in await house.history(await house.request(ANA))
+    assert (BOT, "would") in await house.history(await house.request(ANA))
 
 
 @pytest.mark.parametrize("command", ["policy show", "check", "rooms", "policy set"])
@@ -209,3 +209,22 @@ async def test_a_test_says_what_would_be_done(house: House) -> None:
     house.tell(f"test {GARDEN} {ANA}")
     await house.live()
     assert "Policy: would accept, by rule “ours”. It is in dry run" in house.spoken()[-1]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("command", ["log", "show 1"])
+async def test_the_log_says_what_would_have_been_done(house: House, verdict: str, command: str) -> None:
+    await house.set_policy(f"{DRY}rules: [{{name: friends, when: {{local: true}}, then: {verdict}}}]")
+    await knocked(house, ANA)
+    house.tell(command)
+    await house.live()
+    assert f"policy would {verdict} (dry run) · by rule “friends”" in house.spoken()[-1]
+    assert "policy says" not in house.spoken()[-1]
+
+
+async def test_what_the_moderators_decide_anyway_is_logged_as_ever(house: House) -> None:
+    await house.set_policy(f"{DRY}rules: [{{name: friends, when: {{local: true}}, then: forward}}]")
+    await knocked(house, ANA)
+    house.tell("log")
+    await house.live()
+    assert "policy says forward · by rule “friends”" in house.spoken()[-1]

@@ -86,3 +86,39 @@ async def test_a_card_warns_of_nobody_else(house: House) -> None:
     house.world.knock(GARDEN, ANA, "hello")
     await house.later()
     assert "Take care" not in house.cards()[-1].text
+
+
+# --- what `test` can know ---------------------------------------------------------------------------------------
+
+
+async def asked(house: House, when: str, user_id: str = ANA) -> str:
+    """What the bot says would happen to somebody if a rule with this condition accepted."""
+    await house.set_policy(f"rules: [{{name: ours, when: {when}, then: accept}}]")
+    house.tell(f"test {GARDEN} {user_id}")
+    await house.live()
+    return house.spoken()[-1]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "{not: {display_name_matches: Evil}, local: true}",
+        "{display_name_matches: Ana}",
+        "{has_avatar: false, local: true}",
+        "{has_avatar: true}",
+        "{lookalike: false, local: true}",
+    ],
+)
+async def test_of_somebody_who_has_not_knocked_name_and_picture_are_unknown(house: House, when: str) -> None:
+    said = await asked(house, when)
+    assert "forward" in said
+    assert "I see the display name and avatar of users only when they knock" in said
+    house.world.knock(GARDEN, ANA, "hello", displayname="Alice")
+    await house.hear()
+    assert "only when they knock" not in await asked(house, when)
+
+
+async def test_what_the_user_id_alone_decides_is_known(house: House) -> None:
+    said = await asked(house, "{lookalike: true, user: '@*:evil.example'}", IMPOSTOR)
+    assert "only when they knock" not in said
+    assert "accept" in said

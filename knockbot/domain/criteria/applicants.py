@@ -18,6 +18,7 @@ from knockbot.documents.reading import (
 from knockbot.documents.text import LONGEST_JUDGED, judged
 from knockbot.domain.criteria.base import (
     NOT_KEPT,
+    UNSEEN,
     Condition,
     Fits,
     because_of,
@@ -238,6 +239,9 @@ class DisplayNameMatches(_Matches):
     def text_of(knock: Knock) -> str:
         return _judged(knock.display_name or "")
 
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return UNSEEN if facts.unseen else super().judge(knock, facts)
+
 
 @dataclass(frozen=True, slots=True)
 class HasAvatar(Condition):
@@ -248,6 +252,8 @@ class HasAvatar(Condition):
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.words_gone:
             return NOT_KEPT
+        if facts.unseen:
+            return UNSEEN
         why = because("finding.avatar" if knock.has_avatar else "finding.no_avatar")
         return finding(knock.has_avatar is self.wanted, why)
 

@@ -91,6 +91,9 @@ ANYBODY = APPLICANTS | INVITES
 NOT_KEPT = Finding(Truth.UNKNOWN, because("unknown.not_kept"))
 """The result of a condition on text that is no longer kept, when a request is judged by old facts."""
 
+UNSEEN = Finding(Truth.UNKNOWN, because("unknown.unseen"))
+"""The result of a condition on how somebody shows themselves, who is only asked about."""
+
 
 # --- logic with a third value ----------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from knockbot.domain.criteria.base import UNSEEN
 from knockbot.domain.ids import localpart_of
 from knockbot.domain.lookalikes import look_alike
 from knockbot.domain.model import Facts, Knock, Known, Request, Truth
@@ -23,7 +24,12 @@ SHOWN = 40
 
 async def lookalike(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
     """Whether the applicant's name looks like that of somebody with power in the room, as a fact for rules."""
-    return replace(facts, lookalike=await looked_up(asked.context, asked.knock))
+    return replace(facts, lookalike=_as_seen(await looked_up(asked.context, asked.knock), facts))
+
+
+def _as_seen(found: Known, facts: Facts) -> Known:
+    """What is known where only a part of the names was seen."""
+    return Known(Truth.UNKNOWN, UNSEEN.why) if facts.unseen and found.truth is Truth.FALSE else found
 
 
 async def told(context: Context, _: Place, request: Request) -> Notice | None:
