@@ -258,4 +258,4 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "leave_unused_lists",
         ),
         HOUR,
-    ) | {"list_moved": None}
+    ) | {"list_hits": None, "list_moved": None}

@@ -16,6 +16,12 @@ otherwise: {otherwise}
 
 
 @pytest.fixture
+async def garden(keeper: InProcess) -> Garden:
+    """A garden of its own for each test: they set policies."""
+    return await keeper.plant()
+
+
+@pytest.fixture
 async def liz(garden: Garden) -> Person:
     """Who keeps the list."""
     return await garden.person("liz")
