@@ -147,6 +147,11 @@ async def is_under_way(tx: Tx, space: str) -> bool:
     return row is not None
 
 
+async def count_due(tx: Tx, space: str) -> int:
+    """How many rooms of a space have yet to be looked at."""
+    return int(await tx.fetchval("SELECT count(*) FROM space_rooms WHERE space = $1 AND stage = $2", space, Stage.DUE))
+
+
 async def told(tx: Tx, space: str) -> None:
     """The moderators know how far each room of a space is."""
     await tx.execute("UPDATE space_rooms SET told = TRUE WHERE space = $1 AND NOT told", space)

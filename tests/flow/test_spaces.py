@@ -9,6 +9,7 @@ import pytest
 from knockbot.domain.reasons import foreign
 from knockbot.domain.spaces import DEEPEST, MOST_ROOMS, Stage
 from knockbot.errors import Later
+from knockbot.features.spaces.walking import FIRST, STEP
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store import rooms, spaces
 from tests.flow.house import GARDEN, MODS, House
@@ -288,11 +289,28 @@ async def test_spaces_are_followed_only_so_deep(house: House) -> None:
 
 async def test_more_rooms_than_are_followed_are_left_out(house: House) -> None:
     space(house, *(f"!r{number}:far.example" for number in range(MOST_ROOMS + 50)))
-    said = (await ask(house))[-1]
+    await ask(house)
+    await house.later(STEP / 1000 * MOST_ROOMS)
+    said = house.spoken()[-1]
 
     assert len(await stages(house)) == MOST_ROOMS
     assert said.count("❌") == 10, "no message names them all"
     assert f"{MOST_ROOMS - 10} more" in said
+
+
+async def test_rooms_of_spaces_in_a_space_are_not_looked_at_all_at_once(house: House) -> None:
+    nested = [f"!nested{number}:{HOME}" for number in range(FIRST)]
+    space(house, *nested)
+    for number, one in enumerate(nested):
+        inner = [f"!in{number}x{other}:{HOME}" for other in range(3)]
+        space(house, *inner, room_id=one)
+        for each in inner:
+            room(house, each)
+    await ask(house)
+    assert len(await protected_in(house)) <= 2 * FIRST
+    await house.later(STEP / 1000 * 4 * FIRST)
+
+    assert len(await protected_in(house)) == 4 * FIRST
 
 
 async def test_two_hundred_rooms_do_not_hold_up_a_knock(house: House) -> None:
@@ -308,6 +326,10 @@ async def test_two_hundred_rooms_do_not_hold_up_a_knock(house: House) -> None:
     running = list(await house.jobs("running"))
     assert sum(key.startswith("protect:") for key in running) <= 1, "one room at a time"
     await house.live()
+    assert len(await protected_in(house)) == FIRST
+    await house.later(STEP / 1000)
+    assert len(await protected_in(house)) == FIRST + 1, "and then with a pause between them"
+    await house.later(STEP / 1000 * (200 - FIRST))
 
     assert len(await protected_in(house)) == 200
     assert len(house.cards()) == 1

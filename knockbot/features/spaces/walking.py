@@ -6,7 +6,7 @@ and told when the last one is done (docs/decisions/0033).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knockbot.domain import plan
@@ -42,12 +42,22 @@ SOON = 5_000
 """Milliseconds to wait when something was mended: what is mended in several rooms is told together."""
 
 
-async def have_protected(turn: Turn, found: Iterable[SpaceRoom], occasion: str, *, by: str, cause: str) -> None:
-    """Have these rooms protected for somebody, each once for an occasion; `cause` is the message that is replied to."""
-    for room in found:
+FIRST = 10
+"""Rooms of a space that are looked at without a pause: most spaces have no more."""
+
+STEP = 1_000
+"""Milliseconds from one room to the next after these. A room takes the homeserver some twenty requests, so without a
+pause the knocks at all other rooms would wait several times as long (docs/performance.md)."""
+
+
+async def have_protected(turn: Turn, found: Sequence[SpaceRoom], occasion: str, *, by: str, cause: str) -> None:
+    """Have these rooms of a space protected for somebody, each once for an occasion; the reply is to `cause`."""
+    before = await spaces.count_due(turn.tx, found[0].space) if found else 0
+    for place, room in enumerate(found, start=before):
         due = replace(room, stage=Stage.DUE, asked_by=by, cause=cause, why=None, prompt_id=None, told=False)
         await spaces.put(turn.tx, due)
-        await turn.plan(plan.protect(room.space, room.room_id, occasion))
+        due_at = turn.now + STEP * max(0, place + 1 - FIRST)
+        await turn.plan(plan.protect(room.space, room.room_id, occasion), due_at=due_at)
 
 
 async def try_again(turn: Turn, room: SpaceRoom, occasion: str) -> None:
