@@ -601,6 +601,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.moved_over": "moved to the room that replaces this one",
     "record.recalled": "found again after a restore",
     "record.wrote": "told the applicant",
+    "record.also_invited_to": "also invited to {room}",
     "record.issued": "invite sent",
     "record.replaced": "invite replaced",
     "record.taken_back": "revoke",

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Choice, Notice, Number, Term, because
+from knockbot.domain.notices import Choice, Notice, Number, Room, Term, because
 from knockbot.domain.reasons import people
 
 
@@ -50,6 +50,8 @@ class Recorded(StrEnum):
     """The request was read again from the management room, after a restore."""
     WROTE = "wrote"
     """The applicant was told by message."""
+    ALSO_INVITED_TO = "also_invited_to"
+    """Whoever joined was invited to another room as well (`invited_to`, which people called `invited_to_name`)."""
 
     ISSUED = "issued"
     """The bot sent a third-party invite."""
@@ -96,6 +98,8 @@ class Detail(TypedDict, total=False):
     rooms: Mapping[str, str]
     replacement: str
     requests: int
+    invited_to: str
+    invited_to_name: str
     whom: Sequence[str]
     """Users, and servers as `*:host`."""
     people: int
@@ -112,6 +116,7 @@ def told(kind: Recorded, detail: Detail) -> Notice:
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
+        "room": Room(detail["invited_to"], detail["invited_to_name"]) if "invited_to" in detail else None,
         "whom": people(detail["whom"], detail["people"]) if "whom" in detail else None,
     }
     return because(f"record.{kind}", **{name: arg for name, arg in args.items() if arg is not None})

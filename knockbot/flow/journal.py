@@ -47,7 +47,8 @@ def place(room_id: str, label: str) -> str:
 def decided(request: Request, label: str, kind: Recorded, by: str, detail: Detail) -> None:
     """Log what was put on record about a request."""
     rule = detail.get("rule")
-    said = " ".join(str(part) for part in (_said(kind), detail.get("verdict")) if part)
+    where = identified(detail["invited_to"]) if "invited_to" in detail else None
+    said = " ".join(str(part) for part in (_said(kind), detail.get("verdict"), where) if part)
     by_rule = f" by rule {named(rule)}," if rule else ""
     fields: dict[str, Any] = {
         "number": request.number,

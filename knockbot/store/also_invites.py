@@ -29,6 +29,12 @@ async def add(tx: Tx, request_id: int, room_id: str) -> None:
     )
 
 
+async def is_open(tx: Tx, request_id: int, room_id: str) -> bool:
+    """Whether an invite has yet to be tried."""
+    query = "SELECT 1 FROM also_invites WHERE request_id = $1 AND room_id = $2 AND NOT ended"
+    return await tx.fetchrow(query, request_id, room_id) is not None
+
+
 async def end(tx: Tx, request_id: int, room_id: str, why: Notice | None) -> bool:
     """An invite was tried; `why` says why it was not possible. True if it was the last one of this request."""
     rows = await tx.fetch(

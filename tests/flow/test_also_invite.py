@@ -314,6 +314,33 @@ async def test_it_is_done_once_across_a_restart_and_a_slow_homeserver(house: Hou
 
     assert house.membership(ANA, LAWN) == "invite"
     assert [one for one in house.spoken() if "could not" in one] == []
+    assert "".join(await ask(house, "log")).count("also invited to") == 1
+
+
+@pytest.mark.parametrize("by", ["moderator", "rule"])
+async def test_the_log_tells_where_somebody_was_invited_as_well_and_by_whom(house: House, by: str) -> None:
+    await gardens(house, ALSO if by == "moderator" else f"{ALSO}\notherwise: accept", author=BOB)
+    if by == "moderator":
+        await let_in(house)
+    else:
+        house.world.knock(GARDEN, ANA)
+        await house.live()
+        house.world.change(GARDEN, ANA, ANA, "join")
+        await house.live()
+    whose = ALICE if by == "moderator" else BOB
+
+    for command in ("log", f"log {ANA}", "show 1"):
+        (line,) = [line for line in "\n".join(await ask(house, command)).splitlines() if "also invited" in line]
+        assert "also invited to Lawn" in line
+        assert whose in line
+
+
+async def test_who_was_not_invited_anywhere_has_no_such_line(house: House) -> None:
+    await gardens(house)
+    house.world.change(LAWN, ALICE, ANA, "invite")
+    await let_in(house)
+
+    assert "also invited" not in "".join(await ask(house, "log"))
 
 
 async def test_what_the_homeserver_refuses_is_told(house: House) -> None:

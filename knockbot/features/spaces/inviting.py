@@ -16,6 +16,7 @@ from knockbot.domain.may import Deed
 from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Id, Notice, Number, Room, User, because, below, notice
 from knockbot.domain.policy import CHILDREN, MAX_INVITED
+from knockbot.domain.records import Recorded
 from knockbot.domain.spaces import Stage
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
@@ -25,6 +26,7 @@ from knockbot.flow import authority, place, saying
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.records import record
 from knockbot.flow.refusals import failed
 from knockbot.flow.rooms import is_denied
 from knockbot.flow.saying import Audience
@@ -38,6 +40,7 @@ from knockbot.store.jobs import Claimed
 class Tried(Done):
     """An invite was sent, was not needed, or was not possible."""
 
+    sent: bool = False
     why: Notice | None = None
     """Why it was not possible."""
 
@@ -115,18 +118,20 @@ async def invite(context: Context, claimed: Claimed[AlsoInvite]) -> Outcome:
     if there.is_replaced:
         return Tried(why=notice("also.replaced"))
     try:
-        return await _invite(context, there, job.payload)
+        return await _invite(context, there, claimed)
     except Refused as refused:
         return Tried(why=refused.said)
 
 
-async def _invite(context: Context, there: Place, payload: AlsoInvite) -> Outcome:
-    user_id, room_id = payload.user_id, there.room_id
+async def _invite(context: Context, there: Place, claimed: Claimed[AlsoInvite]) -> Outcome:
+    payload, room_id = claimed.job.payload, there.room_id
+    user_id = payload.user_id
     wanted = Wanted(Deed.ACCEPT, payload.on_behalf_of, there.called, target=user_id)
     await authority.insist(context, wanted)
     stands = await context.outside.member(room_id, user_id)
     if stands is not None and stands.membership in (Membership.JOIN, Membership.INVITE, Membership.BAN):
-        return Tried()
+        ours = stands.membership is Membership.INVITE and stands.sender == context.bot
+        return Tried(sent=ours and claimed.tried_before)
     if stands is not None and stands.membership is Membership.LEAVE and not stands.of_their_own:
         return Tried(why=notice("also.removed", user=User(stands.sender)))
     if await is_denied(context, room_id, user_id):
@@ -135,12 +140,25 @@ async def _invite(context: Context, there: Place, payload: AlsoInvite) -> Outcom
     why = await kept_out(context, room_id, user_id, f"also {payload.of_request} {room_id}")
     if why is None:
         await context.acts.invite(room_id, user_id, None)
-    return Tried(why=why)
+    return Tried(sent=why is None, why=why)
 
 
 async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcome) -> None:
     """Note what came of an invite; after the last one, tell which were not possible."""
+    if isinstance(came, Tried) and came.sent:
+        await _put_on_record(turn, job)
     await _note(context, turn, job, came.why if isinstance(came, Tried) else None)
+
+
+async def _put_on_record(turn: Turn, job: Job[AlsoInvite]) -> None:
+    request_id, room_id = job.payload.of_request, job.room_id
+    if not await also_invites.is_open(turn.tx, request_id, room_id):
+        return  # another process has done it
+    request = await requests.get(turn.tx, request_id)
+    called = await _called(turn, request, room_id)
+    name = called.label if isinstance(called, Room) else room_id
+    by, kind = job.payload.on_behalf_of, Recorded.ALSO_INVITED_TO
+    await record(turn, request, by, kind, invited_to=room_id, invited_to_name=name)
 
 
 async def refused(context: Context, turn: Turn, job: Job[AlsoInvite], error: Never) -> None:
