@@ -162,6 +162,13 @@ async def forget(tx: Tx, space: str, room_id: str) -> None:
     await tx.execute("DELETE FROM space_rooms WHERE space = $1 AND room_id = $2", space, room_id)
 
 
+async def forget_rooms(tx: Tx, space: str, room_ids: Iterable[str]) -> None:
+    """These rooms do not belong to a space any more; those that are spaces themselves still do."""
+    await tx.executemany(
+        "DELETE FROM space_rooms WHERE space = $1 AND room_id = $2 AND NOT is_space", [(space, one) for one in room_ids]
+    )
+
+
 async def forget_space(tx: Tx, space: str) -> None:
     """A space is not protected with its rooms any more."""
     await tx.execute("DELETE FROM space_rooms WHERE space = $1", space)

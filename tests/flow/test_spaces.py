@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from knockbot.domain.reasons import foreign
-from knockbot.domain.spaces import DEEPEST, MOST_ROOMS, Stage
+from knockbot.domain.spaces import DEEPEST, MOST_ROOMS, SpaceRoom, Stage
 from knockbot.errors import Later
 from knockbot.features.spaces.walking import FIRST, STEP
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store import rooms, spaces
+from knockbot.store.db import Tx
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, HOME, levels_for
 
@@ -778,6 +779,46 @@ async def test_a_space_is_let_go_with_the_rooms_that_the_actor_may_let_go(house:
     assert "1 room of Space is no longer protected" in said
     assert "1 room stays protected" in said
     assert (await is_protected(house, LAWN), await is_protected(house, POND)) == (False, True)
+
+
+async def test_letting_many_rooms_go_reads_each_of_them_a_few_times_and_not_once_for_each_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [f"!room{number}:{HOME}" for number in range(40)]
+    space(house, *many, NESTED)
+    space(house, LAWN, room_id=NESTED)
+    for one in [*many, LAWN]:
+        room(house, one)
+    await ask(house)
+    await house.later(STEP / 1000 * 42)
+    assert len(await protected_in(house)) == 42
+    rooms_of, read = spaces.rooms_of, list[str]()
+
+    async def counted(tx: Tx, of: str) -> list[SpaceRoom]:
+        found = await rooms_of(tx, of)
+        read.extend(one.room_id for one in found)
+        return found
+
+    monkeypatch.setattr(spaces, "rooms_of", counted)
+    said = (await ask(house, f"unprotect {SPACE} with rooms"))[-1]
+
+    assert "42 rooms of Space" in said
+    assert not any([await is_protected(house, one) for one in [*many, LAWN, NESTED, SPACE]])
+    assert len(read) <= 10 * 43, "43 for each of 42 rooms would be four times as much at least"
+
+
+async def test_rooms_that_are_let_go_with_one_space_are_left_alone_by_the_other(house: House) -> None:
+    space(house, LAWN, POND)
+    space(house, POND, room_id=NESTED)
+    for one in (LAWN, POND):
+        room(house, one)
+    await ask(house)
+    await ask(house, f"protect {NESTED} with rooms")
+    await ask(house, f"unprotect {SPACE} with rooms")
+
+    assert await stages(house, NESTED) == {POND: "left"}
+    assert not await is_protected(house, POND)
+    assert await is_protected(house, NESTED)
 
 
 async def test_a_room_that_is_let_go_is_not_asked_about_as_long_as_nobody_wants_it_back(house: House) -> None:

@@ -22,11 +22,14 @@ AT_ONCE = 8
 class Leaving:
     """The rooms of a space that somebody may let go, and why the others stay protected."""
 
+    space: str
     rooms: Sequence[ProtectedRoom]
     kept: Sequence[Notice]
 
     async def write(self, context: Context, turn: Turn, by: str) -> None:
-        """Let them go, as far as they still are protected."""
+        """Let them go, as far as they still are protected; the space itself is let go after that, in the same turn."""
+        # Else the space, which is about to be forgotten, would be compared with its rooms once for each of them.
+        await spaces.forget_rooms(turn.tx, self.space, [room.room_id for room in self.rooms])
         for room in self.rooms:
             if await rooms.find(turn.tx, room.room_id) is not None:
                 await protecting.unprotect(context, turn, room, by)
@@ -44,7 +47,7 @@ async def looked_at(context: Context, space: str, actor: str) -> Leaving:
 
     lacking = await asyncio.gather(*(look(room) for room in found))
     free = [room for room, why in zip(found, lacking, strict=True) if why is None]
-    return Leaving(free, [why for why in lacking if why is not None])
+    return Leaving(space, free, [why for why in lacking if why is not None])
 
 
 async def _lacking(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
