@@ -105,6 +105,7 @@ FEATURES: tuple[Feature, ...] = (
         expects=list_following.expects,
         examines=naming.examine,
         enforced=naming.enforced,
+        revised=list_following.revised,
         looks_first=list_following.look,
     ),
     Feature(

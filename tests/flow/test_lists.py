@@ -298,6 +298,85 @@ async def test_an_invite_that_was_not_taken_is_withdrawn(listed: House, then: st
         assert listed.card().state == "pending"
 
 
+PRE_APPROVED = """
+lists: [{room: "#bans:tulip.example", name: community%s}]
+rules: [{name: friends, when: {pre_approved: true}, then: accept}]
+otherwise: forward
+"""
+ASKS = "rules: [{name: watched, when: {on_list: community}, then: reject}]\notherwise: accept\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "entity", "after", "membership"),
+    [
+        (open_door("none"), ANA, open_door("ban"), "ban"),
+        (open_door("none"), ANA, open_door("reject"), "leave"),
+        (open_door("none"), ANA, open_door("forward"), "leave"),
+        (PRE_APPROVED % ", then: none", ANA, PRE_APPROVED % "", "ban"),
+        (open_door(), "@*:*", open_door(allow_everything="true"), "ban"),
+        ("otherwise: accept", ANA, open_door(), "ban"),
+        (open_door("none"), ANA, open_door("none").replace("otherwise: accept\n", ASKS), "leave"),
+        (open_door("none"), ANA, open_door("none") + "\n" + "timezone: Europe/Berlin", "invite"),
+        (open_door("none"), ANA, open_door("ban") + "\ndry_run: true", "invite"),
+        (open_door("none"), ANA, open_door("forward") + "\ndry_run: true", "invite"),
+    ],
+)
+async def test_an_invite_is_withdrawn_when_a_new_policy_lets_its_list_decide(
+    listed: House, before: str, entity: str, after: str, membership: str
+) -> None:
+    listed.tell(f"allow {ANA}")
+    await set_policy(listed, before)
+    listed.world.list_entity(BANS, LIZ, entity)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    listed.world.knock(GARDEN, BEA)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+    assert "of the policy" in await set_policy(listed, after)
+    assert listed.membership(ANA) == membership
+    request = await listed.request(ANA)
+    assert ((BOT, "overridden") in await listed.history(request)) is (membership != "invite")
+    if entity == ANA and "pre_approved" not in before:
+        assert listed.membership(BEA) == "invite", "who is not listed stays"
+
+
+async def test_a_dry_run_that_ends_withdraws_the_invite(listed: House) -> None:
+    await set_policy(listed, open_door("none"))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    await set_policy(listed, open_door() + "\ndry_run: true")
+    assert listed.membership(ANA) == "invite"
+    await set_policy(listed, open_door())
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_a_revert_withdraws_the_invite_too(listed: House) -> None:
+    await set_policy(listed, open_door("none"))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.tell(f"policy revert {GARDEN} 1")
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_an_entry_that_is_written_anew_does_not_let_other_facts_withdraw_the_invite(listed: House) -> None:
+    twice = "rules: [{name: often, when: {knocks: {more_than: 1, within: 1d}}, then: forward}]\notherwise: accept\n"
+    await set_policy(listed, open_door("none").replace("otherwise: accept\n", twice))
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+    listed.world.list_entity(BANS, LIZ, ANA, reason="another reason")
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+
+
 async def test_who_has_joined_stays(listed: House) -> None:
     listed.world.knock(GARDEN, ANA)
     await settled(listed)

@@ -1,4 +1,4 @@
-"""Whom a policy list names is never accepted by a rule: whatever the order of entries, knocks, readings, restarts."""
+"""Whom a policy list names is never accepted by a rule: whatever the order of entries, policies, knocks, restarts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from knockbot.domain.listed import ListThen
 from knockbot.domain.lists import EntityKind
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.matrix.acts import Acts
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import lists
+from knockbot.store import lists, policies
 from tests.flow.house import GARDEN, House, housed
 from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, settled
 from tests.flow.test_one_request import Story as Killed
@@ -24,6 +25,7 @@ from tests.flow.world import ALICE, ANA, OUT, levels_for
 from tests.lab import Postgres
 
 SERVER = "tulip.*"
+WITHOUT = "otherwise: accept"
 
 
 class Story:
@@ -32,6 +34,8 @@ class Story:
     def __init__(self, house: House) -> None:
         self.house = house
         self.world = house.world
+        self.one_policy = True
+        """Whether the policy was never changed."""
         self.told = False
         """Whether the list named them when the homeserver last handed over what happened."""
         self._watch()
@@ -46,6 +50,8 @@ class Story:
                 self.told = self.named and await lists.find(tx, BANS) is not None
 
         async def look() -> None:
+            if not await self.decides():
+                return
             async with self.house.db.tx() as tx:
                 known = await lists.find(tx, BANS)
             assert known is not None, "nobody is invited before the list is followed"
@@ -74,6 +80,17 @@ class Story:
         """Whether the list names them now."""
         rules = self.world.rooms[BANS].rules.values()
         return any(rule["content"].get("entity") in (ANA, "@ana:*", SERVER) for rule in rules)
+
+    async def decides(self) -> bool:
+        """Whether the policy in force lets the list decide."""
+        async with self.house.db.tx() as tx:
+            current = await policies.current(tx, GARDEN)
+        return current is not None and any(one.then is not ListThen.NONE for one in current.settings.lists)
+
+    def set_policy(self, text: str) -> None:
+        """A moderator sets another policy."""
+        self.one_policy = False
+        self.house.tell(f"policy set {GARDEN}\n{text}")
 
     def knock(self) -> None:
         """They knock, if they can."""
@@ -116,8 +133,9 @@ class Story:
         await self.house.later(700)
         await self.house.look_everywhere()
         await settled(self.house)
-        if self.named:
-            assert self.house.membership(ANA) not in ("invite", "knock")
+        if self.named and await self.decides():
+            assert self.house.membership(ANA) != "invite"
+            assert not self.one_policy or self.house.membership(ANA) != "knock"
         assert await self.house.set_aside() == []
 
 
@@ -134,6 +152,10 @@ PEOPLE: dict[str, Step] = {
     "liz takes all anas off": lambda s: s.world.unlist(BANS, LIZ, "@ana:*"),
     "liz takes the server off": lambda s: s.world.unlist(BANS, LIZ, SERVER, EntityKind.SERVER),
     "all is undone": lambda s: s.undo(),
+    "the list decides": lambda s: s.set_policy(open_door()),
+    "the list asks": lambda s: s.set_policy(open_door("forward")),
+    "the list does not decide": lambda s: s.set_policy(open_door("none")),
+    "no list is used": lambda s: s.set_policy(WITHOUT),
     "liz lists others": lambda s: [s.world.list_entity(BANS, LIZ, f"@x{n}:*") for n in range(5)],
 }
 BOT: dict[str, Step] = {
@@ -153,6 +175,7 @@ BOT: dict[str, Step] = {
 
 # What leads to the narrow places happens more often: somebody was judged, and is listed before they are invited.
 OFTEN_PEOPLE = [*["ana knocks"] * 6, *["liz lists ana"] * 6, *["all is undone"] * 4]
+OFTEN_PEOPLE += [*["the list does not decide"] * 3, *["the list decides"] * 3]
 OFTEN_BOT = [*["hears"] * 8, *["delivered, and works"] * 8, *["settles"] * 3]
 SCENES = st.lists(
     st.tuples(st.sampled_from([*PEOPLE, *OFTEN_PEOPLE]), st.sampled_from([*BOT, *OFTEN_BOT])), min_size=12, max_size=12
@@ -184,6 +207,25 @@ NARROW = [
     [("ana knocks", "delivered"), ("liz lists her server", "delivered"), ("nothing", "lives")],
     [("ana knocks", "hears"), ("liz lists ana", "is killed"), ("nothing", "lives")],
     [("ana knocks", "lives"), ("liz lists ana", "is killed"), ("nothing", "away")],
+    [
+        ("the list does not decide", "settles"),
+        ("liz lists ana", "settles"),
+        ("ana knocks", "hears"),
+        ("the list decides", "hears"),
+        ("nothing", "works"),
+    ],
+    [
+        ("the list does not decide", "settles"),
+        ("liz lists ana", "settles"),
+        ("ana knocks", "settles"),
+        ("the list decides", "is killed"),
+    ],
+    [
+        ("no list is used", "settles"),
+        ("liz lists ana", "settles"),
+        ("ana knocks", "settles"),
+        ("the list asks", "settles"),
+    ],
 ]
 """Stories that pass the narrow places one by one."""
 

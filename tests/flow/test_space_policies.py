@@ -9,6 +9,7 @@ from typing import Any
 from knockbot.domain.model import Origin
 from knockbot.store import layers, rooms
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, settled
 from tests.flow.test_spaces import upgraded
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
@@ -422,3 +423,18 @@ async def test_the_rooms_of_a_space_that_is_upgraded_go_by_its_policy_as_before(
     assert (await deciding(house), await deciding(house, POND)) == ([new], [new])
     assert house.membership(ANA) == "leave"
     assert await lost(house) == []
+
+
+async def test_a_list_of_a_space_withdraws_an_invite_in_a_room_that_takes_its_policy(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\n{open_door('none')}")
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, ANA)
+    await settled(house)
+    await knocks(house, GARDEN)
+    assert house.membership(ANA) == "invite"
+    await told(house, f"policy set {TOWN}\n{open_door()}")
+    await settled(house)
+    assert house.membership(ANA) == "ban"

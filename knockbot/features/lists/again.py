@@ -1,7 +1,8 @@
-"""After a list has changed: whom that concerns is judged again, and what the list was told to do is told.
+"""After a list has changed, or what a policy does with it: whom that concerns is judged again, and news are told.
 
 Many changes are looked at together, some seconds later. Judged again are only those of whom a list says something else
-than when they were judged last: who waits for an answer, and whom a rule has accepted who has not come yet.
+than when they were judged last: who waits for an answer, and whom a rule has accepted who has not come yet. Also judged
+again is who is listed and was accepted by another policy: that accept may be wrong now.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.lists import facts, following, telling, using
 from knockbot.features.lists.using import Used
-from knockbot.flow import overriding, rejudging
+from knockbot.flow import overriding, place, rejudging
 from knockbot.flow.context import Context
-from knockbot.store import lists, requests
+from knockbot.store import judgements, lists, requests
 from knockbot.store.timers import Timer
 
 MOST: Final = 5000
@@ -58,8 +59,21 @@ async def _concerns(context: Context, request: Request) -> bool:
     news = await facts.news_of(context, request)
     if request.awaits_moderators:
         return any(one.is_news for one in news)
-    listed_now = any(one.is_news and one.now.truth is Truth.TRUE for one in news)
-    return listed_now or (request.open and any(one.turned for one in news))
+    if request.open and any(one.turned for one in news):
+        return True
+    named = [one for one in news if one.now.truth is Truth.TRUE]
+    return any(one.is_news or one.decides for one in named) or (bool(named) and await _was_other(context, request))
+
+
+async def _was_other(context: Context, request: Request) -> bool:
+    """Whether a request was judged by another policy than the one that is in force."""
+    async with context.db.tx() as tx:
+        before = await judgements.newest(tx, request.id)
+        there = await place.find(context, tx, request.room_id)
+    if before is None or there is None:
+        return False
+    others = {layer.room_id: layer.revision for layer in there.layers if layer.room_id != there.room_id}
+    return (before.revision, dict(before.inherited)) != (there.revision, others)
 
 
 CHANGED: Final[TimerKind[Context]] = TimerKind(rings)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on
+from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on, name_of_list
 from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
 from knockbot.domain.notices import Letters, Notice, because, notice
 from knockbot.engine.turn import Turn
@@ -168,6 +168,11 @@ class News:
         return self.was is None or _told(self.was) != _told(self.now)
 
     @property
+    def decides(self) -> bool:
+        """Whether the policy in force lets the list decide, before any rule."""
+        return self.one.then is not ListThen.NONE
+
+    @property
     def turned(self) -> bool:
         """Whether it says something else than before, and not only by another entry."""
         return self.was is not None and self.was.truth is not self.now.truth
@@ -208,7 +213,7 @@ async def bars(context: Context, room_id: str, request_id: int) -> Notice | None
     if request.answer is None or request.answer.rule is None:
         return None
     news = await news_of(context, request, f"act {request.id}")
-    barred = any(one.turned if one.one.then is ListThen.NONE else one.now.truth is not Truth.FALSE for one in news)
+    barred = any(one.now.truth is not Truth.FALSE if one.decides else one.turned for one in news)
     return because("policy_list.names_them") if barred else None
 
 
@@ -231,17 +236,26 @@ async def keeps_out(context: Context, room_id: str, user_id: str, waiting: str) 
 async def told(context: Context, _: Place, request: Request) -> Notice | None:
     """For a card: a list that names somebody, and does not decide."""
     news = await news_of(context, request)
-    named = [one for one in news if one.one.then is ListThen.NONE and one.now.truth is Truth.TRUE]
+    named = [one for one in news if not one.decides and one.now.truth is Truth.TRUE]
     return notice("dossier.on_list", why=is_on(named[0].one.name, named[0].now).why) if named else None
 
 
 def overrides(before: Judgement | None, judgement: Judgement) -> bool:
-    """Whether a list has changed what a rule has answered: an accept only where somebody is listed now who was not."""
+    """Whether a list has changed what a rule has answered: an accept only where somebody is listed now who was not, or
+    where the policy was changed by which somebody who is listed was accepted."""
     if before is None or before.decision.verdict is judgement.decision.verdict:
         return False
     was, now = _truths(before.facts), _truths(judgement.facts)
     turned = {name: truth for name, truth in now.items() if was.get(name) is not truth}
-    return Truth.TRUE in turned.values() if before.decision.verdict is Verdict.ACCEPT else bool(turned)
+    if before.decision.verdict is not Verdict.ACCEPT:
+        return bool(turned)
+    by_list = name_of_list(judgement.decision.rule) is not None
+    return Truth.TRUE in turned.values() or (Truth.TRUE in now.values() and (by_list or _by_another(before, judgement)))
+
+
+def _by_another(before: Judgement, judgement: Judgement) -> bool:
+    """Whether two judgements were made by different policies."""
+    return (before.revision, before.inherited) != (judgement.revision, judgement.inherited)
 
 
 def _truths(facts: Facts) -> dict[tuple[str | None, str], Truth]:

@@ -21,6 +21,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
 from knockbot.features.lists import reading, telling, using
+from knockbot.flow import inheriting, place
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
@@ -61,6 +62,21 @@ async def follow(turn: Turn, room_id: str, one: PolicyList, occasion: str) -> No
 async def moved(context: Context, turn: Turn, room_id: str) -> None:
     """A list has changed: have it looked at soon what that means for requests, once for many changes."""
     await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}", MOVED, room_id, turn.now + BUNDLE))
+    turn.after(context.wakeups.timers.set)
+
+
+async def revised(context: Context, turn: Turn, room_id: str) -> None:
+    """Another policy is in force in a room: have it looked at soon what it means for whom its lists name.
+
+    Each change has a timer of its own: one that looks right now may have read the policy before.
+    """
+    room = await rooms.find(turn.tx, room_id)
+    concerned = [room, *await inheriting.takers(turn.tx, room)] if room is not None else []
+    places = [await place.find(context, turn.tx, one.room_id) for one in concerned]
+    used = [await using.in_room(context, turn.tx, there) for there in places if there is not None]
+    for list_room in sorted({one.room_id for found in used for one in found}):
+        key = f"{MOVED}:{list_room}:{room_id}:{turn.cause}"
+        await timers.add(turn.tx, Timer(key, MOVED, list_room, turn.now + BUNDLE))
     turn.after(context.wakeups.timers.set)
 
 

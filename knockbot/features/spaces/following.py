@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from knockbot.domain.model import MemberChange, Membership, Redaction, RoomChange
 from knockbot.domain.notices import Notice, Room, notice
@@ -25,30 +26,30 @@ from knockbot.store.rooms import ProtectedRoom
 # --- protected, and no longer ---------------------------------------------------------------------------------
 
 
-async def granted(_: Context, turn: Turn, what: Granted) -> Notice | None:
+async def granted(context: Context, turn: Turn, what: Granted) -> Notice | None:
     """A room was protected for somebody: note that in the spaces that it belongs to, and follow it if it is a space."""
     room_id = what.view.room_id
     for room in await spaces.of_room(turn.tx, room_id):
         above = await rooms.find(turn.tx, room.space)
         if room_id != room.space and above is not None and above.management_room == what.management_room:
-            await _is_protected(turn, room, what)
+            await _is_protected(context, turn, room, what)
     if not what.with_rooms:
         return None
     await _follow(turn, what)
     return notice("space.begun", space=Room(room_id, what.view.label))
 
 
-async def _is_protected(turn: Turn, room: SpaceRoom, what: Granted) -> None:
+async def _is_protected(context: Context, turn: Turn, room: SpaceRoom, what: Granted) -> None:
     """A room of a space is protected; if that was not asked for as one of its rooms, the reply says it."""
     due, is_space = room.stage is Stage.DUE, what.view.is_space
     now = replace(room, stage=Stage.PROTECTED, why=None, is_space=is_space, unread=is_space and due, told=not due)
     await spaces.put(turn.tx, now)
-    await _belong(turn, room.space, {room.room_id})
+    await _belong(context, turn, room.space, {room.room_id})
     if room.prompt_id is not None:
         await question.changed(turn, room.prompt_id)
 
 
-async def _belong(turn: Turn, space: str, only: Collection[str] | None = None) -> None:
+async def _belong(context: Context, turn: Turn, space: str, only: Collection[str] | None = None) -> None:
     """Each protected room of a space, or these, belong to the space that names them, unless another had them first."""
     above = await rooms.find(turn.tx, space)
     known = [room for room in await spaces.rooms_of(turn.tx, space) if room.stage is Stage.PROTECTED]
@@ -60,6 +61,7 @@ async def _belong(turn: Turn, space: str, only: Collection[str] | None = None) -
         parent = named.get(there.room_id) if there.room_id in wanted else None
         if parent not in (None, there.space) and (there.space is None or there.space in within):
             await rooms.set_space(turn.tx, there.room_id, parent)
+            turn.after(partial(context.look_at, there.room_id))  # other policies decide there now
 
 
 async def _named(tx: Tx, space: str) -> dict[str, str]:
@@ -94,7 +96,7 @@ async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
     await spaces.forget_space(turn.tx, room.room_id)
     await spaces.put_children(turn.tx, room.room_id, [])
     for child in mine:
-        await _to_another(turn, child.room_id)
+        await _to_another(context, turn, child.room_id)
     for prompt_id in {one.prompt_id for one in left if one.prompt_id is not None}:
         await question.changed(turn, prompt_id)
     for one in await spaces.of_room(turn.tx, room.room_id):
@@ -104,12 +106,12 @@ async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
         await _settle(context, turn, one)
 
 
-async def _to_another(turn: Turn, room_id: str) -> None:
+async def _to_another(context: Context, turn: Turn, room_id: str) -> None:
     """A room that belonged to a space belongs to the next one that has it, or to none."""
     await rooms.set_space(turn.tx, room_id, None)
     for other in await spaces.of_room(turn.tx, room_id):
         if other.stage is Stage.PROTECTED and other.space != room_id:
-            await _belong(turn, other.space, {room_id})
+            await _belong(context, turn, other.space, {room_id})
 
 
 async def took_place(turn: Turn, old: str, new: str) -> None:
@@ -200,7 +202,7 @@ async def _settle(context: Context, turn: Turn, parent: SpaceRoom) -> None:
     there = [room_id for room_id in await _named(turn.tx, space) if room_id != above.management_room]
     await _taken_out(context, turn, space, [known[one] for one in known if one not in {*there, space}])
     await _put_in(turn, parent, above, [room_id for room_id in there if room_id not in known])
-    await _belong(turn, space)
+    await _belong(context, turn, space)
     if parent.unread:
         now = await spaces.find(turn.tx, space, parent.room_id)
         assert now is not None  # it is held
@@ -225,7 +227,7 @@ async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[Sp
         await spaces.forget(turn.tx, space, room.room_id)
     for room in gone:
         if room.room_id in mine:
-            await _to_another(turn, room.room_id)
+            await _to_another(context, turn, room.room_id)
         if room.prompt_id is not None:
             await question.changed(turn, room.prompt_id)
     protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]
