@@ -42,7 +42,7 @@ from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
-from knockbot.product import FEATURES, HANDLERS, PROMPTS, TIMERS
+from knockbot.product import FEATURES, GAVE_UP, HANDLERS, PROMPTS, TIMERS
 from knockbot.store import encryption, processes, restores
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
@@ -213,7 +213,7 @@ async def _end(parts: Parts) -> None:
 def new_inbox(context: Context, keys: Keyring | None = None) -> Inbox[Context]:
     """The worker for events in the inbox."""
     reader = Reader(context, events.parse, sealed.read, keys)
-    return Inbox(context, reader, HANDLERS, reconcile, elsewhere=context.elsewhere.waiting)
+    return Inbox(context, reader, HANDLERS, reconcile, gave_up=GAVE_UP, elsewhere=context.elsewhere.waiting)
 
 
 def _cipher(settings: Settings) -> Cipher:

@@ -159,6 +159,9 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
 }
 """The handlers of events."""
 
+GAVE_UP: Mapping[type[Any], Handler[Context, Any]] = {Message: commands.failed}
+"""What is written about an event that no handler could handle, however often it was tried."""
+
 PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
     applying.APPLY.name: applying.APPLY.kind,

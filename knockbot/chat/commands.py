@@ -137,6 +137,18 @@ async def hear(context: Context, message: Message) -> Handled:
     return write
 
 
+async def failed(context: Context, message: Message) -> Handled:
+    """A command could not be handled, however often it was tried: nothing of it was written, and its author is told."""
+    spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
+    if spoken is None or message.edits is not None or message.sender == context.bot:
+        return None
+
+    async def write(turn: Turn) -> None:
+        await _reply(context, turn, message, notice("command_failed"))
+
+    return write
+
+
 async def _reply_of(answer: Notice | Write[Reply], turn: Turn) -> Reply:
     """What a command says once it is written; what it may not write any more by now, it says instead."""
     try:

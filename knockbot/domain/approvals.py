@@ -27,6 +27,9 @@ MOST_ENTRIES = 10_000
 LONGEST_NOTE = 300
 """Characters of a note."""
 
+LAST_DAY = date(2999, 12, 31)
+"""The last day that an approval may end with: later ones are typing errors, or mean for ever, which no date says."""
+
 WRONG_TOLD = 10
 """Wrong lines that a reply names."""
 
@@ -119,13 +122,13 @@ def read_day(text: str, today: date) -> date:
         raise Refused(notice("allow.no_date", text=Letters(text, 60), example=Code(f"{today.year + 1}-01-31")))
     if day < today:
         raise Refused(notice("allow.past", date=Code(text)))
+    if day > LAST_DAY:
+        raise Refused(notice("allow.far", date=Code(text), last=Code(LAST_DAY.isoformat())))
     return day
 
 
 def end_of(day: date, zone: tzinfo = UTC) -> int:
     """The last millisecond of a day in a time zone, since the epoch."""
-    if day == date.max:
-        return round(datetime.max.replace(tzinfo=UTC).timestamp()) * 1000
     return round(datetime.combine(day + timedelta(days=1), datetime.min.time(), zone).timestamp() * 1000) - 1
 
 

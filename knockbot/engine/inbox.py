@@ -19,7 +19,7 @@ from knockbot.domain.model import Happening
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.reasons import in_words
 from knockbot.engine.backoff import backoff
-from knockbot.engine.turn import AlreadyHandled, Handled, Handler, Turns
+from knockbot.engine.turn import WAITS, AlreadyHandled, Handled, Handler, Turns, Write
 from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never, SetAside, reason
 from knockbot.store import inbox, processes
@@ -34,6 +34,10 @@ TALKS_AT_ONCE: Final = 10
 waits for another server takes no place (`flow/elsewhere.py`)."""
 ATTEMPTS: Final = 8
 """Failures of one event after which it is set aside: some minutes of back-off. A silent homeserver does not count."""
+
+ATTEMPTS_AT_TALK: Final = 4
+"""The same for a message that fails by a fault of our own: some seconds, since somebody waits for the reply, and what
+is said after it waits too."""
 
 BATCH: Final = 100
 """The most events of one queue that are read at the same time."""
@@ -74,6 +78,9 @@ class Reader(Protocol):
 
 C = TypeVar("C", bound=Needs)
 
+NOTHING_SAID: Final[Mapping[type[Any], Handler[Any, Any]]] = {}
+"""Nobody is told that something was set aside."""
+
 
 class Inbox(Generic[C]):
     """Hands each arrival to its handler, room by room, and looks at rooms that are due for it, until stopped."""
@@ -85,14 +92,17 @@ class Inbox(Generic[C]):
         handlers: Mapping[type[Any], Handler[C, Any]],
         look: Callable[[C, str], Awaitable[None]],
         *,
+        gave_up: Mapping[type[Any], Handler[C, Any]] = NOTHING_SAID,
         elsewhere: AbstractSet[asyncio.Task[Any]] = frozenset(),
     ) -> None:
-        """`elsewhere` are the tasks that wait for other servers; they take no place."""
+        """`gave_up` says what is written when something is set aside; `elsewhere` are the tasks that wait for other
+        servers; they take no place."""
         self._context = context
         self._turns = context.turns
         self._wakeups = context.wakeups
         self._reader = reader
         self._handlers = handlers
+        self._gave_up = gave_up
         self._look = look
         self._elsewhere = elsewhere
         self._busy: dict[Queue, asyncio.Task[None]] = {}
@@ -237,7 +247,8 @@ class Inbox(Generic[C]):
         if count:
             async with self._turns.db.tx() as tx:
                 attempts = await inbox.failed(tx, waiting.seq)
-        if count and attempts >= ATTEMPTS:
+        foreseen = isinstance(error, KnockbotError)
+        if count and attempts >= (ATTEMPTS if foreseen or not waiting.talk else ATTEMPTS_AT_TALK):
             await self._set_aside(waiting, reason(error))
             return True
         self._rest(waiting.queue, attempts, error.retry_after if isinstance(error, Later) else None)
@@ -245,8 +256,31 @@ class Inbox(Generic[C]):
 
     async def _set_aside(self, waiting: Waiting, fault: Notice) -> None:
         log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, in_words(fault))
-        async with self._turns.db.tx() as tx:
-            await inbox.set_aside(tx, waiting.seq, fault)
+        said = await self._said_at_last(waiting)
+        try:
+            async with self._turns.open(waiting.event_id) as turn:
+                await inbox.set_aside(turn.tx, waiting.seq, fault)
+                if said is not None:
+                    await said(turn)
+        except Unusable:
+            raise
+        except Exception:  # to set it aside matters more than what is said about that
+            log.exception("nobody could be told that %s is set aside", waiting.event_id)
+            async with self._turns.db.tx() as tx:
+                await inbox.set_aside(tx, waiting.seq, fault)
+
+    async def _said_at_last(self, waiting: Waiting) -> Write[None] | None:
+        """What to write when something is set aside; nothing where it cannot even be read."""
+        try:
+            what = await self._reader.read(waiting, _event(waiting))
+            handler = self._gave_up.get(type(what))
+            handled = await handler(self._context, what) if handler is not None else None
+        except Unusable:
+            raise
+        except Exception as error:  # noqa: BLE001 - what failed before may fail again, whatever it is
+            log.debug("nothing is said about %s: %r", waiting.event_id, error)
+            return None
+        return None if handled is WAITS else handled
 
     def _rest(self, queue: Queue, attempts: int, wish: float | None = None) -> None:
         pause = wish if wish is not None else min(backoff(attempts), 60.0)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from knockbot.chat import commands
+from knockbot.chat.calls import Answered, Call, Reply
+from knockbot.chat.commands import COMMANDS
 from knockbot.documents.text import without_marks
+from knockbot.engine.turn import Turn
 from knockbot.store import rooms
 from tests.flow.house import GARDEN, MODS, Card, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
@@ -805,3 +810,82 @@ async def test_what_a_reply_offers_to_be_copied_names_the_room(house: House, com
     offered = re.findall(r"!kb (?:policy )?[a-z]+ \S+", reply)
     assert offered
     assert all(GARDEN in one for one in offered)
+
+
+# --- a fault of our own ---------------------------------------------------------------------------------------
+
+
+def break_the_command(monkeypatch: pytest.MonkeyPatch, name: str, *, writing: bool) -> None:
+    """Have this command raise what nobody foresaw: while it looks, or while it writes."""
+
+    async def fail(call: Call, *_: Any) -> Answered:
+        if not writing:
+            raise ValueError("year 10000 is out of range")
+
+        async def write(turn: Turn) -> Reply:
+            await rooms.set_space(turn.tx, GARDEN, ORCHARD)
+            raise ValueError("year 10000 is out of range")
+
+        return write
+
+    monkeypatch.setitem(COMMANDS, name, replace(COMMANDS[name], run=fail))
+
+
+@pytest.mark.parametrize("writing", [False, True])
+async def test_a_command_that_always_fails_gets_a_reply_and_holds_up_the_next_for_seconds(
+    house: House, monkeypatch: pytest.MonkeyPatch, writing: bool
+) -> None:
+    break_the_command(monkeypatch, "rooms", writing=writing)
+    house.tell("rooms")
+    house.tell("list")
+    for _ in range(4):
+        assert house.spoken() == []
+        await house.later(10)
+
+    assert house.spoken() == [
+        (
+            "⚠️ I could not do this, because of a fault of my own. Nothing was changed. "
+            "My server's admin finds the details in my log."
+        ),
+        "Nobody is waiting.",
+    ]
+    assert len(await house.set_aside()) == 1
+    async with house.db.tx() as tx:
+        garden = await rooms.find(tx, GARDEN)
+    assert garden is not None
+    assert garden.space is None
+
+
+async def test_what_is_no_command_is_set_aside_without_a_word(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("what")
+
+    monkeypatch.setattr("knockbot.chat.commands._overhear", fail)
+    house.world.say(MODS, ALICE, "hello")
+    house.tell("list")
+    for _ in range(4):
+        await house.later(10)
+
+    assert house.spoken() == ["Nobody is waiting."]
+    assert len(await house.set_aside()) == 1
+
+
+async def test_where_not_even_the_reply_can_be_written_the_rest_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_the_command(monkeypatch, "rooms", writing=False)
+
+    async def fail(*_: Any) -> None:
+        raise ValueError("no reply")
+
+    as_ever = commands._reply
+    monkeypatch.setattr(commands, "_reply", fail)
+    house.tell("rooms")
+    for _ in range(4):
+        await house.later(10)
+    monkeypatch.setattr(commands, "_reply", as_ever)
+    house.tell("list")
+    await house.later(10)
+
+    assert house.spoken() == ["Nobody is waiting."]
+    assert len(await house.set_aside()) == 1

@@ -402,6 +402,8 @@ async def test_while_the_homeserver_is_silent_a_file_waits(house: House) -> None
         (f"allow {ANA} until 24.12.2030", "This is no date: “24.12.2030”. Write it like this: "),
         (f"allow {ANA} until 2030-02-30", "This is no date: “2030-02-30”"),
         (f"allow {ANA} until 2001-01-01", "2001-01-01 is in the past."),
+        (f"allow {ANA} until 9999-12-31", "9999-12-31 is too late"),
+        (f"allow\n{ANA} until 9999-12-31", "9999-12-31 is too late"),
         (f"allow {ANA} {BEA}", "each of them needs a line of their own"),
         (f"allow {ANA}, {BEA}", "each of them needs a line of their own"),
         (f"allow {ANA} #nowhere:tulip.example", "#nowhere:tulip.example"),

@@ -507,6 +507,9 @@ SENTENCES: Mapping[str, Sentence] = {
         time=Duration,
     ),
     "not_now": says("I cannot do this now: {why}. Please try again in {time}.", why=Notice, time=Duration),
+    "command_failed": says(
+        "⚠️ I could not do this, because of a fault of my own. Nothing was changed. My server's admin finds the details in my log."
+    ),
     "meant.no_request": says(
         "There is no request {request} here. {list} shows the pending requests, {invites} the third-party invites of a room.",
         request=Numbered,

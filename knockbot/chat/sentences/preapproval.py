@@ -98,6 +98,11 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "allow.no_date": says("This is no date: “{text}”. Write it like this: {example}.", text=Letters, example=Code),
     "allow.past": says("{date} is in the past.", date=Code),
+    "allow.far": says(
+        "{date} is too late: the last possible day is {last}. Without a date it counts until somebody takes it back.",
+        date=Code,
+        last=Code,
+    ),
     "allow.long_note": says("The note has more than {most} characters.", most=Number),
     "allow.one_a_line": says("One message can pre-approve many people, but each of them needs a line of their own."),
     "allow.wrong_lines": says(
