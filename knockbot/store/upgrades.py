@@ -215,7 +215,7 @@ CREATE UNIQUE INDEX prompts_posted ON prompts (event_id) WHERE event_id IS NOT N
 CREATE TABLE requests (
     id              {serial},
     management_room TEXT NOT NULL,
-    number          INTEGER NOT NULL,
+    number          BIGINT NOT NULL,
     room_id         TEXT NOT NULL,
     kind            TEXT NOT NULL,
     user_id         TEXT NOT NULL,
@@ -305,7 +305,7 @@ CREATE INDEX reasons_old ON reasons ((at / 3600000));
 -- there too; `event_id` is the knock, the invite, or the coming in.
 CREATE TABLE judgements (
     request_id    BIGINT NOT NULL REFERENCES requests (id),
-    number        INTEGER NOT NULL,
+    number        BIGINT NOT NULL,
     at            BIGINT NOT NULL,
     because       TEXT NOT NULL,
     cause         TEXT NOT NULL,

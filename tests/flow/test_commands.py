@@ -889,3 +889,32 @@ async def test_where_not_even_the_reply_can_be_written_the_rest_goes_on(
 
     assert house.spoken() == ["Nobody is waiting."]
     assert len(await house.set_aside()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "accept 999999999999999",
+        "show 3000000000",
+        "reject 2147483647-2147483650 no",
+        "revoke 999999999999999",
+        "log 999999999999999",
+        f"policy show {GARDEN} 999999999",
+        f"policy revert {GARDEN} 999999999",
+        f"policy try {GARDEN} 999999w\notherwise: accept",
+        f"policy set {GARDEN}\nrules: [{{when: {{reason_length_at_least: 999999999999}}, then: reject}}]",
+        f"policy set {GARDEN}\nrules: [{{when: {{rejected_before: {{times: 1000, within: 999999w}}}}, then: reject}}]",
+        f"policy set {GARDEN}\nrules: [{{when: {{first_seen_at_least: 999999w}}, then: reject}}]",
+        f"policy set {GARDEN}\nrules: [{{when: {{knocks: {{more_than: 999999999, within: 999999w}}}}, then: reject}}]",
+        "allow @x:y.example until 0001-01-01",
+        "allow @x:y.example until 9999-12-31",
+        "allow @x:y.example until 2999-12-31",
+    ],
+)
+async def test_no_number_is_too_large_for_a_reply(house: House, command: str) -> None:
+    """A number of a request has up to 15 digits, which is more than PostgreSQL's INTEGER holds."""
+    await knocks(house, BEN)
+    assert await told(house, command)
+    assert len(await told(house, "allowed")) == 1
+    await knocks(house, CEM)
+    assert await house.waiting() == 0
