@@ -202,6 +202,12 @@ def _shows_several(shown: Sequence[Request]) -> Notice:
     return notice("meant.card_shows_several", command=Code(f"!kb accept {number}"))
 
 
+async def replied_to(call: Call) -> list[Request]:
+    """The requests on the card or line that a command replies to; none where it replies to something else."""
+    async with call.context.db.tx() as tx:
+        return await _replied_to(tx, call) or []
+
+
 async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
     """What the card or line shows that a command replies to, or in whose thread it is; `None` if it shows nothing."""
     for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):

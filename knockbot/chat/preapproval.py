@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,7 +10,7 @@ from functools import partial
 
 from knockbot.chat import replies
 from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
-from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room
+from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room, replied_to
 from knockbot.chat.command import Command
 from knockbot.chat.typed import linked_lines
 from knockbot.documents.zones import UTC, zone
@@ -49,6 +50,12 @@ SHOWN = 50
 SHOWN_OF_EACH = 10
 """The same of each room, where it shows several."""
 
+ALIKE = 0.75
+"""How alike a word and the name of a room are, from 0 to 1, where the word is probably the room."""
+
+SHOWN_LETTERS = 60
+"""Letters of a word that a reply asks about."""
+
 MOST_BYTES = 5 * 2**20
 """Bytes of a file."""
 
@@ -68,8 +75,12 @@ async def _who(call: Call, text: str) -> tuple[str | None, str] | None:
     if first and (first[0] == "@" or "*" in first or approvals.is_who(first)):
         return approvals.read_who(first), rest.strip()
     message = call.message
-    listed = call.below.strip() or message.file is not None or message.in_reply_to is not None
-    return (None, text) if listed else None
+    if call.below.strip() or message.file is not None:
+        return None, text
+    applicants = {request.user_id for request in await replied_to(call)} - {""}
+    if len(applicants) == 1:
+        return applicants.pop(), text
+    return (None, text) if message.in_reply_to is not None else None
 
 
 async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
@@ -77,10 +88,30 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = await named_room(call, text) if text else None
     if found is not None:
         return found
-    only = await only_room(call)
+    only = await _room_of_card(call) or await only_room(call)
     if only is None and not await manages_rooms(call):
         raise Refused(replies.no_rooms())
+    if only is not None:
+        _insist_on_no_room(text, only)
     return (only, text) if only is not None else None
+
+
+async def _room_of_card(call: Call) -> ProtectedRoom | None:
+    """The room of the card that a command replies to, if it is managed from here; none where the card has several."""
+    shown = {request.room_id for request in await replied_to(call)}
+    if len(shown) != 1:
+        return None
+    async with call.context.db.tx() as tx:
+        room = await rooms.find(tx, shown.pop())
+    return room if room is not None and room.management_room == call.room else None
+
+
+def _insist_on_no_room(text: str, only: ProtectedRoom) -> None:
+    """Raises `Refused` where a text begins with nearly the name of the only room: it is hardly a note."""
+    typed = " ".join(text.split()[: len(only.name.split())])
+    alike = difflib.SequenceMatcher(None, typed.casefold(), only.name[:SHOWN_LETTERS].casefold()).ratio()
+    if typed and alike >= ALIKE and not approvals.is_quoted(text):
+        raise Refused(notice("allow.name_in_note", text=Letters(typed, SHOWN_LETTERS), room=_called(only)))
 
 
 async def _until(_: Call, text: str) -> tuple[str, str] | None:
@@ -115,6 +146,10 @@ class _Days:
         day = approvals.today(until, zone(self.zone))
         return notice("allow.until", date=Code(day.isoformat()), zone=Letters(self.zone))
 
+    def end_told(self, until: int | None) -> Notice:
+        """The same, or that there is no such day."""
+        return self.told(until) if until is not None else notice("allow.no_end")
+
 
 async def _days(call: Call, room: ProtectedRoom) -> _Days:
     async with call.context.db.tx() as tx:
@@ -147,7 +182,10 @@ async def _file(call: Call) -> File | None:
     """The file that the command is the caption of, or a reply to."""
     if call.message.file is not None or call.message.in_reply_to is None:
         return call.message.file
-    return await call.context.files.attached(call.room, call.message.in_reply_to)
+    try:
+        return await call.context.files.attached(call.room, call.message.in_reply_to)
+    except Never as error:
+        raise Refused(notice("allow.no_file", why=error.why)) from error
 
 
 async def _table(call: Call, file: File, today: date) -> Written:
@@ -241,11 +279,27 @@ def _given(order: Order, written: Written, days: _Days, given: Given) -> Notice:
     return below(
         notice("allow.done", room=_called(order.room), who=people(order.whom)),
         _terms(order.entries, days),
-        notice("allow.renewed", count=Number(given.renewed)) if given.renewed else None,
+        _renewed(order, days, given),
         notice("allow.repeated", count=Number(written.repeated)) if written.repeated else None,
-        notice("allow.waiting", count=Number(given.waiting)) if given.waiting else None,
+        _waits(order.whom, given.waiting),
         *([] if order.asks else _no_rule(order.room)),
     )
+
+
+def _renewed(order: Order, days: _Days, given: Given) -> Notice | None:
+    """Whom the same person had approved before; of a single one, until when before and now."""
+    if len(given.renewed) != 1:
+        return notice("allow.renewed", who=people(sorted(given.renewed))) if given.renewed else None
+    [(who, before)] = given.renewed.items()
+    [now] = [one.until for one in order.entries if one.who == who]
+    return notice("allow.renewed_one", who=people([who]), before=days.end_told(before), now=days.end_told(now))
+
+
+def _waits(whom: Sequence[str], waiting: int) -> Notice | None:
+    """How many of these are waiting, and so are judged again."""
+    if waiting == len(whom) == 1 and not approvals.is_about(whom[0]):
+        return notice("allow.one_waits", who=people(whom))
+    return notice("allow.waiting", count=Number(waiting)) if waiting else None
 
 
 def _terms(entries: Sequence[Approval], days: _Days) -> Notice | None:
@@ -277,7 +331,7 @@ def _taken_back(order: Order, back: TakenBack) -> Notice:
         *(_still(server) for server in back.servers[:SHOWN_OF_EACH]),
         *(notice("disallow.space", room=room, space=space) for space in back.spaces),
         notice("disallow.invited", who=people(back.invited)) if back.invited else None,
-        notice("allow.waiting", count=Number(back.waiting)) if back.waiting else None,
+        _waits(order.whom, back.waiting),
     )
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 from knockbot.documents import spreadsheet
 from knockbot.documents.spreadsheet import NoTable, Unreadable
 from knockbot.documents.text import storable
-from knockbot.domain.ids import is_server_name, is_user_id, server_of, user_reference, whole_server
+from knockbot.domain.ids import is_server_name, is_user_id, room_reference, server_of, user_reference, whole_server
 from knockbot.domain.notices import Choice, Code, Letters, Notice, Number, below, notice
 from knockbot.errors import Refused
 
@@ -78,7 +78,13 @@ def read_who(text: str) -> str:
     word = text.strip().removeprefix("'").rstrip(",;")  # spreadsheets put a ' before what looks like a formula
     everybody = _EVERYBODY.fullmatch(word)
     if everybody is not None and is_server_name(everybody[1]):
-        return whole_server(everybody[1])
+        whole = whole_server(everybody[1])
+        if len(whole) != len(f"*:{everybody[1]}"):
+            raise Refused(notice("allow.port", server=Code(whole)))
+        return whole
+    first, *more = re.split("[;,]", word)
+    if more and (first.lower() in HEADINGS or is_who(first)):
+        raise Refused(notice("allow.looks_like_csv", example=Code("@ana:example.org until 2027-01-31 note")))
     user_id = user_reference(word)
     if user_id is None:
         raise Refused(_no_one(word))
@@ -155,10 +161,35 @@ def read_note(text: str) -> str:
 
 
 def read_terms(until: str | None, note: str, today: date) -> tuple[date | None, str]:
-    """What follows `until`, where that is there, and a note. Raises `Refused`."""
-    if any(is_who(word) for word in note.split()):
-        raise Refused(notice("allow.one_a_line"))
-    return (read_day(until, today) if until is not None else None), read_note(note)
+    """What follows `until`, where that is there, and a note. Raises `Refused`, also where a word of the note may be
+    meant as something else; a note in quotes is taken as it is."""
+    quoted = _QUOTED.fullmatch(note.strip())
+    if quoted is None:
+        _insist_on_a_plain_note(note.split(), today)
+    return (read_day(until, today) if until is not None else None), read_note(quoted[1] if quoted is not None else note)
+
+
+_QUOTED = re.compile('["\u201c\u201d\u201e](.*)["\u201c\u201d]', re.DOTALL)
+
+_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d\d)", re.ASCII)
+"""How people write a day, rightly or wrongly."""
+
+
+def is_quoted(text: str) -> bool:
+    """Whether a note is in quotes, and so nothing else."""
+    return _QUOTED.fullmatch(text.strip()) is not None
+
+
+def _insist_on_a_plain_note(words: Sequence[str], today: date) -> None:
+    """No user, room or date is taken for a note: what somebody wrote there would silently not count."""
+    for word in words:
+        if is_who(word):
+            raise Refused(notice("allow.one_a_line"))
+        if room_reference(word.rstrip(",;.")) is not None:
+            raise Refused(notice("allow.room_in_note", text=Letters(word, 60)))
+        if _DATE.fullmatch(word.strip(",;.:()")):
+            example = Code(f"until {today.year + 1}-01-31")
+            raise Refused(notice("allow.date_in_note", text=Letters(word, 60), example=example))
 
 
 # --- lines of a message ---------------------------------------------------------------------------------------

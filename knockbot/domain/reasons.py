@@ -477,6 +477,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     # --- why a file cannot be read
     "file.too_large": "it is too large.",
     "file.not_opened": "it does not fit its key.",
+    "file.edited": "it was edited after it was sent. Send it again as a new message.",
     "file.no_encryption": "it is encrypted, and this bot was installed without encryption (knockbot[e2ee]).",
     # --- why a server cannot be reached
     "reach.not_yet": "its certificate is not valid yet; compare the clocks of both machines",

@@ -29,6 +29,8 @@ def not_a_member(room: Room, deed: Deed) -> Notice:
         return notice("may.not_here")
     if MAY[deed].keeps_door:
         return notice("may.not_a_member_yet", room=room)
+    if deed is Deed.ALLOW:
+        return notice("allow.not_a_member", room=room)
     return notice("may.not_a_member", room=room)
 
 

@@ -22,6 +22,8 @@ class Files:
     async def attached(self, room_id: str, event_id: str) -> File | None:
         """The file that a message holds."""
         event = await self._homeserver.event(room_id, event_id)
+        if mapping(mapping(mapping(event).get("unsigned")).get("m.relations")).get("m.replace") is not None:
+            raise Never(because("file.edited"))  # clients show the newer file, and this would be the older one
         if event is not None and self._keyring is not None:
             event = dict(await self._keyring.opened({**event, "room_id": room_id}))
         fields = mapping(event)

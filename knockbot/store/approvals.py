@@ -84,16 +84,17 @@ async def count(tx: Tx, room_id: str, now: int) -> int:
     return int(counted)
 
 
-async def given_before(tx: Tx, room_id: str, given_by: str, whom: Sequence[str]) -> int:
-    """How many of these have a row by this person already."""
-    found = 0
+async def given_before(tx: Tx, room_id: str, given_by: str, whom: Sequence[str]) -> dict[str, int | None]:
+    """Those of these who have a row by this person already, and until when that is in force."""
+    found: dict[str, int | None] = {}
     for some in portions(whom):
-        found += await tx.fetchval(
-            f"SELECT count(*) FROM approvals WHERE room_id = $1 AND given_by = $2 AND who IN ({listed(some, 3)})",
+        rows = await tx.fetch(
+            f"SELECT who, until FROM approvals WHERE room_id = $1 AND given_by = $2 AND who IN ({listed(some, 3)})",
             room_id,
             given_by,
             *some,
         )
+        found |= {row["who"]: row["until"] for row in rows}
     return found
 
 

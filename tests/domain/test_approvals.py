@@ -27,6 +27,7 @@ from knockbot.domain.approvals import (
     split_until,
     together,
 )
+from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.notices import Notice
 from knockbot.errors import Refused
 
@@ -62,8 +63,8 @@ def refused(read: Callable[[], object]) -> str:
         ("@Ana:tulip.example:8448", "@Ana:tulip.example:8448"),
         ("*:tulip.example", "*:tulip.example"),
         ("@*:tulip.example", "*:tulip.example"),
-        ("*:Tulip.EXAMPLE:8448", "*:tulip.example"),
-        ("*:[::1]:8448", "*:[::1]"),
+        ("*:Tulip.EXAMPLE", "*:tulip.example"),
+        ("*:[::1]", "*:[::1]"),
     ],
 )
 def test_a_user_or_a_whole_server_is_meant(word: str, who: str) -> None:
@@ -87,7 +88,45 @@ def test_other_patterns_belong_into_the_policy(word: str) -> None:
 def test_what_may_apply_to_somebody_is_their_id_and_their_server(user: str) -> None:
     whole, server = names_of(user)
     assert whole == read_who(user)
-    assert server == read_who(f"*:{user.partition(':')[2]}")
+    assert server == whole_server(server_of(user))
+
+
+@pytest.mark.parametrize(
+    ("word", "host"),
+    [("*:tulip.example:8448", "tulip.example"), ("*:1.2.3.4:80", "1.2.3.4"), ("@*:[::1]:8448", "[::1]")],
+)
+def test_a_port_of_a_whole_server_is_refused_and_not_left_out(word: str, host: str) -> None:
+    assert refused(lambda: read_who(word)).endswith(f"whatever its port. Write it without the port: *:{host}.")
+
+
+@pytest.mark.parametrize("line", [f"{ANA};2027-01-31;choir", f"{ANA},2027-01-31", "user;until;note", "mxid,note"])
+def test_a_line_of_csv_that_is_pasted_is_known_as_that(line: str) -> None:
+    assert "This looks like CSV. Send it as a file" in refused(lambda: read_lines(line, TODAY))
+
+
+@pytest.mark.parametrize(
+    ("note", "says"),
+    [
+        ("#other:lab.test", "Is “#other:lab.test” the room, or part of the note?"),
+        ("from !abc:lab.test", "Is “!abc:lab.test” the room"),
+        ("https://matrix.to/#/#other:lab.test choir", "the room, or part of the note?"),
+        ("2026-12-24", "Is “2026-12-24” the end of the pre-approval, or part of the note? Write an end like this: "),
+        ("bis 2027-12-24", "Is “2027-12-24” the end"),
+        ("bis 24.12.2027, alto", "Is “24.12.2027,” the end"),
+        ("12/24/27", "Is “12/24/27” the end"),
+    ],
+)
+def test_a_room_or_a_date_is_not_taken_for_a_note(note: str, says: str) -> None:
+    assert says in refused(lambda: approvals.read_terms(None, note, TODAY))
+    assert says in refused(lambda: read_lines(f"{ANA} {note}", TODAY))
+    assert approvals.read_terms(None, f'"{note}"', TODAY) == (None, note)
+    assert approvals.read_terms(None, f"„{note}“", TODAY) == (None, note)
+    assert read_table(f"{ANA},,{note.replace(',', '')}".encode(), TODAY).entries[0].note == note.replace(",", "")
+
+
+@pytest.mark.parametrize("note", ["choir", "room 2.14", "1.5 years", "version 1.2.3.4", "#1 of the list", "24/7"])
+def test_any_other_note_is_a_note(note: str) -> None:
+    assert approvals.read_terms(None, note, TODAY) == (None, note)
 
 
 @pytest.mark.parametrize("text", ["2026-12-24", "2026-11-30", "2999-12-31"])

@@ -86,11 +86,64 @@ async def test_whoever_is_not_in_the_room_or_has_no_power_there_approves_nobody(
     house.world.change(GARDEN, ALICE, "@dora:tulip.example", "join")
 
     for command in (f"allow {ANA}", f"disallow {ANA}"):
-        assert "Only members of Garden" in await told(house, command, by="@cleo:tulip.example")
+        assert "Only members of Garden can pre-approve people there." in await told(
+            house, command, by="@cleo:tulip.example"
+        )
         said = await told(house, command, by="@dora:tulip.example")
         assert "@dora:tulip.example does not have permission for this in Garden" in said
     assert await knocks(house, ANA) is State.PENDING
     assert "Nobody is pre-approved for Garden." in await told(house, "allowed", by="@cleo:tulip.example")
+
+
+async def test_to_approve_somebody_again_tells_the_old_end_and_the_new_one(house: House) -> None:
+    day = day_in(house, 30)
+    await told(house, f"allow {ANA} until {day}")
+    said = await told(house, f"allow {ANA} choir")
+    assert f"You had pre-approved {ANA} before, until {day} (UTC). Now it counts without an end." in said
+    said = await told(house, f"allow until {day}\n{ANA}\n{BEA}")
+    assert f"You had pre-approved {ANA} before, without an end. Now it counts until {day} (UTC)." in said
+    said = await told(house, f"allow\n{ANA}\n{BEA}")
+    assert f"You had pre-approved them before: {ANA}, {BEA}. The new dates and notes count." in said
+
+
+async def test_in_a_reply_to_a_card_the_applicant_and_their_room_are_meant(house: House) -> None:
+    park = "!park:tulip.example"
+    house.world.room(park, "Park", ALICE, BOT, levels=levels_for())
+    await house.protect(park, policy="otherwise: forward")
+    house.world.knock(park, BEA)
+    await house.live()
+    card = house.card().event_id
+
+    for command, note in (("allow", ""), ("allow choir", "choir"), (f"allow {ANA}", ""), ("allow Garden alto", "alto")):
+        house.tell(command, reply_to=card)
+        await house.live()
+        who = ANA if ANA in command else BEA
+        room = "Garden" if "Garden" in command else "Park"
+        assert house.spoken()[-1].startswith(f"✅ Pre-approved for {room}: {who}.") or note
+        async with house.db.tx() as tx:
+            found = await tx.fetch("SELECT room_id, who, note FROM approvals")
+        where = GARDEN if room == "Garden" else park
+        assert (where, who, note) in [(row["room_id"], row["who"], row["note"]) for row in found]
+
+
+async def test_a_word_that_is_nearly_the_name_of_the_only_room_is_asked_about(house: House) -> None:
+    assert "Is “Garten” the room Garden, or a note?" in await told(house, f"allow {ANA} Garten")
+    assert await number_of_approvals(house) == 0
+    assert "note: Garten" in await told(house, f"allow {ANA} “Garten”")
+    assert "note: gardener" not in await told(house, f"allow {BEA} gardener")
+    assert "note: market" in await told(house, f"allow {BEA} market")
+
+
+async def test_an_edited_file_is_not_taken(house: House) -> None:
+    await sent(house, CSV, None)
+    [file] = [event for event in house.world.rooms[MODS].said if event["content"].get("msgtype") == "m.file"]
+    house.world.play("attached", Never(because("file.edited")))
+    house.tell("allow", reply_to=file["event_id"])
+    await house.live()
+    assert house.spoken()[-1] == (
+        "I could not read the file: it was edited after it was sent. Send it again as a new message."
+    )
+    assert await rows(house) == []
 
 
 async def test_who_waits_is_judged_again_once_they_are_approved(house: House) -> None:
@@ -99,7 +152,7 @@ async def test_who_waits_is_judged_again_once_they_are_approved(house: House) ->
 
     said = await told(house, f"allow {ANA}")
 
-    assert said.endswith("1 of them is waiting for an answer. I judge this request again.")
+    assert said.endswith(f"{ANA} is waiting for an answer. I judge this request again.")
     request = await house.request(ANA)
     assert request.state is State.ACCEPTED
     assert await reasons(house, ANA) == [Because.ARRIVED, Because.PRE_APPROVAL]
@@ -129,7 +182,7 @@ async def test_who_is_approved_while_their_knock_is_being_judged_is_not_left_out
 
 
 async def test_everybody_from_a_server_is_approved_without_its_port_and_case(house: House) -> None:
-    said = await told(house, "allow *:ROSE.example:8448")
+    said = await told(house, "allow *:ROSE.example")
 
     assert said == "✅ Pre-approved for Garden: everybody from rose.example."
     assert await knocks(house, "@rosa:rose.example") is State.ACCEPTED
@@ -217,7 +270,7 @@ async def test_who_waits_is_judged_again_when_the_approval_goes(house: House) ->
 
     said = await told(house, f"disallow {ANA}")
 
-    assert said.endswith("1 of them is waiting for an answer. I judge this request again.")
+    assert said.endswith(f"{ANA} is waiting for an answer. I judge this request again.")
     assert (await house.request(ANA)).state is State.REJECTED
 
 
@@ -333,13 +386,13 @@ async def test_a_reply_to_what_is_no_file_asks_whom(house: House) -> None:
     other = house.world.say(MODS, ALICE, "hello")
     house.tell("allow", reply_to=other)
     await house.live()
-    assert house.spoken()[-1].startswith("Whom? Give a full user ID")
+    assert house.spoken()[-1].startswith("Whom? Write the user before the room")
 
 
 async def test_a_file_is_not_even_downloaded_for_who_may_not_approve(house: House) -> None:
     house.world.change(MODS, ALICE, "@cleo:tulip.example", "join")
     [said] = await sent(house, CSV, "!kb allow", by="@cleo:tulip.example")
-    assert "Only members of Garden" in said
+    assert "Only members of Garden can pre-approve people there." in said
     assert house.world.asked("content") == []
 
 
@@ -391,8 +444,8 @@ async def test_while_the_homeserver_is_silent_a_file_waits(house: House) -> None
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("allow", "Whom? Give a full user ID"),
-        ("allow ana", "Whom? Give a full user ID"),
+        ("allow", "Whom? Write the user before the room"),
+        ("allow ana", "Whom? Write the user before the room"),
         ("allow @ana", "This is no user ID and no server: “@ana”"),
         ("allow *", "This is no user ID and no server: “*”"),
         ("allow *:*.example", "This is a pattern: “*:*.example”"),
@@ -409,7 +462,7 @@ async def test_while_the_homeserver_is_silent_a_file_waits(house: House) -> None
         (f"allow {ANA} #nowhere:tulip.example", "#nowhere:tulip.example"),
         (f"allow {ANA} {'x' * 301}", "The note has more than 300 characters."),
         (f"disallow {ANA} because", "I do not understand “because” here."),
-        ("disallow", "Whom? Give a full user ID"),
+        ("disallow", "Whom? Write the user before the room"),
     ],
 )
 async def test_a_mistake_is_told_and_nothing_is_changed(house: House, command: str, says: str) -> None:

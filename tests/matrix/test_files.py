@@ -78,6 +78,18 @@ async def test_the_file_of_an_earlier_message_is_found(homeserver: Homeserver, f
     assert found == [FILE, None, None, None]
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_a_file_that_was_edited_is_not_taken(homeserver: Homeserver, fake: FakeHomeserver, sealed: bool) -> None:
+    """Clients show the newer file. The homeserver tells of an edit beside the event, in encrypted rooms too."""
+    kind, content = ("m.room.encrypted", {"ciphertext": "x"}) if sealed else ("m.room.message", CLEAR)
+    event: Json = {"type": kind, "event_id": "$f", "sender": MODERATOR, "content": content}
+    newer = {"event_id": "$g", "origin_server_ts": 1, "sender": MODERATOR}
+    fake.on("GET", "event/$f", Reply(body={**event, "unsigned": {"m.relations": {"m.replace": newer}}}))
+    with pytest.raises(Never) as raised:
+        await Files(homeserver).attached(MODS, "$f")
+    assert in_words(raised.value.why) == "it was edited after it was sent. Send it again as a new message."
+
+
 # --- downloaded -----------------------------------------------------------------------------------------------
 
 

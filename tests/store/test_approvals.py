@@ -62,7 +62,8 @@ async def test_all_of_a_list_are_taken_back_whoever_gave_them_and_none_of_anothe
     await given(db, *(replace(ONE, who=who) for who in many), replace(ONE, who=many[0], given_by=BOB))
     await given(db, replace(ONE, room_id=PARK, who=many[0]))
     async with db.tx() as tx:
-        assert await approvals.given_before(tx, GARDEN, ALICE, [*many, "@other:a.b"]) == 1200
+        before = await approvals.given_before(tx, GARDEN, ALICE, [*many, "@other:a.b"])
+        assert set(before) == set(many)
         assert await approvals.take_back(tx, GARDEN, [*many, "@other:a.b"]) == set(many)
         assert await approvals.count(tx, GARDEN, 0) == 0
         assert await approvals.count(tx, PARK, 0) == 1

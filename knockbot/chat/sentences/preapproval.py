@@ -14,7 +14,7 @@ def _no_table(text: str) -> Sentence:
 
 SENTENCES: Mapping[str, Sentence] = {
     "ask.allow": in_english(
-        "Whom? Give a full user ID, or *:server for everybody from a server, or write one on each line below, or send a CSV file with this as its caption."
+        "Whom? Write the user before the room: a full user ID, or *:server for everybody from a server, or write one on each line below, or send a CSV file with this as its caption."
     ),
     "command/allow": in_english("pre-approve people: they need not wait when they knock", name=Choice),
     "command/disallow": in_english("no longer pre-approve them", name=Choice),
@@ -23,16 +23,17 @@ SENTENCES: Mapping[str, Sentence] = {
     "allow.done": says("✅ Pre-approved for {room}: {who}.", room=Room, who=Notice),
     "allow.until": says("until {date} ({zone})", date=Code, zone=Letters),
     "allow.note": says("note: {note}", note=Stranger),
-    "allow.renewed": says(
-        "You had pre-approved {count} of them before. The new date and note count.",
-        "You had pre-approved {count} of them before. The new dates and notes count.",
-        count=Number,
+    "allow.renewed": says("You had pre-approved them before: {who}. The new dates and notes count.", who=Notice),
+    "allow.renewed_one": says(
+        "You had pre-approved {who} before, {before}. Now it counts {now}.", who=Notice, before=Notice, now=Notice
     ),
+    "allow.no_end": says("without an end"),
     "allow.repeated": says(
         "{count} line names somebody whom a later line names again. The later line counts.",
         "{count} lines name somebody whom a later line names again. The later line counts.",
         count=Number,
     ),
+    "allow.one_waits": says("{who} is waiting for an answer. I judge this request again.", who=Notice),
     "allow.waiting": says(
         "{count} of them is waiting for an answer. I judge this request again.",
         "{count} of them are waiting for an answer. I judge these requests again.",
@@ -49,6 +50,7 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         key=Code,
     ),
+    "allow.not_a_member": says("Only members of {room} can pre-approve people there.", room=Room),
     "allow.joined": says("{user} is in {room} already.", user=User, room=Room),
     "allow.banned": says(
         "⚠️ {user} is banned from {room}, and so cannot knock. Lift the ban first.", user=User, room=Room
@@ -95,6 +97,26 @@ SENTENCES: Mapping[str, Sentence] = {
         "This is a pattern: “{text}”. You can pre-approve a user, or everybody from a server. For other patterns, write a rule with {key} into the policy.",
         text=Letters,
         key=Code,
+    ),
+    "allow.port": says(
+        "This stands for everybody from a server, whatever its port. Write it without the port: {server}.", server=Code
+    ),
+    "allow.looks_like_csv": says(
+        "This looks like CSV. Send it as a file, or write it like this: {example}.", example=Code
+    ),
+    "allow.room_in_note": says(
+        "Is “{text}” the room, or part of the note? Write the room right behind the user, in the first line. Put a note that has a room in it into quotes.",
+        text=Letters,
+    ),
+    "allow.name_in_note": says(
+        "Is “{text}” the room {room}, or a note? Write the name of the room as it is, or put the note into quotes.",
+        text=Letters,
+        room=Room,
+    ),
+    "allow.date_in_note": says(
+        "Is “{text}” the end of the pre-approval, or part of the note? Write an end like this: {example}. Put a note that has a date in it into quotes.",
+        text=Letters,
+        example=Code,
     ),
     "allow.no_date": says("This is no date: “{text}”. Write it like this: {example}.", text=Letters, example=Code),
     "allow.past": says("{date} is in the past.", date=Code),

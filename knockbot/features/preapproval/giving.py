@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from knockbot.domain.approvals import is_about
@@ -51,8 +51,8 @@ class Order:
 class Given:
     """What came of it."""
 
-    renewed: int
-    """How many were approved by the same person before."""
+    renewed: Mapping[str, int | None]
+    """Who was approved by the same person before, and until when."""
     waiting: int
     """How many requests are judged again because of it."""
 
@@ -90,7 +90,7 @@ async def give(context: Context, turn: Turn, order: Order) -> Given:
     """Approve them all. Raises `Refused` where the room would have too many."""
     room_id = order.room.room_id
     renewed = await approvals.given_before(turn.tx, room_id, order.actor, order.whom)
-    if await approvals.count(turn.tx, room_id, turn.now) + len(order.entries) - renewed > MOST:
+    if await approvals.count(turn.tx, room_id, turn.now) + len(order.entries) - len(renewed) > MOST:
         raise Refused(
             notice("allow.too_many", room=Room(room_id, order.room.label), most=Number(MOST), command=ALLOWED)
         )
