@@ -36,7 +36,7 @@ async def test_who_is_knocking_already_is_let_in_once_they_are_approved(garden: 
 
     said = await garden.command(f"allow {ana.user_id} {garden.room}")
 
-    assert "1 of them is waiting for an answer. I judge this request again." in said
+    assert f"{ana.user_id} is waiting for an answer. I judge this request again." in said
     await garden.membership(ana, "invite")
     await garden.shown(ana, "accepted")
 
@@ -56,6 +56,23 @@ async def test_a_csv_file_is_fetched_from_the_homeserver(garden: Garden, replied
     assert said.endswith(f": {ana.user_id}.\nuntil 2100-01-01 (UTC) · note: Änne, alto")
     await ana.knock(garden.room)
     await garden.membership(ana, "invite")
+
+
+async def test_a_file_that_its_sender_edited_is_not_taken(garden: Garden) -> None:
+    """The homeserver tells of the edit beside the message."""
+    ana, ben = await garden.person("ana"), await garden.person("ben")
+    file = await send_file(garden.alice, garden.mods, ana.user_id.encode())
+    newer = await send_file(garden.alice, garden.mods, ben.user_id.encode())
+    edit = {
+        "m.new_content": {"msgtype": "m.text", "body": "x"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": file},
+    }
+    await garden.alice.say(garden.mods, "* x", content={"msgtype": "m.text", **edit})
+
+    said = await garden.command(f"allow {garden.room}", reply_to=file)
+
+    assert said == "I could not read the file: it was edited after it was sent. Send it again as a new message."
+    assert (await garden.command(f"allow {garden.room}", reply_to=newer)).startswith("✅ Pre-approved")
 
 
 async def test_a_file_that_the_homeserver_does_not_have_is_told(garden: Garden) -> None:
