@@ -12,7 +12,7 @@ from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from knockbot.features.lists import reading
+from knockbot.features.lists import hits, reading
 from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.store import lists
@@ -790,3 +790,21 @@ async def test_a_new_list_says_whom_it_hits_once_it_was_read(house: House) -> No
     await set_policy(house, open_door("reject"))
     await settled(house)
     assert len([text for text in house.spoken() if "Nobody is removed" in text]) == 1, "only where the list is new"
+    assert "compared only" not in "".join(house.spoken())
+
+
+@pytest.mark.parametrize("listed", [ANA, "@nobody:tulip.example"])
+async def test_where_more_people_are_in_the_room_than_are_compared_that_is_said(
+    house: House, monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.list_entity(BANS, LIZ, listed)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    there = 1 + len([user for user in await house.context.outside.joined(GARDEN) if user != BOT])
+    monkeypatch.setattr(hits, "MOST", there - 1)
+    await set_policy(house)
+    [told] = [text for text in house.spoken() if "The list community names" in text]
+    assert ("Nobody is removed" in told) is (listed == ANA), "who waits comes first"
+    assert told.endswith(f"I compared only {there - 1} of {there} people with it.")

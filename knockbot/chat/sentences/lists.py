@@ -100,6 +100,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy_list.hits_nobody": says(
         "The list {name} names nobody who is in {room} or waits there.", name=Stranger, room=Room
     ),
+    "policy_list.hits_of_some": says(
+        "I compared only {compared} of {people} people with it.", compared=Number, people=Number
+    ),
     "policy_list.hits_unread": says(
         "The list {name} could not be read within an hour, so I do not know whom it names in {room}.",
         name=Stranger,

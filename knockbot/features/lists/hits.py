@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from knockbot.domain.listed import PolicyList
-from knockbot.domain.notices import Notice, Number, Stranger, notice
+from knockbot.domain.notices import Notice, Number, Room, Stranger, below, notice
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError
@@ -93,15 +93,26 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
     name, room = Stranger(asked.name), there.called
     try:
         people = await _people(context, there)
-        hit = [user for user in people[:MOST] if await _is_hit(context, asked, user)]
+        compared = people[:MOST]
+        hit = [user for user in compared if await _is_hit(context, asked, user)]
     except Unread:
         waited = context.now() - asked.since >= HOUR
         return notice("policy_list.hits_unread", name=name, room=room) if waited else None
     except ActionError as error:
         return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
+    return below(_told(name, room, hit), _left_out(len(compared), len(people)))
+
+
+def _told(name: Stranger, room: Room, hit: Sequence[str]) -> Notice:
     if not hit:
         return notice("policy_list.hits_nobody", name=name, room=room)
     return notice("policy_list.hits", name=name, count=Number(len(hit)), room=room, users=telling.people(hit, NAMED))
+
+
+def _left_out(compared: int, people: int) -> Notice | None:
+    if compared == people:
+        return None
+    return notice("policy_list.hits_of_some", compared=Number(compared), people=Number(people))
 
 
 async def _is_hit(context: Context, asked: Asked, user_id: str) -> bool:
