@@ -51,14 +51,18 @@ async def override(context: Context, turn: Turn, request: Request, judged: Judge
         await requests.reopened(turn.tx, request.id, turn.now)
         await record(turn, request, context.bot, Recorded.OVERRIDDEN)
     now = await requests.get(turn.tx, request.id)
-    word = _withdrawing(context, turn, now, judged) if was_invited else None
+    word = _withdrawing(context, turn, now, judged, request.answer) if was_invited else None
     await settling.apply_decision(context, turn, now, judged, word=word)
 
 
-def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgement) -> Answer:
+def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgement, before: Answer | None) -> Answer:
     """The answer that takes an invite back. To ask the moderators while somebody is invited would leave it to them, so
-    they are told to ask again."""
+    they are told to ask again.
+
+    Where the author of what decides now lacks the power, the answer is taken back with the power by which it was given.
+    """
     decision = judged.decision
+    author = before.author if before is not None and decision.doubt is not None else decision.author
     forwarded = decision.verdict is Verdict.FORWARD
     told = because("told.invite_withdrawn") if forwarded else decision.told
     word = Answer(
@@ -69,7 +73,7 @@ def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgeme
         rule=decision.rule,
         reason=decision.reason,
         cause=f"{judged.because} {judged.cause}",
-        author=decision.author,
+        author=author,
         instead=True,
     )
     return replace(word, told=told)
