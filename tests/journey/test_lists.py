@@ -60,6 +60,29 @@ async def test_who_is_on_a_real_list_is_banned_and_others_come_in(
     assert "invite" not in await garden.acts_on(eve)
 
 
+async def test_a_list_in_a_room_of_version_12_is_named_by_an_id_without_a_server(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    eve, ana, bea = [await garden.person(name) for name in ("eve", "ana", "bea")]
+    room = await liz.create_room("Bans", preset="public_chat", room_version="12")
+    assert ":" not in room
+    await entry(liz, room, eve.user_id)
+    await use(garden, room)
+    await ana.knock(garden.room)
+    await garden.membership(ana, "invite")  # the list was read
+    await eve.knock(garden.room)
+    await garden.membership(eve, "ban")
+
+    await entry(liz, room, ana.user_id)
+    await entry(liz, room, bea.user_id)
+    await garden.membership(ana, "ban")
+    await liz.put_state(room, "m.policy.rule.user", {}, key=f"rule:{bea.user_id}")
+    await bea.knock(garden.room)
+    await garden.membership(bea, "invite")
+    shown = await garden.command("lists")
+    assert room in shown, shown
+
+
 async def test_an_entry_that_arrives_while_somebody_waits_bans_them(
     keeper: InProcess, garden: Garden, liz: Person
 ) -> None:
