@@ -37,7 +37,7 @@ from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.preapproval import facts as approvals
-from knockbot.features.preapproval import giving
+from knockbot.features.preapproval import giving, powers
 from knockbot.features.presets import choosing
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
@@ -133,7 +133,12 @@ FEATURES: tuple[Feature, ...] = (
         looks=choosing.look,
     ),
     Feature("replay", revised=applying.offer, applied=applying.close, let_go=applying.let_go, looks=applying.look),
-    Feature("preapproval", gathers={Fact.PRE_APPROVED: approvals.pre_approved}, took_place=giving.took_place),
+    Feature(
+        "preapproval",
+        hears={RoomChange: powers.changed},
+        gathers={Fact.PRE_APPROVED: approvals.pre_approved},
+        took_place=giving.took_place,
+    ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",

@@ -221,6 +221,21 @@ async def test_an_approval_counts_only_while_whoever_gave_it_could_accept_by_han
     assert "who is not in the room now" in await told(house, f"test {GARDEN} {ANA}")
 
 
+async def test_who_waits_is_judged_again_once_their_approver_has_the_power_again(house: House) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.set_levels(GARDEN, **levels_for((ALICE,)))
+    await house.live()
+    assert await knocks(house, ANA) is State.PENDING
+    assert await knocks(house, BEA) is State.PENDING
+
+    house.world.set_levels(GARDEN, **levels_for((ALICE, BOB)))
+    await house.live()
+
+    assert (await house.request(ANA)).state is State.ACCEPTED
+    assert await reasons(house, ANA) == [Because.ARRIVED, Because.PRE_APPROVAL]
+    assert await reasons(house, BEA) == [Because.ARRIVED]
+
+
 async def test_of_several_approvals_any_that_counts_is_enough(house: House) -> None:
     await told(house, f"allow {ANA}")
     house.clock.go_on(1)
