@@ -251,6 +251,27 @@ async def test_policy_use_writes_a_revision(house: House) -> None:
     assert await revisions(house, GARDEN) == [(1, ALICE, PRESETS["server"].text)]
 
 
+@pytest.mark.parametrize("name", ["4", "4️⃣", "4⃣", "“careful”", "`Careful`"])
+async def test_a_preset_is_named_by_its_number_too_and_the_only_room_may_be_left_out(house: House, name: str) -> None:
+    [said] = await told(house, f"policy use {name}")
+    assert said.startswith("✅ Revision 1 of the policy of Garden")
+    assert await revisions(house, GARDEN) == [(1, ALICE, PRESETS["careful"].text)]
+    assert PRESETS["careful"].text.strip() in (await told(house, f"policy presets {name}"))[0]
+
+
+async def test_with_the_only_room_left_out_the_room_of_the_members_stands_alone(house: House) -> None:
+    house.world.room(CLUB, "Club", ALICE, BOT, ANA, join_rule="invite")
+    [said] = await told(house, f"policy use members {CLUB}")
+    assert said.startswith("✅ Revision 1 of the policy of Garden")
+    assert await revisions(house, GARDEN) == [(1, ALICE, PRESETS["members"].written(CLUB))]
+
+
+async def test_where_two_rooms_are_managed_neither_may_be_left_out(protected: House) -> None:
+    assert (await told(protected, "policy use server"))[0].startswith("Which room?")
+    assert (await told(protected, f"policy use members {CLUB}"))[0].startswith(f"{CLUB} is not managed from this room.")
+    assert [await revisions(protected, room_id) for room_id in (GARDEN, ROSES)] == [[], []]
+
+
 @pytest.mark.parametrize("named", [CLUB, f"#club:{HOME}", f"https://matrix.to/#/%23club:{HOME}"])
 async def test_members_of_a_room_come_in(house: House, named: str) -> None:
     house.world.room(CLUB, "Club", ALICE, BOT, ANA, join_rule="invite")
@@ -276,6 +297,13 @@ async def test_a_room_that_the_author_is_not_in_cannot_be_named(house: House) ->
         ("policy presets xyz", "There is no policy xyz to begin with."),
         ("policy use server Gardn", "Gardn is not managed from this room."),
         ("policy use members Garden", "Members of which room?"),
+        ("policy use members", "Members of which room?"),
+        (f"policy use members {GARDEN} {GARDEN}", "Members of Garden need not ask to join it."),
+        (f"policy use members {GARDEN} #garden:{HOME}", "Members of Garden need not ask to join it."),
+        ("policy use Garden server", "Write the name first, then the room."),
+        (f"policy use {GARDEN} careful", "Write the name first, then the room."),
+        ("policy use 7", "There is no policy 7 to begin with."),
+        (f"policy use server {CLUB}", f"{CLUB} is not managed from this room."),
         ("policy use server Garden #club:tulip.example", "The policy server is not about another room."),
         ("policy use members Garden nonsense", "nonsense is not a room ID"),
     ],
@@ -283,6 +311,7 @@ async def test_a_room_that_the_author_is_not_in_cannot_be_named(house: House) ->
 async def test_what_is_wrong_with_the_command_is_told_and_nothing_changes(
     house: House, command: str, reply: str
 ) -> None:
+    house.world.aliases[f"#garden:{HOME}"] = GARDEN
     [said] = await told(house, command)
     assert said.startswith(reply)
     assert await revisions(house, GARDEN) == []

@@ -28,7 +28,11 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "preset.use": says("Use one: {command}", command=Code),
     "preset.needs_room": says("Members of which room? Please type it: {command}", command=Code),
+    "preset.same_room": says(
+        "Members of {room} need not ask to join it. Please name another room whose members come in.", room=Room
+    ),
     "preset.needs_no_room": says("The policy {name} is not about another room. Please leave that room out.", name=Code),
+    "ask.preset_first": says("Write the name first, then the room."),
     "preset.unknown": says(
         "There is no policy {name} to begin with. These are known: {names}. {command} says what they do.",
         name=Letters,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Choice, Code, Notice, Sign, below, notice
+from knockbot.domain.notices import Choice, Code, Notice, Room, Sign, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.presets.table import BY_EMOJI, Preset
@@ -49,6 +49,8 @@ def change(preset: Preset, room: ProtectedRoom, author: str, other: str | None, 
     if preset.needs_room and other is None:
         command = Code(f"!kb policy use {preset.name} {room.room_id} #room:server")
         raise Refused(notice("preset.needs_room", command=command))
+    if other == room.room_id:
+        raise Refused(notice("preset.same_room", room=Room(room.room_id, room.label)))
     return rulebook.Change(room, author, preset.written(other), cause)
 
 
