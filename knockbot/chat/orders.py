@@ -188,7 +188,10 @@ async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
     return write
 
 
-def refused(fault: Fault) -> Refused:
-    """A mistake in a policy; the one in force stays. Faults are told in English, as the docs of policies are."""
+def refused(fault: Fault, code: str = "policy.refused") -> Refused:
+    """A mistake in a policy; the one in force stays. `code` is the sentence that says it.
+
+    Faults are told in English, as the docs of policies are.
+    """
     said = str(fault)
-    return Refused(notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")))
+    return Refused(notice(code, fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")))

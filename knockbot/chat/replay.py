@@ -12,9 +12,9 @@ from knockbot.chat.orders import refused
 from knockbot.documents.reading import duration
 from knockbot.domain import card
 from knockbot.domain.may import Deed
-from knockbot.domain.notices import Duration, Notice, Number, Numbered, Room, Term, below, notice
+from knockbot.domain.notices import Code, Duration, Notice, Number, Numbered, Room, Stranger, Term, below, notice
 from knockbot.engine.turn import WAITS
-from knockbot.errors import Fault
+from knockbot.errors import Fault, Refused
 from knockbot.features.replay.trying import Decided, Trial, tried
 from knockbot.flow.rulebook import Change
 from knockbot.store.rooms import ProtectedRoom
@@ -29,7 +29,7 @@ async def policy_try(call: Call, room: ProtectedRoom, span: int | None, text: st
     try:
         trial = await tried(call.context, Change(room, call.actor, text, call.cause), span or USUAL)
     except Fault as fault:
-        raise refused(fault) from fault
+        raise refused(fault, "try.refused") from fault
     return _told(Room(room.room_id, room.label), trial) if trial is not None else WAITS
 
 
@@ -55,13 +55,17 @@ def _row(one: Decided) -> Notice:
 
 
 async def _span(_: Call, text: str) -> tuple[int, str] | None:
-    found = re.match(r"[0-9]{1,6}[smhdw](?=\s|$)", text)
-    if found is None:
+    written = _TIME.match(text)
+    if written is None:
         return None
     try:
-        return duration(found[0], ()), text[found.end() :].strip()
-    except Fault as fault:
-        raise refused(fault) from fault
+        return duration(written[0], ()), text[written.end() :].strip()
+    except Fault:
+        raise Refused(notice("try.no_time", text=Stranger(written[0], 60), example=Code("30d"))) from None
+
+
+_TIME = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?(?:[ \t]*[^\W\d_]+)?(?=\s|$)")
+"""What is meant as a time: a number with its unit, whether they are written as they should be or not."""
 
 
 SPAN = optional(Argument("30d", None, "30d", _span))

@@ -51,10 +51,10 @@ def text(value: object, path: Path, most: int) -> str:
     return storable(value)
 
 
-def whole_number(value: object, path: Path, most: int) -> int:
-    """A whole number from 0 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise Fault(f"expected a whole number from 0 to {most}, found {found(value)}", path)
+def whole_number(value: object, path: Path, most: int, *, least: int = 0) -> int:
+    """A whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise Fault(f"expected a whole number from {least} to {most}, found {found(value)}", path)
     return value
 
 
@@ -107,6 +107,8 @@ def unknown_word(word: str, known: Collection[str], later: Collection[str], path
     if word in later:
         return Fault(f"{found(word)} comes in a later version", path)
     nearest = get_close_matches(word.lower(), known, n=1)
+    if nearest and found(word) == found(nearest[0]):
+        return Fault(f"unknown {what} {found(word)}: a space or another character that cannot be seen is in it", path)
     hint = f'did you mean "{nearest[0]}"?' if nearest else f"known: {', '.join(known)}"
     return Fault(f"unknown {what} {found(word)}; {hint}", path)
 

@@ -24,7 +24,7 @@ from knockbot.documents.text import shown
 from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
-from knockbot.domain.criteria import counts, read_when
+from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
 from knockbot.domain.criteria.base import Condition, read_room
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
@@ -454,8 +454,28 @@ def parse_policy(data: object) -> Policy:
     except Fault as fault:
         first, *_ = each(fault)
         place = place_of(data, first.path)
-        raise Fault(f"{place}: {first.message}" if place else first.message, first.path) from None
+        said = _misplaced(first.path, first.message)
+        raise Fault(f"{place}: {said}" if place else said, first.path) from None
     return replace(policy, said=tuple(name for name in SETTINGS_KEYS if isinstance(data, dict) and name in data))
+
+
+def _misplaced(path: Path, said: str) -> str:
+    """What is said of an unknown key; if it is known at another place of a policy, that place."""
+    if not said.startswith(("unknown key", "unknown criterion")):
+        return said
+    key, in_rule, in_when = path[-1], path[:1] == ("rules",) and len(path) == 3, said.startswith("unknown criterion")
+    places = (
+        (len(path) == 1 and key in RULE_KEYS, "this belongs into a rule, below rules"),
+        (len(path) == 1 and key in _IN_WHEN, "this belongs into when of a rule"),
+        (in_rule and key in _IN_WHEN, "this belongs into when of this rule"),
+        (in_when and key in RULE_KEYS, "this belongs into the rule, beside when"),
+        ((in_rule or in_when) and key in POLICY_KEYS, _AT_THE_TOP),
+    )
+    return next((place for holds, place in places if holds), said)
+
+
+_IN_WHEN = frozenset((*CRITERIA, *COMBINATIONS))
+_AT_THE_TOP = "this is a setting of the whole policy: put it at the beginning of a line"
 
 
 def _with_known_lists(policy: Policy, data: object) -> Policy:

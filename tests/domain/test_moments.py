@@ -175,6 +175,10 @@ def test_a_mistake_in_a_time_is_named(data: object, path: tuple[str | int, ...],
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (
+            "Europe/Berlin ",
+            'timezone: unknown time zone "Europe/Berlin": a space or another character that cannot be seen is in it',
+        ),
         ("Europe/Berlinn", 'timezone: unknown time zone "Europe/Berlinn"; did you mean "Europe/Berlin"?'),
         ("Mars/Base", SUCH_AS + '"Mars/Base"'),
         (

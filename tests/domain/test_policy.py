@@ -555,6 +555,8 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
             ("inviter_demoted",),
             "inviter_demoted: expected one of revoke, forward, keep, found true",
         ),
+        ({"local": True}, ("local",), "local: this belongs into when of a rule"),
+        ({"when": {}}, ("when",), "when: this belongs into a rule, below rules"),
         ({"announce": "lines"}, ("announce",), 'announce: unknown word "lines"; did you mean "line"?'),
         ({"announce": None}, ("announce",), "announce: expected one of line, none, found nothing"),
         ({"call": "mod"}, ("call",), 'call: expected a user ID, found "mod"'),
@@ -588,6 +590,18 @@ GOOD = {"name": "our people", "when": YES, "then": "accept"}
 @pytest.mark.parametrize(
     ("changed", "path", "message"),
     [
+        (
+            {"dry_run": True},
+            ("dry_run",),
+            "dry_run: this is a setting of the whole policy: put it at the beginning of a line",
+        ),
+        ({"local": True}, ("local",), "local: this belongs into when of this rule"),
+        (
+            {"when": {"timezone": "UTC"}},
+            ("when", "timezone"),
+            "when.timezone: this is a setting of the whole policy: put it at the beginning of a line",
+        ),
+        ({"when": {"then": "ban"}}, ("when", "then"), "when.then: this belongs into the rule, beside when"),
         ({"thn": "ban"}, ("thn",), 'thn: unknown key "thn"; did you mean "then"?'),
         ({"then": "ACCEPT"}, ("then",), 'then: unknown word "ACCEPT"; did you mean "accept"?'),
         ({"then": "ask"}, ("then",), 'then: "ask" comes in a later version'),

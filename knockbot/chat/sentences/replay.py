@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, Who, says
-from knockbot.domain.notices import Duration, Number, Numbered, Room, Term
+from knockbot.domain.notices import Code, Duration, Foreign, Number, Numbered, Room, Stranger, Term
 
 SENTENCES: Mapping[str, Sentence] = {
+    "try.refused": says("I could not try this policy: {fault}", fault=Foreign),
+    "try.no_time": says(
+        "I could not try this policy: {text} is no time. Write it like {example}.", text=Stranger, example=Code
+    ),
     "try.nothing": says("No decision about {room} is on record from the last {time}.", room=Room, time=Duration),
     "try.head": says(
         "I tried this policy on {count} decision about {room}, from the last {time}. Nothing was changed.",

@@ -77,10 +77,9 @@ def came_to_pass(outcome: str, *states: State) -> Callable[[object, Path], Condi
 
 
 def _read_times(value: object, path: Path) -> int:
-    times = whole_number(value, path, MAX_TIMES)
-    if times == 0:
+    if value == 0 and not isinstance(value, bool):
         raise Fault("0 times is always so; write false for never", path)
-    return times
+    return whole_number(value, path, MAX_TIMES, least=1)
 
 
 _COUNTED = table(Key("times", _read_times, 1), Key("within", duration, None), Key("where", word(Where), Where.HERE))
