@@ -297,6 +297,7 @@ ASKS_FOR_POWER = {
 
 CATCHES_REFUSALS = {
     "chat/commands.py": "a command",
+    "chat/presets.py": "a room that is not managed from here is the one whose members come in",
     "chat/orders.py": "one of several requests that a command is about",
     "flow/answering.py": "a click on a card",
     "features/upgrades/question.py": "a click on a question",

@@ -216,12 +216,18 @@ _NO_YAML = re.compile(r"""[^:{\[`"'#-]+""")
 """Words before the lines of a policy that cannot be its beginning."""
 
 
+def _is_fenced(text: str) -> bool:
+    return text.lstrip().startswith("```")
+
+
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and _NO_YAML.fullmatch(text):
         if text == call.rest.strip():
             raise Refused(unknown_room(text))
         raise Misuse(_not_understood(text))
     written = unfenced("\n".join(part for part in (text, call.below) if part))
+    if _is_fenced(text or call.below) and any(line.rstrip() == "```" for line in written.splitlines()):
+        raise Misuse(notice("ask.below_fence"))
     return (written, "") if written.strip() else None
 
 

@@ -54,15 +54,18 @@ LATE = HOUR
 async def help_(_call: Call, about: str | None) -> Notice:
     """All commands, or one."""
     if about is None:
-        rows = [
-            notice("help.row", usage=Code(command.full_usage), summary=command.summary) for command in COMMANDS.values()
-        ]
-        return below(notice("help.begin"), *rows, notice("help.end"))
+        return below(notice("help.begin"), *map(_row, COMMANDS.values()), notice("help.end"))
     name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
+    if command is None and (family := _family(name)):
+        return below(*(_row(COMMANDS[one]) for one in family))
     if command is None:
         raise Refused(unknown_command(name))
     called, usage, example = Code(f"{PREFIXES[0]} {name}"), Code(command.full_usage), Code(command.example)
     return notice("help.one", command=called, summary=command.summary, usage=usage, example=example)
+
+
+def _row(command: Command) -> Notice:
+    return notice("help.row", usage=Code(command.full_usage), summary=command.summary)
 
 
 def _usage(command: Command, complaint: Notice) -> Notice:

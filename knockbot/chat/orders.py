@@ -188,10 +188,12 @@ async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
     return write
 
 
-def refused(fault: Fault, code: str = "policy.refused") -> Refused:
-    """A mistake in a policy; the one in force stays. `code` is the sentence that says it.
+def refused(fault: Fault) -> Refused:
+    """A mistake in a policy; the one in force stays."""
+    return Refused(notice("policy.refused", fault=in_a_sentence(fault)))
 
-    Faults are told in English, as the docs of policies are.
-    """
+
+def in_a_sentence(fault: Fault) -> Foreign:
+    """A mistake in a policy, told in English, as the docs of policies are."""
     said = str(fault)
-    return Refused(notice(code, fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")))
+    return Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")

@@ -8,7 +8,7 @@ from typing import Final
 from knockbot.chat.arguments import POLICY, ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call
 from knockbot.chat.command import Command
-from knockbot.chat.orders import refused
+from knockbot.chat.orders import in_a_sentence
 from knockbot.documents.reading import duration
 from knockbot.domain import card
 from knockbot.domain.may import Deed
@@ -29,7 +29,7 @@ async def policy_try(call: Call, room: ProtectedRoom, span: int | None, text: st
     try:
         trial = await tried(call.context, Change(room, call.actor, text, call.cause), span or USUAL)
     except Fault as fault:
-        raise refused(fault, "try.refused") from fault
+        raise Refused(notice("try.refused", fault=in_a_sentence(fault))) from fault
     return _told(Room(room.room_id, room.label), trial) if trial is not None else WAITS
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from knockbot.chat import commands
 from knockbot.chat.calls import Answered, Call, Reply
+
+
 from knockbot.chat.commands import COMMANDS
 from knockbot.documents.text import without_marks
 from knockbot.engine.turn import Turn
@@ -742,9 +744,8 @@ async def test_where_no_room_is_protected_a_command_for_a_room_says_so(house: Ho
     assert "No room is protected from here yet" in reply
 
 
-@pytest.mark.parametrize("command", ["policy", "help policy"])
-async def test_the_first_of_two_words_is_told_the_second_ones(house: House, command: str) -> None:
-    [reply] = await told(house, command)
+async def test_the_first_of_two_words_is_told_the_second_ones(house: House) -> None:
+    [reply] = await told(house, "policy")
 
     assert reply == (
         "The command !kb policy is not complete. Use one of these: "
@@ -918,3 +919,19 @@ async def test_no_number_is_too_large_for_a_reply(house: House, command: str) ->
     assert len(await told(house, "allowed")) == 1
     await knocks(house, CEM)
     assert await house.waiting() == 0
+
+
+async def test_help_of_the_first_word_of_several_commands_lists_them_with_what_they_do(house: House) -> None:
+    house.tell("help policy")
+    await house.live()
+    rows = house.spoken()[-1].splitlines()
+    assert [row.split(" – ")[0] for row in rows] == [
+        command.full_usage for name, command in COMMANDS.items() if name.startswith("policy ")
+    ]
+    assert all(row.partition(" – ")[2] for row in rows)
+
+
+async def test_text_below_the_closing_fence_of_a_policy_is_named_as_the_mistake(house: House) -> None:
+    house.tell(f"policy set {GARDEN}\n```yaml\notherwise: ban\n```\nthanks!")
+    await house.live()
+    assert house.spoken()[-1].startswith("Write nothing below the closing ```.")

@@ -487,6 +487,7 @@ SENTENCES: Mapping[str, Sentence] = {
         commands=Many,
         help=Code,
     ),
+    "ask.below_fence": says("Write nothing below the closing ```."),
     "meant.half_a_command": says(
         "The command {word} is not complete. Use one of these: {commands}.", word=Code, commands=Many
     ),
