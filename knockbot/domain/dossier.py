@@ -80,25 +80,27 @@ MOST_DECIDED: Final = 50
 """Earlier decisions that are counted."""
 
 
-def decided_before(found: Sequence[Decided], rooms: Mapping[str, Room], request: Request) -> Notice | None:
-    """How many earlier knocks came to what, and the last one; `found` is newest first, in these `rooms`."""
+def decided_before(
+    found: Sequence[Decided], rooms: Mapping[str, Room], request: Request, shown: int | None = None
+) -> Notice | None:
+    """How many earlier knocks came to what, and the last one, unless that is the request `shown` on the card anyway;
+    `found` is newest first, in these `rooms`."""
     here = [one for one in found if one.room_id in rooms]
     if not here:
         return None
     counts = Counter(GROUPS[one.counts_as] for one in here)
     last = max(here, key=lambda one: one.counts_since)
-    since = request.opened_at - last.counts_since
-    return notice(
-        "dossier.decided",
-        state=Choice(GROUPS[last.counts_as]),
-        counts=listed(
-            notice("dossier.count", state=Choice(state), count=Number(counts[state]))
-            for state in dict.fromkeys(GROUPS.values())
-            if counts[state]
-        ),
-        room=rooms[last.room_id],
-        when=notice("time.earlier", time=Duration(since) if since >= MINUTE else notice("time.a_moment")),
+    each = listed(
+        notice("dossier.count", state=Choice(state), count=Number(counts[state]))
+        for state in dict.fromkeys(GROUPS.values())
+        if counts[state]
     )
+    if last.request_id == shown:
+        return notice("dossier.counted", counts=each)
+    since = request.opened_at - last.counts_since
+    when = notice("time.earlier", time=Duration(since) if since >= MINUTE else notice("time.a_moment"))
+    group = Choice(GROUPS[last.counts_as])
+    return notice("dossier.decided", state=group, counts=each, room=rooms[last.room_id], when=when)
 
 
 # --- their server ---------------------------------------------------------------------------------------------

@@ -104,6 +104,18 @@ async def test_one_decision_that_the_card_shows_anyway_is_not_told_twice(house: 
     assert "decisions" not in newest(house)
 
 
+async def test_of_several_decisions_the_last_one_is_not_told_twice(house: House) -> None:
+    for _ in range(2):
+        await knock(house)
+        house.tell(f"reject {house.cards()[-1].block['number']}")
+        await house.later()
+    await knock(house)
+
+    told = newest(house)
+    assert "Before: rejected by" in told
+    assert "Earlier decisions: 2 rejected.\n" in f"{told}\n"
+
+
 # --- servers --------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ def _decided(text: str) -> Sentence:
 SENTENCES: Mapping[str, Sentence] = {
     "dossier.lookalike": says("⚠️ Take care: {why}.", why=Notice),
     "dossier.rooms": says("They are in {rooms}.", rooms=Many),
+    "dossier.counted": says("Earlier decisions: {counts}.", counts=Many),
     "dossier.decided/accepted": _decided("Earlier decisions: {counts}. The last one: accepted at {room}, {when}."),
     "dossier.decided/rejected": _decided("Earlier decisions: {counts}. The last one: rejected at {room}, {when}."),
     "dossier.decided/banned": _decided("Earlier decisions: {counts}. The last one: banned from {room}, {when}."),

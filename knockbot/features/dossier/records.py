@@ -26,7 +26,8 @@ async def decided(context: Context, there: Place, request: Request) -> Notice | 
         managed = await rooms.managed_by(tx, there.management_room)
     if shown is not None and [one.request_id for one in found] == [shown.id]:
         return None
-    return dossier.decided_before(found, {one.room_id: Room(one.room_id, one.label) for one in managed}, request)
+    called = {one.room_id: Room(one.room_id, one.label) for one in managed}
+    return dossier.decided_before(found, called, request, shown.id if shown is not None else None)
 
 
 async def _is_alone(tx: Tx, request: Request) -> bool:
