@@ -10,8 +10,6 @@ import pytest
 
 from knockbot.chat import commands
 from knockbot.chat.calls import Answered, Call, Reply
-
-
 from knockbot.chat.commands import COMMANDS
 from knockbot.documents.text import without_marks
 from knockbot.engine.turn import Turn
