@@ -42,7 +42,8 @@ async def mailed(garden: Garden, identity_server: LabIdentityServer, by: Person,
 
 def record(shown: str) -> list[str]:
     """What happened, in order, by a request shown in full or by the log."""
-    return [line.split(" · ")[-2] for line in shown.split("\n") if "UTC" in line]
+    told = [line.split(" · ") for line in shown.split("\n") if "UTC" in line]
+    return [parts[-2] if parts[-1].startswith("by ") else parts[-1] for parts in told]
 
 
 STORY = ["policy says accept", "invite approved", "invite used", "policy says accept", "invite used", "joined"]

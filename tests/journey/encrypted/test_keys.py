@@ -245,6 +245,7 @@ async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
     async def no_echo(*_: Any) -> None:
         return None
 
+    await garden.caught_up()  # the offer of a policy to begin with is sent by now
     monkeypatch.setattr(Homeserver, "send", send)
     monkeypatch.setattr(jobs, "echo_of", no_echo)
     ana = await garden.knocker()
