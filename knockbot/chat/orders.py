@@ -19,6 +19,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.flow import answering, place, protecting, rulebook
+from knockbot.flow.changes import Change
 from knockbot.store import pins, policies, requests
 from knockbot.store.rooms import ProtectedRoom
 
@@ -151,7 +152,7 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> An
 
 async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
     """Put another policy in force."""
-    return await put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
+    return await put_in_force(call, Change(room, call.actor, text, call.cause))
 
 
 async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
@@ -162,7 +163,7 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
     if old is None:
         raise no_such_revision(room, number)
     meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
-    return await put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
+    return await put_in_force(call, Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
 
 async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
@@ -175,7 +176,7 @@ async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
     return apply
 
 
-async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
+async def put_in_force(call: Call, change: Change) -> Answered:
     """Put another policy in force; a mistake in it is told."""
     try:
         sound = await rulebook.examined(call.context, change)

@@ -16,7 +16,7 @@ from knockbot.domain.notices import Code, Duration, Notice, Number, Numbered, Ro
 from knockbot.engine.turn import WAITS
 from knockbot.errors import Fault, Refused
 from knockbot.features.replay.trying import Decided, Trial, tried
-from knockbot.flow.rulebook import Change
+from knockbot.flow.changes import Change
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import DAY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from knockbot.config.policies import place_in_policy, read_policy
@@ -21,6 +21,7 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Never, Refused
 from knockbot.flow import authority, inheriting, journal, place, refusals, rejudging, rules, tables
 from knockbot.flow.authority import Wanted
+from knockbot.flow.changes import Change, Sound
 from knockbot.flow.context import Context
 from knockbot.flow.inheriting import called
 from knockbot.flow.names import means
@@ -28,33 +29,6 @@ from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import pins, policies, rooms
 from knockbot.store.rooms import ProtectedRoom
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Somebody wants another policy for a room, as this YAML; `cause` is their command's event."""
-
-    room: ProtectedRoom
-    author: str
-    text: str
-    cause: str
-    meant: Mapping[str, str] = field(default_factory=dict)
-    """The names in it whose rooms are known; every other alias means the room that it leads to now."""
-    reverts: int | None = None
-    """The old revision whose text it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A change that can be put in force, with the room that each name in it means at this moment."""
-
-    change: Change
-    policy: Policy
-    whole: Policy
-    """What will be in force: with what follows after it, if it inherits."""
-    before: Policy
-    """What was in force until then."""
-    meant: Mapping[str, str]
 
 
 async def examined(context: Context, change: Change) -> Sound:

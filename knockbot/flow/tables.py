@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
@@ -19,14 +19,12 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
 from knockbot.flow.asking import LookUp
+from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 from knockbot.store.rooms import ProtectedRoom
-
-if TYPE_CHECKING:
-    from knockbot.flow.rulebook import Sound
 
 Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
 """Looks at what has happened, and returns what the feature has to write about it."""
@@ -102,10 +100,10 @@ Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
 Overrides: TypeAlias = Callable[[Judgement | None, Judgement], bool]
 """Whether the new judgement on a request overrides the accept of a rule, by the judgement before it."""
 
-Examines: TypeAlias = "Callable[[Context, Sound], Awaitable[None]]"
+Examines: TypeAlias = Callable[[Context, Sound], Awaitable[None]]
 """Looks whether a policy that somebody wants may be put in force. Raises `Refused`; may raise `Later` and `Never`."""
 
-Enforced: TypeAlias = "Callable[[Context, Turn, Sound], Awaitable[Notice | None]]"
+Enforced: TypeAlias = Callable[[Context, Turn, Sound], Awaitable[Notice | None]]
 """Writes what follows from a policy that is put in force, and returns what its author is told of that."""
 
 

@@ -13,7 +13,7 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Facts, History, Kind, Knock, Known, Past, State, Truth, Where
 from knockbot.domain.policy import decide
 from knockbot.features.replay import trying
-from knockbot.flow.rulebook import Change
+from knockbot.flow.changes import Change
 from knockbot.store import judgements, requests, rooms
 from tests.bench.child import database
 from tests.bench.figures import Row, Table

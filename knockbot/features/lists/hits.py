@@ -19,9 +19,9 @@ from knockbot.errors import ActionError
 from knockbot.features.lists import matching, telling
 from knockbot.features.lists.matching import Unread
 from knockbot.flow import place, saying
+from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.flow.rulebook import Sound
 from knockbot.flow.saying import Audience
 from knockbot.store import requests, timers
 from knockbot.store.timers import Timer

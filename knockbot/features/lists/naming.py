@@ -13,9 +13,9 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import Later, Never, Refused
 from knockbot.features.lists import following, hits
 from knockbot.flow import rulebook
+from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.flow.rulebook import Sound
 
 OPEN = frozenset({"public"})
 

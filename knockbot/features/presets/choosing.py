@@ -10,6 +10,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.presets.table import BY_EMOJI, Preset
 from knockbot.flow import offers, place, rulebook
+from knockbot.flow.changes import Change
 from knockbot.flow.context import Context
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
@@ -44,14 +45,14 @@ async def look(context: Context, there: Place) -> None:
     await offers.look(context, CHOICE, there)
 
 
-def change(preset: Preset, room: ProtectedRoom, author: str, other: str | None, cause: str) -> rulebook.Change:
+def change(preset: Preset, room: ProtectedRoom, author: str, other: str | None, cause: str) -> Change:
     """The change that puts a preset in force. Raises `Refused` where it lacks the room that it is about."""
     if preset.needs_room and other is None:
         command = Code(f"!kb policy use {preset.name} {room.room_id} #room:server")
         raise Refused(notice("preset.needs_room", command=command))
     if other == room.room_id:
         raise Refused(notice("preset.same_room", room=Room(room.room_id, room.label)))
-    return rulebook.Change(room, author, preset.written(other), cause)
+    return Change(room, author, preset.written(other), cause)
 
 
 async def _words(_: Context, there: Place) -> Notice:

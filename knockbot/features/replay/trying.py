@@ -20,8 +20,8 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.trial import Names, asked_by, learned, said, would_decide
 from knockbot.errors import Busy
 from knockbot.flow import rulebook, rules
+from knockbot.flow.changes import Change
 from knockbot.flow.context import Context
-from knockbot.flow.rulebook import Change
 from knockbot.flow.rules import Layer
 from knockbot.store import inbox, judgements, pins, policies, requests
 from knockbot.store.db import Tx, Unusable

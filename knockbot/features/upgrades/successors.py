@@ -18,6 +18,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Busy, Never
 from knockbot.features.upgrades import question, upgrading
 from knockbot.flow import rulebook, rules, saying
+from knockbot.flow.changes import Change
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
@@ -161,7 +162,7 @@ async def _answered(
         meant = await rules.meant_here(tx, in_force)
     if current is None:
         return None
-    change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
+    change = Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
     sound = await rulebook.examined(context, change)
 
     async def write(turn: Turn) -> None:
