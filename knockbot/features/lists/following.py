@@ -175,13 +175,18 @@ class Read(Done):
     """Who can write entries."""
 
 
+async def _needless(context: Context, room_id: str) -> Overtaken | None:
+    """Whether no policy names the list any more."""
+    async with context.db.tx() as tx:
+        followed = await lists.find(tx, room_id) is not None
+    return None if followed else Overtaken(because("overtaken.list_not_named"))
+
+
 async def enter(context: Context, claimed: Claimed[FollowList]) -> Outcome:
     """Enter the room of a list, if a policy still names it."""
     room_id = claimed.job.room_id
-    async with context.db.tx() as tx:
-        followed = await lists.find(tx, room_id) is not None
-    if not followed:
-        return Overtaken(because("overtaken.list_not_named"))
+    if (needless := await _needless(context, room_id)) is not None:
+        return needless
     if not await is_in(context, room_id):
         await context.acts.join(room_id, claimed.job.payload.via)
     return Done()
@@ -199,10 +204,8 @@ async def _not_entered(context: Context, turn: Turn, job: Job[FollowList], error
 async def read(context: Context, claimed: Claimed[ReadList]) -> Outcome:
     """Read a whole list."""
     room_id = claimed.job.room_id
-    async with context.db.tx() as tx:
-        followed = await lists.find(tx, room_id) is not None
-    if not followed:
-        return Overtaken(because("overtaken.list_not_named"))
+    if (needless := await _needless(context, room_id)) is not None:
+        return needless
     if not await is_in(context, room_id):
         raise Never(because("act.not_joined"))
     writers = await telling.writers(context, room_id)
