@@ -27,8 +27,9 @@ from knockbot.flow.acts.sending import edit
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from knockbot.store.records import Entry
 from knockbot.views.requests import Story
+from tests.chat.applicants import waiting
 from tests.chat.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
-from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
+from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, START
 
 CALLED = (MODERATOR, "@other:tulip.example")
 ALL = tuple(ACT_OF)
@@ -36,22 +37,7 @@ ALL = tuple(ACT_OF)
 
 def request(number: int = 7, **changes: Any) -> Request:
     """A knock that waits for moderators, with one thing or another changed."""
-    plain = Request(
-        id=number,
-        management_room=MODS,
-        number=number,
-        room_id=GARDEN,
-        kind=Kind.KNOCK,
-        user_id=ANA,
-        event_id="$knock",
-        reason="I like gardens",
-        display_name="Ana",
-        has_avatar=False,
-        state=State.PENDING,
-        opened_at=START,
-        changed_at=START,
-    )
-    return dataclasses.replace(plain, **changes)
+    return waiting(number, START, **changes)
 
 
 def answered(verdict: Verdict, **changes: Any) -> Answer:

@@ -22,6 +22,7 @@ from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, Thi
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.reasons import foreign
 from tests.cases import case
+from tests.chat.applicants import waiting
 from tests.chat.safety import CLICKABLE
 
 ANA, MOD, GARDEN, MODS = "@ana:tulip.example", "@mod:tulip.example", "!garden", "!mods"
@@ -64,22 +65,7 @@ LINKS = [
 
 def request(**changes: Any) -> Request:
     """A knock that waits, with one thing or another changed."""
-    plain = Request(
-        id=12,
-        management_room=MODS,
-        number=12,
-        room_id=GARDEN,
-        kind=Kind.KNOCK,
-        user_id=ANA,
-        event_id="$knock",
-        reason="I like gardens",
-        display_name="Ana",
-        has_avatar=False,
-        state=State.PENDING,
-        opened_at=NOW,
-        changed_at=NOW,
-    )
-    return dataclasses.replace(plain, **changes)
+    return waiting(12, NOW, **{"management_room": MODS, "room_id": GARDEN, **changes})
 
 
 def card(one: Request, label: str, possible: Iterable[Verdict], around: Around) -> Words:
