@@ -148,5 +148,6 @@ async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None
 
     await garden.command(f"protect {garden.room}")
 
+    # It may be revoked before it has a card of its own: the line about its inviter tells of it either way.
     await gone(garden, invite)
-    await told(garden, invite, "revoked", by=keeper.user_id)
+    await said_how_many(garden, [invite], "revoke")
