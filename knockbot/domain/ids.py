@@ -39,6 +39,14 @@ def is_alias(text: str) -> bool:
     return text.startswith("#") and _names_a_server(text)
 
 
+def room_meant(name: str, pinned: Mapping[str, str]) -> str | None:
+    """The room that a name means where these names are pinned: an ID may mean another room there, as after an upgrade.
+
+    None for an alias that is not pinned: it is not known which room it means.
+    """
+    return pinned.get(name, None if is_alias(name) else name)
+
+
 def is_room_id(text: str) -> bool:
     """Whether this is a room ID: with a server, or from room version 12 on a bare hash."""
     if not text.startswith("!"):

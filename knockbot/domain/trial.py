@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from knockbot.domain.ids import is_alias
+from knockbot.domain.ids import room_meant
 from knockbot.domain.judgements import Judgement, judged_in
 from knockbot.domain.model import Decision, Facts, Known, Listed, Request, Verdict
 from knockbot.domain.policy import Policy, decide
@@ -23,13 +23,13 @@ class Names:
     """What the names in one policy mean."""
 
     meant: Mapping[str, str] = field(default_factory=dict)
-    """The room of each alias, as far as that is known."""
+    """The room of each name that is pinned."""
     lists: Mapping[str, str] = field(default_factory=dict)
     """The rooms of its policy lists, by the name of the list: each as an ID or alias."""
 
     def room(self, name: str) -> str | None:
         """The ID of the room that a name means."""
-        return self.meant.get(name) if is_alias(name) else name
+        return room_meant(name, self.meant)
 
     def room_of_list(self, name: str) -> str | None:
         """The ID of the room of a policy list."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from knockbot.config.policies import read_known_policy
-from knockbot.domain.ids import is_alias
+from knockbot.domain.ids import room_meant
 from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
 from knockbot.domain.model import Kind, Origin
 from knockbot.domain.notices import Notice, Number, Room, User, notice
@@ -197,9 +197,9 @@ async def meant_by(tx: Tx, layer: Layer) -> dict[str, str]:
     names = layer.policy.rooms_named
     if not names:
         return {}
-    pinned = await pins.at(tx, layer.place)
-    ids = {name: name for name in names if not is_alias(name)}
-    return ids | {name: pinned[name].room_id for name in names if name in pinned}
+    pinned = await pins.meant(tx, layer.place)
+    found = {name: room_meant(name, pinned) for name in names}
+    return {name: room_id for name, room_id in found.items() if room_id is not None}
 
 
 async def meant_here(tx: Tx, in_force: InForce) -> dict[str, str]:

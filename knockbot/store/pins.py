@@ -58,6 +58,11 @@ async def at(tx: Tx, place: str) -> dict[str, Pin]:
     return {pin.name: pin for pin in _PIN.all(rows)}
 
 
+async def meant(tx: Tx, place: str) -> dict[str, str]:
+    """The rooms of the names that are pinned in one place; for all other names see `ids.room_meant`."""
+    return {name: pin.room_id for name, pin in (await at(tx, place)).items()}
+
+
 async def of_the_config(tx: Tx) -> list[Pin]:
     """All pins of the config file."""
     return _PIN.all(await tx.fetch(f"{_PIN.select} WHERE place LIKE '{CONFIG}%' ORDER BY place"))

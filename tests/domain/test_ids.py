@@ -15,6 +15,7 @@ from knockbot.domain.ids import (
     is_room_id,
     is_server_name,
     is_user_id,
+    room_meant,
     room_reference,
     server_of,
     user_reference,
@@ -99,6 +100,24 @@ def test_what_names_no_room_is_no_room_id(text: str) -> None:
 )
 def test_an_alias_has_a_server(text: str, expected: bool) -> None:
     assert is_alias(text) is expected
+
+
+PINNED = {"#club:a": "!club:a", "!old:a": "!new:a", "!same:a": "!same:a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "room_id"),
+    [
+        ("#club:a", "!club:a"),
+        ("#other:a", None),
+        ("!old:a", "!new:a"),
+        ("!same:a", "!same:a"),
+        ("!other:a", "!other:a"),
+        ("!hash", "!hash"),
+    ],
+)
+def test_a_name_means_the_room_that_it_was_pinned_to_also_if_it_is_an_id(name: str, room_id: str | None) -> None:
+    assert room_meant(name, PINNED) == room_id
 
 
 @pytest.mark.parametrize(

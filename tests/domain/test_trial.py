@@ -35,6 +35,7 @@ def judged(kind: Kind = Kind.KNOCK, **known: Any) -> Judgement:
         ({"#club:a": CLUB}, {CLUB: YES, LOUNGE: NO}),
         ({"#club:a": LOUNGE}, {LOUNGE: NO}),
         ({}, {LOUNGE: NO}),
+        ({LOUNGE: CLUB}, {CLUB: NO}),
     ],
 )
 def test_what_was_found_out_is_about_a_room_and_not_about_a_name(
@@ -65,6 +66,8 @@ def test_a_policy_list_counts_by_its_room() -> None:
     known = facts(lists={"old": HIT, "other": Listed(Truth.FALSE)})
     then = {GARDEN: Names({"#bans:a": BANS}, {"old": "#bans:a", "other": "#gone:a"})}
     assert learned(known, then).lists == {BANS: HIT}
+    replaced = {GARDEN: Names({BANS: "!new:a"}, {"old": BANS})}
+    assert learned(known, replaced).lists == {"!new:a": HIT}, "an ID that was upgraded means the new room"
 
 
 ASKING = parse_policy({"rules": [{"when": {"member_of": CLUB}, "then": "accept"}], "otherwise": "ban"})

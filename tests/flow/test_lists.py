@@ -662,10 +662,11 @@ async def test_the_alias_means_what_it_meant_when_the_policy_was_set(listed: Hou
     assert listed.membership(ANA) == "ban"
 
 
-async def test_a_replaced_list_is_asked_about_and_followed(listed: House) -> None:
+@pytest.mark.parametrize("name", [ALIAS, BANS])
+async def test_a_replaced_list_is_asked_about_and_followed_however_it_is_named(listed: House, name: str) -> None:
     new = "!newbans:tulip.example"
     listed.world.list_entity(BANS, LIZ, ANA)
-    await settled(listed)
+    await set_policy(listed, open_door().replace(ALIAS, name))
     listed.world.room(new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for(LIZ), join_rule="public")
     listed.world.list_entity(new, LIZ, BEA)
     listed.world.replace(BANS, new, by=LIZ)
@@ -679,6 +680,21 @@ async def test_a_replaced_list_is_asked_about_and_followed(listed: House) -> Non
         listed.world.knock(GARDEN, user)
     await settled(listed)
     assert [listed.membership(user) for user in (ANA, BEA)] == ["invite", "ban"]
+    shown = await told_lists(listed)
+    assert shown.startswith(f"community {new}: users 1,")
+    assert BANS not in shown
+
+    listed.world.change(new, LIZ, BOT, "ban")
+    await settled(listed)
+    [alarm] = [text for text in listed.spoken() if "cannot follow the policy list" in text]
+    assert new in alarm
+
+
+async def told_lists(house: House) -> str:
+    """What `lists` says."""
+    house.tell("lists")
+    await house.live()
+    return house.spoken()[-1]
 
 
 async def followed(house: House) -> list[str]:

@@ -138,3 +138,25 @@ async def test_where_the_bot_is_banned_from_the_list_its_last_state_counts(
     await garden.heard(lambda event: "cannot follow the policy list" in words(event), "the alarm")
     await eve.knock(garden.room)
     await garden.membership(eve, "ban")
+
+
+async def test_a_list_that_was_named_by_its_id_and_is_upgraded_is_followed_after_one_click(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    eve, ana = await garden.person("eve"), await garden.person("ana")
+    old = await liz.create_room("Bans", preset="public_chat", room_version="10")
+    await use(garden, old)
+    answer = await liz.call("POST", "rooms", old, "upgrade", body={"new_version": "11"})
+    new = str(answer["replacement_room"])
+    question = await garden.heard(lambda event: "uses the list" in words(event), "the question about the new room")
+    await garden.alice.react(garden.mods, question["event_id"], "✅")
+    await garden.heard(lambda event: f"{old} means the room {new} here" in words(event), "that it was taken")
+
+    await entry(liz, new, eve.user_id)
+    await ana.knock(garden.room)
+    await garden.membership(ana, "invite")
+    await eve.knock(garden.room)
+    await garden.membership(eve, "ban")
+    shown = await garden.command("lists")
+    assert new in shown, shown
+    assert old not in shown, shown

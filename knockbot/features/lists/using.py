@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from knockbot.domain.ids import is_alias
+from knockbot.domain.ids import room_meant
 from knockbot.domain.layers import ends
 from knockbot.domain.listed import PolicyList
 from knockbot.flow import place
@@ -33,9 +33,8 @@ class Used:
 
 async def of_policy(tx: Tx, lists: Sequence[PolicyList], pinned_in: str) -> list[Named]:
     """The lists of one policy, with the rooms that their names meant when it was set."""
-    pinned = await pins.at(tx, pinned_in) if any(is_alias(one.room) for one in lists) else {}
-    meant = {name: pin.room_id for name, pin in pinned.items()}
-    return [(one, meant.get(one.room) if is_alias(one.room) else one.room) for one in lists]
+    meant = await pins.meant(tx, pinned_in) if lists else {}
+    return [(one, room_meant(one.room, meant)) for one in lists]
 
 
 async def of_place(context: Context, tx: Tx, there: Place) -> dict[str | None, list[Named]]:

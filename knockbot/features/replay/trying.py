@@ -195,9 +195,9 @@ async def _note_names(tx: Tx, trying: _Trying, judgement: Judgement) -> None:
     for room_id, revision in _revisions(judgement).items():
         if (room_id, revision) not in trying.then:
             old = await policies.revision(tx, room_id, revision)
-            pinned = await pins.at(tx, pins.of_revision(room_id, revision))
+            meant = await pins.meant(tx, pins.of_revision(room_id, revision))
             lists = {one.name: one.room for one in old.settings.lists} if old is not None else {}
-            trying.then[room_id, revision] = Names({name: pin.room_id for name, pin in pinned.items()}, lists)
+            trying.then[room_id, revision] = Names(meant, lists)
 
 
 def _revisions(judgement: Judgement) -> dict[str, int]:

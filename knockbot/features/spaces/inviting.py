@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan
-from knockbot.domain.ids import is_alias
+from knockbot.domain.ids import room_meant
 from knockbot.domain.jobs import Act, AlsoInvite, Job
 from knockbot.domain.may import Deed
 from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
@@ -96,12 +96,10 @@ async def _children(tx: Tx, space: str) -> list[str]:
 
 async def _named(tx: Tx, there: Place, name: str) -> list[str]:
     """The room that a name means in the policy that sets this."""
-    if not is_alias(name):
-        return [name]
     setter = there.setter(ALSO_INVITE)
     set_in = pins.of_revision(setter.room_id, setter.revision) if setter is not None else pins.DEFAULT_POLICY
-    pinned = (await pins.at(tx, set_in)).get(name)
-    return [pinned.room_id] if pinned is not None else []
+    room_id = room_meant(name, await pins.meant(tx, set_in))
+    return [room_id] if room_id is not None else []
 
 
 # --- done -----------------------------------------------------------------------------------------------------
