@@ -136,7 +136,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "preapproval",
         hears={RoomChange: powers.changed},
+        sees=powers.moved,
         gathers={Fact.PRE_APPROVED: approvals.pre_approved},
+        bars=approvals.bars,
         took_place=giving.took_place,
     ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),

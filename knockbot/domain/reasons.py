@@ -392,6 +392,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unknown.list_closed": "you cannot read that list",
     "unknown.list_behind": "changes of the list are still being taken in",
     "policy_list.names_them": "a policy list may name them now",
+    "pre_approval.counts_no_more": "the pre-approval does not count any more",
     "policy_list.put_out": "I was removed from its room. Somebody there must invite me again.",
     "policy_list.not_let_in": "I cannot join its room: {why}",
     "policy_list.too_slow": "its room was not read within {time}",

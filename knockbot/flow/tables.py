@@ -86,9 +86,9 @@ Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
 its whole reason, and a second time with its request."""
 
-Bars: TypeAlias = Callable[[Context, str, int], Awaitable[Notice | None]]
-"""Why the accept of a request at a room must not be carried out any more, if a rule gave it; `None` if it may. Then the
-request is judged again. It is asked before every invite. May raise `Later`, `Never` and `Busy`."""
+Bars: TypeAlias = Callable[[Context, Place, Request], Awaitable[Notice | None]]
+"""Why the accept that a rule gave to a request must not be carried out any more; `None` if it may. Then the request is
+judged again. It is asked before every such invite. May raise `Later`, `Never` and `Busy`."""
 
 KeepsOut: TypeAlias = Callable[[Context, str, str, str], Awaitable[Notice | None]]
 """Why somebody must not be invited to a room where they did not ask; `None` if they may. It takes the room, the user,
@@ -256,10 +256,10 @@ async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -
             await feature.knocked(context, turn, change, at)
 
 
-async def barred(context: Context, room_id: str, request_id: int) -> Notice | None:
+async def barred(context: Context, there: Place, request: Request) -> Notice | None:
     """Why the accept of a rule must not be carried out any more; `None` if it may."""
     for feature in rows(context):
-        why = await feature.bars(context, room_id, request_id) if feature.bars is not None else None
+        why = await feature.bars(context, there, request) if feature.bars is not None else None
         if why is not None:
             return why
     return None

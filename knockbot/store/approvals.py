@@ -113,6 +113,13 @@ async def approved_among(tx: Tx, room_id: str, whom: Sequence[str], now: int) ->
     return found
 
 
+async def rooms_of_giver(tx: Tx, given_by: str) -> set[str]:
+    """The rooms for which somebody has approved people, whether or not that is in force still."""
+    return {
+        row["room_id"] for row in await tx.fetch("SELECT DISTINCT room_id FROM approvals WHERE given_by = $1", given_by)
+    }
+
+
 async def move_over(tx: Tx, room_id: str, replacement: str) -> None:
     """A room was replaced: its approvals count in the new room, unless the same person gave the same there."""
     await tx.execute(

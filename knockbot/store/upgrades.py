@@ -333,6 +333,7 @@ CREATE TABLE approvals (
     cause    TEXT NOT NULL,
     PRIMARY KEY (room_id, who, given_by)
 );
+CREATE INDEX approvals_giver ON approvals (given_by, room_id);
 CREATE INDEX approvals_until ON approvals (until) WHERE until IS NOT NULL;
 
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.

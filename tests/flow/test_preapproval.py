@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -16,8 +18,9 @@ from knockbot.domain.notices import because
 from knockbot.engine.turn import Handled
 from knockbot.errors import Later, Never
 from knockbot.features.preapproval import giving
+from knockbot.flow import standings
 from knockbot.flow.context import Context
-from knockbot.store import judgements
+from knockbot.store import approvals, judgements
 from knockbot.store import rooms as stored_rooms
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
@@ -234,6 +237,112 @@ async def test_who_waits_is_judged_again_once_their_approver_has_the_power_again
     assert (await house.request(ANA)).state is State.ACCEPTED
     assert await reasons(house, ANA) == [Because.ARRIVED, Because.PRE_APPROVAL]
     assert await reasons(house, BEA) == [Because.ARRIVED]
+
+
+async def test_an_approver_who_comes_back_has_who_waits_judged_again(house: House) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.change(GARDEN, BOB, BOB, "leave")
+    assert await knocks(house, ANA) is State.PENDING
+    assert await knocks(house, BEA) is State.PENDING
+
+    house.world.change(GARDEN, ALICE, BOB, "join")
+    await house.live()
+
+    assert (await house.request(ANA)).state is State.ACCEPTED
+    assert await reasons(house, BEA) == [Because.ARRIVED]
+
+
+def loses_the_power(house: House) -> None:
+    house.world.rooms[GARDEN].levels["users"][BOB] = 0
+
+
+def leaves_unheard(house: House) -> None:
+    house.world.change(GARDEN, BOB, BOB, "leave")
+    house.world.outbox.clear()
+
+
+def is_banned_unheard(house: House) -> None:
+    house.world.change(GARDEN, ALICE, BOB, "ban")
+    house.world.outbox.clear()
+
+
+GIVERS_FALL: Mapping[Callable[[House], None], str] = {
+    loses_the_power: f"The pre-approval by {BOB} does not count",
+    leaves_unheard: f"The pre-approval by {BOB} does not count",
+    is_banned_unheard: f"The pre-approval by {BOB} does not count",
+}
+
+
+@pytest.mark.parametrize("falls", GIVERS_FALL)
+async def test_whether_the_approver_may_accept_is_looked_at_again_right_before_the_invite(
+    house: House, falls: Callable[[House], None]
+) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    assert (await house.request(ANA)).answer is not None
+
+    falls(house)
+    house.clock.go_on(standings.IMMEDIATE / 1000 + 1)
+    await house.work()
+    await house.live()
+
+    assert (house.membership(ANA), (await house.request(ANA)).awaits_moderators) == ("knock", True)
+    assert GIVERS_FALL[falls] in house.card().text
+    assert await reasons(house, ANA) == [Because.ARRIVED, Because.FACTS_CHANGED]
+
+    house.world.set_levels(GARDEN, **levels_for((ALICE, BOB)))
+    if house.membership(BOB) != "join":
+        house.world.change(GARDEN, ALICE, BOB, "join")
+    await house.live()
+    assert house.membership(ANA) == "invite"
+
+
+@pytest.mark.parametrize("command", [f"disallow {ANA}", f"disallow {ANA} {GARDEN}"])
+async def test_an_approval_taken_back_before_the_invite_is_sent_invites_nobody(house: House, command: str) -> None:
+    await told(house, f"allow {ANA}", by=BOB)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.tell(command)
+    await house.live()
+
+    assert (house.membership(ANA), (await house.request(ANA)).awaits_moderators) == ("knock", True)
+    assert await reasons(house, ANA) == [Because.ARRIVED, Because.FACTS_CHANGED]
+
+
+async def test_an_approval_whose_day_is_over_before_the_invite_is_sent_invites_nobody(house: House) -> None:
+    await told(house, f"allow {ANA} until {day_in(house, 0)}")
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.clock.go_on(DAY / 1000)
+    await house.work()
+    await house.live()
+
+    assert (house.membership(ANA), (await house.request(ANA)).awaits_moderators) == ("knock", True)
+
+
+async def test_another_approval_that_counts_is_enough_right_before_the_invite(house: House) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    async with house.db.tx() as tx:
+        [given] = await approvals.newest(tx, GARDEN, house.clock(), 2)
+        await approvals.give(tx, [replace(given, given_by=ALICE)])
+    leaves_unheard(house)
+    house.clock.go_on(standings.IMMEDIATE / 1000 + 1)
+    await house.live()
+
+    assert house.membership(ANA) == "invite"
+    assert await reasons(house, ANA) == [Because.ARRIVED]
+
+
+async def test_what_a_moderator_accepts_needs_no_approval(house: House) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.set_levels(GARDEN, **levels_for((ALICE,)))
+    assert await knocks(house, ANA) is State.PENDING
+    house.click("✅")
+    await house.live()
+    assert house.membership(ANA) == "invite"
 
 
 async def test_of_several_approvals_any_that_counts_is_enough(house: House) -> None:

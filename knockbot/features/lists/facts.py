@@ -25,7 +25,7 @@ from knockbot.flow import place
 from knockbot.flow.asking import Asked
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import inbox, judgements, lists, requests
+from knockbot.store import inbox, judgements, lists
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE, SECOND
 
@@ -202,15 +202,9 @@ def _known_before(before: Judgement | None, origin: str | None) -> Mapping[str, 
     return before.facts.lists if origin is using.FIRST else before.facts.seen_from(origin).lists
 
 
-async def bars(context: Context, room_id: str, request_id: int) -> Notice | None:
+async def bars(context: Context, there: Place, request: Request) -> Notice | None:
     """Why a rule must not accept somebody any more: a list names them now, or it is not known. May raise `Later`."""
-    async with context.db.statement() as tx:
-        there = await place.find(context, tx, room_id)
-    if there is None or not there.settings.lists:
-        return None
-    async with context.db.tx() as tx:
-        request = await requests.get(tx, request_id, held=False)
-    if request.answer is None or request.answer.rule is None:
+    if not there.settings.lists:
         return None
     news = await news_of(context, request, f"act {request.id}")
     barred = any(one.now.truth is not Truth.FALSE if one.decides else one.turned for one in news)

@@ -7,11 +7,15 @@ from dataclasses import replace
 
 from knockbot.domain.approvals import is_about, names_of
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Facts, PreApproved, Truth
+from knockbot.domain.model import Facts, PreApproved, Request, Truth
+from knockbot.domain.notices import Notice, because
 from knockbot.errors import Never
 from knockbot.flow import authority
 from knockbot.flow.asking import Asked
-from knockbot.store import approvals, layers
+from knockbot.flow.authority import Remembered
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.store import approvals, judgements, layers
 from knockbot.store.approvals import Approval
 
 MOST = 10
@@ -22,33 +26,46 @@ async def pre_approved(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
     """Whether somebody has approved the applicant who may accept them here now: for this room, or for a space whose
     policy decides here."""
     context, knock = asked.context, asked.knock
-    async with context.db.tx() as tx:
-        decide = await layers.of(tx, knock.room_id)
-        rooms = [*dict.fromkeys([knock.room_id, *(layer.room_id for layer in decide)])]
-        found = await approvals.applying_to(tx, rooms, names_of(knock.user_id), context.now(), MOST)
-    return replace(facts, pre_approved=await _first_that_counts(asked, found))
+    # As for the author of a policy (`authority.ruled`).
+    remembered = context.standings.as_heard if context.db.alone else None
+    return replace(facts, pre_approved=await _look_up(context, knock.room_id, knock.user_id, remembered))
 
 
-async def _first_that_counts(asked: Asked, found: Sequence[Approval]) -> PreApproved:
+async def bars(context: Context, there: Place, request: Request) -> Notice | None:
+    """Why a rule must not accept somebody any more who was pre-approved when it decided: nothing counts for them now.
+
+    The approval was taken back, or its time is over, or whoever gave it could not accept them by hand at this moment.
+    May raise `Later`.
+    """
+    async with context.db.statement() as tx:
+        before = await judgements.newest(tx, request.id)
+    if before is None or before.facts.pre_approved is None or before.facts.pre_approved.truth is not Truth.TRUE:
+        return None
+    now = await _look_up(context, there.room_id, request.user_id, context.standings.a_moment_ago)
+    return because("pre_approval.counts_no_more") if now.truth is not Truth.TRUE else None
+
+
+async def _look_up(context: Context, room_id: str, user_id: str, remembered: Remembered | None) -> PreApproved:
     """The newest approval whose giver has the power for it; else the newest of all, and why it does not count."""
+    async with context.db.tx() as tx:
+        decide = await layers.of(tx, room_id)
+        rooms = [*dict.fromkeys([room_id, *(layer.room_id for layer in decide)])]
+        found = await approvals.applying_to(tx, rooms, names_of(user_id), context.now(), MOST)
     void: PreApproved | None = None
     for approval in found:
-        looked_at = await _looked_at(asked, approval)
+        looked_at = await _looked_at(context, approval, room_id, user_id, remembered)
         if looked_at.truth is not Truth.FALSE:
             return looked_at
         void = void or looked_at
     return void or PreApproved(Truth.FALSE)
 
 
-async def _looked_at(asked: Asked, approval: Approval) -> PreApproved:
-    context, knock = asked.context, asked.knock
+async def _looked_at(
+    context: Context, approval: Approval, room_id: str, user_id: str, remembered: Remembered | None
+) -> PreApproved:
     by, until, of_server = approval.given_by, approval.until, bool(is_about(approval.who))
-    # As for the author of a policy (`authority.ruled`).
-    remembered = context.standings.as_heard if context.db.alone else None
     try:
-        why = await authority.lacking(
-            context, by, Deed.ACCEPT, room_id=knock.room_id, target=knock.user_id, remembered=remembered
-        )
+        why = await authority.lacking(context, by, Deed.ACCEPT, room_id=room_id, target=user_id, remembered=remembered)
     except Never as error:
         return PreApproved(Truth.UNKNOWN, by, until, of_server, error.why)
     return PreApproved(Truth.FALSE if why is not None else Truth.TRUE, by, until, of_server, why)

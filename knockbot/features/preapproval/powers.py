@@ -1,9 +1,12 @@
-"""When the power levels of a room change: an approval may count again, or no longer, and who waits is judged again."""
+"""When power levels change, or somebody who approved people leaves or comes back: who waits is judged again, since an
+approval may count again, or no longer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from knockbot.domain.approvals import names_of
-from knockbot.domain.model import Because, Rejudge, RoomChange
+from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, RoomChange
 from knockbot.engine.turn import Turn, Write
 from knockbot.flow import rejudging
 from knockbot.flow.context import Context
@@ -17,6 +20,21 @@ async def changed(context: Context, change: RoomChange) -> Write[None] | None:
         return None
     async with context.db.tx() as tx:
         waiting = await _approved(tx, change.room_id, context.now())
+    return _judging_again(context, change, waiting)
+
+
+async def moved(context: Context, change: MemberChange) -> Write[None] | None:
+    """Have those judged again who wait at this room, if it is one of their approvers who came or went."""
+    if change.membership not in (Membership.JOIN, Membership.LEAVE, Membership.BAN):
+        return None
+    async with context.db.tx() as tx:
+        given_for = await approvals.rooms_of_giver(tx, change.user_id)
+        rooms = await _deciding(tx, change.room_id) if given_for else []
+        waiting = await _approved(tx, change.room_id, context.now()) if given_for.intersection(rooms) else []
+    return _judging_again(context, change, waiting)
+
+
+def _judging_again(context: Context, change: RoomChange | MemberChange, waiting: Sequence[int]) -> Write[None] | None:
     if not waiting:
         return None
     again = [Rejudge(change.room_id, Because.PRE_APPROVAL, change.event_id, one) for one in waiting]
@@ -33,6 +51,12 @@ async def _approved(tx: Tx, room_id: str, now: int) -> list[int]:
     if not waiting:
         return []
     names = [*{name for _, user in waiting for name in names_of(user)}]
-    rooms = dict.fromkeys([room_id, *(layer.room_id for layer in await layers.of(tx, room_id))])
-    approved = {who for one in rooms for who in await approvals.approved_among(tx, one, names, now)}
+    approved: set[str] = set()
+    for one in await _deciding(tx, room_id):
+        approved |= await approvals.approved_among(tx, one, names, now)
     return [request_id for request_id, user in waiting if not approved.isdisjoint(names_of(user))]
+
+
+async def _deciding(tx: Tx, room_id: str) -> list[str]:
+    """The room, and the spaces whose policies decide there."""
+    return [*dict.fromkeys([room_id, *(layer.room_id for layer in await layers.of(tx, room_id))])]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from knockbot.domain import may, plan
 from knockbot.domain.jobs import Act, Ban, Invite, Job, Kick, OnMember, Revoke
-from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, Request, State
+from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, Request, State, Verdict
 from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
@@ -22,6 +22,7 @@ from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, cards, membership, place, rejudging, saying, settling, tables
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.records import record
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.tables import Doing
@@ -60,6 +61,21 @@ class Barred(Overtaken):
     """A rule would not accept them any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What is behind an act, as the records have it right before it."""
+
+    request: Request
+    there: Place | None
+    """The room of the request, if it is protected."""
+
+    @property
+    def accepted_by_rule(self) -> bool:
+        """Whether a rule of the policy accepted the request."""
+        answer = self.request.answer
+        return answer is not None and answer.rule is not None and answer.verdict is Verdict.ACCEPT
+
+
 async def change_membership(context: Context, claimed: Claimed[Membered]) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for is still current."""
     job = claimed.job
@@ -67,12 +83,16 @@ async def change_membership(context: Context, claimed: Claimed[Membered]) -> Out
     needless = await _needless(context, job, stands)
     if needless is not None:
         return needless
+    behind = await _behind(context, job)
+    dropped = await _called_off(context, job, behind) if behind is not None else None
+    if dropped is not None:
+        return dropped
     payload = job.payload
     if isinstance(payload, Ban) and await _may_know_of_nothing(context, job.room_id, payload, stands):
-        return await _take_back_guest(context, claimed, payload, stands)
+        return await _take_back_guest(context, claimed, payload, stands, behind)
     if isinstance(payload, Invite) and await is_denied(context, job.room_id, payload.user_id):
         raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
-    return await _do(context, claimed, stands)
+    return await _do(context, claimed, stands, behind)
 
 
 async def _needless(context: Context, job: Job[Membered], stands: MemberChange | None) -> Outcome | None:
@@ -90,7 +110,7 @@ async def _needless(context: Context, job: Job[Membered], stands: MemberChange |
         return OvertakenBy(because("overtaken.moved"), stands)
     if stands is not None and _meant_for(payload) not in (None, stands.event_id):
         return Overtaken(because("overtaken.knocked_again"))
-    return await called_off(context, job)
+    return None
 
 
 def _meant_for(payload: Membered) -> str | None:
@@ -108,24 +128,26 @@ def _at(membership: Membership | None) -> Notice:
     return because("overtaken.membership", membership=Term(membership))
 
 
-async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
+async def _do(
+    context: Context, claimed: Claimed[Membered], stands: MemberChange | None, behind: Behind | None
+) -> Outcome:
     """Act, if the person that the bot acts for may do so at this moment."""
     await authority.insist_again(context, claimed.job)
-    barred = await _barred(context, claimed.job)
+    barred = await _barred(context, claimed.job, behind)
     if barred is not None:
         return barred
     try:
         await _call(context, claimed.job)
     except Never as error:
-        return await _explain(context, claimed, stands, error)
+        return await _explain(context, claimed, stands, behind, error)
     return Done()
 
 
-async def _barred(context: Context, job: Job[Membered]) -> Barred | None:
+async def _barred(context: Context, job: Job[Membered], behind: Behind | None) -> Barred | None:
     """Whether an accept by a rule must not be carried out any more; that of a moderator may."""
-    if not isinstance(job.payload, Invite) or job.request_id is None:
+    if not isinstance(job.payload, Invite) or behind is None or behind.there is None or not behind.accepted_by_rule:
         return None
-    why = await tables.barred(context, job.room_id, job.request_id)
+    why = await tables.barred(context, behind.there, behind.request)
     return Barred(why) if why is not None else None
 
 
@@ -143,11 +165,21 @@ async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberC
 async def called_off(context: Context, job: Job[OnMember | Revoke]) -> Overtaken | None:
     """Whether the answer that this act carries out was taken back, or replaced by another one, or dropped when the
     protection of the room ended. Raises `Never` where a rule gave it, and the policy has been set to dry run since."""
+    behind = await _behind(context, job)
+    return await _called_off(context, job, behind) if behind is not None else None
+
+
+async def _behind(context: Context, job: Job[OnMember | Revoke]) -> Behind | None:
+    """What is behind an act; `None` where no request is."""
     if job.request_id is None:
         return None
     async with context.db.tx() as tx:
         request = await requests.get(tx, job.request_id, held=False)
-        there = await place.find(context, tx, request.room_id)
+        return Behind(request, await place.find(context, tx, request.room_id))
+
+
+async def _called_off(context: Context, job: Job[OnMember | Revoke], behind: Behind) -> Overtaken | None:
+    request, there = behind.request, behind.there
     if there is None or (not is_beside(job, request) and not is_called_for(context, job, request)):
         return Overtaken(ANSWERED_OTHERWISE)
     if there.settings.dry_run and request.answer is not None and request.answer.by == context.bot:
@@ -175,7 +207,7 @@ AT_ONCE = 1000
 
 
 async def _take_back_guest(
-    context: Context, claimed: Claimed[Membered], ban: Ban, stands: MemberChange | None
+    context: Context, claimed: Claimed[Membered], ban: Ban, stands: MemberChange | None, behind: Behind | None
 ) -> Outcome:
     """Take back the invite of somebody who used a third-party invite, and do no more.
 
@@ -184,7 +216,7 @@ async def _take_back_guest(
     if stands is None or stands.membership is not Membership.INVITE:
         return Settled(seen=stands, less=True)
     kick = Kick(ban.user_id, ban.request_id, ban.while_in, ban.on_behalf_of, ban.reason, ban.told, guest=ban.guest)
-    came = await _do(context, replace(claimed, job=replace(claimed.job, payload=kick)), stands)
+    came = await _do(context, replace(claimed, job=replace(claimed.job, payload=kick)), stands, behind)
     return Settled(less=True) if isinstance(came, Done) else came
 
 
@@ -221,7 +253,9 @@ async def _standing(context: Context, claimed: Claimed[Membered]) -> MemberChang
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
 
 
-async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberChange | None, error: Never) -> Outcome:
+async def _explain(
+    context: Context, claimed: Claimed[Membered], stood: MemberChange | None, behind: Behind | None, error: Never
+) -> Outcome:
     """A clear no: the room changed in the same moment, or the bot may not do this, or the server's reason holds."""
     if error.code != "M_FORBIDDEN":
         raise error
@@ -238,7 +272,7 @@ async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberCh
     lacking = may.shortfall(powers, may.DONE_BY[job.act], bot, job.payload.user_id)
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
-    barred = await _barred(context, job)
+    barred = await _barred(context, job, behind)
     if barred is not None:
         return barred
     await _call(context, job)  # the power came between the refusal and this look; else it fails again
