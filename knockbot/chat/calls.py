@@ -7,13 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from knockbot.chat.typed import MARKS, NotNumbers, after_name, read_numbers
+from knockbot.chat.typed import MARKS, NotNumbers, after_name, are_numbers, read_numbers, with_commas
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import ids
 from knockbot.domain.card import which_applicant
 from knockbot.domain.invites import may_be_taken_back, read_address
 from knockbot.domain.model import Message, Request
-from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, notice
+from knockbot.domain.notices import (
+    MOST_NUMBERS,
+    Arg,
+    Code,
+    Id,
+    Letters,
+    Notice,
+    Number,
+    Numbered,
+    Room,
+    User,
+    below,
+    listed,
+    notice,
+)
 from knockbot.engine.turn import Waits, Write
 from knockbot.errors import ActionError, Refused
 from knockbot.flow import answering
@@ -175,24 +189,56 @@ class Meant:
 async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
     """The requests that a command is about, and the text that follows.
 
-    From the card or line that it replies to (then no number is read); else by number; else by the applicant. `None` if
-    nothing says which.
+    By number; else by the card or line that it replies to; else by the applicant. `None` if nothing says which. In a
+    reply, a number or user ID has to be on the card: it is a slip otherwise, or the beginning of a text.
     """
     async with call.context.db.tx() as tx:
         shown = await _replied_to(tx, call)
         if shown is not None:
-            if not answering.takes_clicks(shown):
-                raise Refused(_shows_several(shown))
-            found = [await _managed_request(tx, call.room, one.number) for one in answering.meant_by(shown)]
-            return Meant(tuple(found), told=len(found) > 1, of_card=True), text
-        try:
-            numbers, rest = read_numbers(text)
-        except NotNumbers as error:
-            raise Misuse(error.said) from None
+            return await _of_reply(tx, call, shown, text)
+        numbers, rest = _numbers(text)
         if numbers:
-            named = [await _managed_request(tx, call.room, number) for number in numbers]
-            return Meant(tuple(named), told=len(named) > 1), rest
+            return await _numbered(tx, call, numbers), rest
         return await _by_applicant(tx, call, text) if text else None
+
+
+async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str) -> tuple[Meant, str]:
+    """The requests that a command is about which replies to a card or line with these."""
+    numbers, rest = _numbers(text, alone=True)
+    if numbers:
+        _insist_on_shown([Numbered(number) for number in numbers if number not in {one.number for one in shown}])
+        return await _numbered(tx, call, numbers), rest
+    first, _, behind = text.partition(" ")
+    user_id = ids.user_reference(first)
+    if user_id is not None:
+        shown, text = [one for one in shown if one.subject == user_id], behind.strip()
+        _insist_on_shown([User(user_id)] if not shown else [])
+    if not answering.takes_clicks(shown):
+        raise Refused(_shows_several(shown))
+    found = [await _managed_request(tx, call.room, one.number) for one in answering.meant_by(shown)]
+    return Meant(tuple(found), told=len(found) > 1, of_card=True), text
+
+
+def _insist_on_shown(missing: Sequence[Arg]) -> None:
+    """Raises `Refused` if what a reply names is not on the card."""
+    if missing:
+        raise Refused(notice("meant.not_on_card", what=listed(missing[:MOST_NUMBERS])))
+
+
+def _numbers(text: str, *, alone: bool = False) -> tuple[list[int], str]:
+    """The numbers that a text begins with, and what follows; `alone`: blanks between nothing but numbers are enough."""
+    try:
+        numbers, rest = read_numbers(text)
+        if alone and are_numbers(rest):
+            return read_numbers(with_commas(text))
+    except NotNumbers as error:
+        raise Misuse(error.said) from None
+    return numbers, rest
+
+
+async def _numbered(tx: Tx, call: Call, numbers: Sequence[int]) -> Meant:
+    named = [await _managed_request(tx, call.room, number) for number in numbers]
+    return Meant(tuple(named), told=len(named) > 1)
 
 
 def _shows_several(shown: Sequence[Request]) -> Notice:

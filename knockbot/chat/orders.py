@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from knockbot.chat import spaces
-from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Reply, no_such_revision
+from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Misuse, Reply, no_such_revision
+from knockbot.chat.typed import are_numbers
 from knockbot.documents.text import NAME_LIMIT as SHOWN
 from knockbot.documents.text import storable
 from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
+from knockbot.domain.notices import Foreign, Numbered, Room, Stranger, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
@@ -84,8 +84,11 @@ async def _said_of_each(
 ) -> Write[Reply]:
     """One answer to several requests: each gets it if possible; for the others the reply says why not.
 
-    The reply names the applicants if there were several, or if the command named them.
+    The reply names the applicants if there were several, or if the command named them. Raises `Misuse` for a text that
+    is numbers and nothing else: nobody is told a number that was meant as one more request.
     """
+    if are_numbers(reason):
+        raise Misuse(notice("ask.not_numbers", text=Stranger(reason, SHOWN)))
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT], of_card=meant.of_card)
     looked_at = [await _looked_at(call, wish, one) for one in _to_answer(meant, verdict)]
 
@@ -94,9 +97,8 @@ async def _said_of_each(
         taken = [await _taken(turn, wish, one, take) for one in looked_at]
         hit = [one for one in taken if isinstance(one, Request)]
         refused = [one.said for one in taken if isinstance(one, Refused)]
-        unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
-        named = hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else None
-        kept = [one for one in (named, unread, *dict.fromkeys(refused)) if one is not None]
+        named = hit_by_answer(hit, called or verdict.value) if hit and meant.told else None
+        kept = [one for one in (named, *dict.fromkeys(refused)) if one is not None]
         return below(*kept) if kept else TICK
 
     return take_each
@@ -126,15 +128,6 @@ async def _taken(turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> 
     except Refused as refused:
         return refused
     return one
-
-
-def _numbers_unread(reason: str) -> Notice:
-    """Words that look like numbers went along with the answer."""
-    return notice("meant.numbers_unread", text=Stranger(reason, SHOWN), example=Code("5, 6"))
-
-
-_NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
-"""Words that are numbers and nothing else: perhaps a list was meant."""
 
 
 async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Answered:

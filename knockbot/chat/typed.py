@@ -127,6 +127,20 @@ def read_numbers(text: str) -> tuple[list[int], str]:
     return list(dict.fromkeys(numbers)), text[end:].lstrip(MARKS).lstrip(" \t,") if numbers else text
 
 
+_ALONE = re.compile(r"#?[0-9]{1,15}(?:[\s,\u2013#-]+[0-9]{1,15})*")
+_BLANKS = re.compile(r"(?<=[0-9])\s+(?=#?[0-9])")
+
+
+def are_numbers(text: str) -> bool:
+    """Whether a text is numbers and nothing else: they are no words for anybody, but perhaps a list was meant."""
+    return _ALONE.fullmatch(text) is not None
+
+
+def with_commas(text: str) -> str:
+    """Numbers with commas in place of blanks between them."""
+    return _BLANKS.sub(", ", text.strip())
+
+
 MARKS = ",:;."
 """What people put right behind a number or a name before they go on."""
 

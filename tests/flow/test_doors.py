@@ -201,6 +201,39 @@ async def test_a_reply_to_the_card_without_a_number_does_the_same(house: House) 
     assert "You chose reject for:" in house.spoken()[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "answered"),
+    [
+        *((words, [POND]) for words in ("ban 2", "accept #2", "reject 2 not now", "reject 2: not now")),
+        *((words, [GARDEN, POND]) for words in ("accept 1, 2", "ban 1 2", "reject #1 #2", "reject 1-2 not now")),
+        *((words, [GARDEN, POND, SPACE]) for words in ("ban", "reject 1-3", f"reject {ANA} not now")),
+    ],
+)
+async def test_a_reply_to_the_card_with_numbers_answers_just_those(
+    house: House, words: str, answered: list[str]
+) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(words, reply_to=house.card().event_id)
+    await house.later()
+
+    membership = {"accept": "invite", "reject": "leave", "ban": "ban"}[words.split(maxsplit=1)[0]]
+    assert memberships(house) == [membership if room in answered else "knock" for room in DOORS_OF_SPACE]
+    reasons = [house.world.rooms[room].members[ANA]["content"].get("reason") for room in answered]
+    assert {*reasons} == {"not now" if "not" in words else None}
+    assert ("You chose" in house.spoken()[-1]) if len(answered) > 1 else house.spoken() == []
+
+
+@pytest.mark.parametrize("words", ["4", "#4", "1, 4", "1 4", "3-4 not now", "4 days", BEA])
+async def test_a_reply_to_the_card_with_a_number_that_is_not_on_it_is_asked_about(house: House, words: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"ban {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["knock"] * 3
+    [said] = house.spoken()
+    assert said.startswith(f"The message that you replied to is not about {BEA if words == BEA else '#4'}, so I did")
+
+
 async def test_a_command_with_a_number_answers_one_and_the_others_wait(house: House) -> None:
     await knock(house, *DOORS_OF_SPACE)
     house.tell("accept 2")

@@ -359,15 +359,17 @@ async def test_a_reply_needs_its_prefix(garden: Garden) -> None:
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-async def test_in_a_reply_to_a_card_no_number_is_read(garden: Garden) -> None:
+async def test_in_a_reply_to_a_card_the_number_of_another_is_asked_about(garden: Garden) -> None:
     ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
     card, other = await garden.card(ana), block(await garden.card(ben))["number"]
 
-    await garden.command(f"reject {other} characters at least, please", reply_to=card["event_id"])
+    said = await garden.command(f"reject {other}", reply_to=card["event_id"])
 
-    assert (await garden.membership(ana, "leave"))["reason"] == f"{other} characters at least, please"
-    await garden.caught_up()
+    assert f"is not about #{other}, so I did nothing" in said
+    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
     assert await garden.alice.membership(garden.room, ben.user_id) == "knock"
+    await garden.command(f"reject {block(card)['number']} not now", expect="", reply_to=card["event_id"])
+    assert (await garden.membership(ana, "leave"))["reason"] == "not now"
 
 
 @pytest.mark.parametrize(("emoji", "becomes"), [("✅", "invite"), ("❌\ufe0f", "leave"), ("⛔", "ban")])

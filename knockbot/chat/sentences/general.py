@@ -499,8 +499,12 @@ SENTENCES: Mapping[str, Sentence] = {
         example=Code,
     ),
     "meant.card_shows_several": says(
-        "This card shows several requests, and I do not read numbers in a reply. Type the command as a new message, with the number: {command}.",
+        "This card shows several requests. Please say which one, by its number: {command}.",
         command=Code,
+    ),
+    "meant.not_on_card": says(
+        "The message that you replied to is not about {what}, so I did nothing. For another request, type the command as a new message, not as a reply. If it was meant as a text, begin it with a word.",
+        what=Many,
     ),
     "meant.too_many_questions": says(
         "I asked other servers for you {count} times within a minute. That is the limit. Please try again in {time}.",
@@ -529,11 +533,6 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "meant.not_revocable": says(
         "{request} cannot be revoked: it is not an unused third-party invite.", request=Numbered
-    ),
-    "meant.numbers_unread": says(
-        "I took “{text}” as the text for the applicant. Put commas between several numbers ({example}). I do not read numbers in a reply to a card.",
-        text=Stranger,
-        example=Code,
     ),
     "meant.no_revision": says(
         "The policy of {room} has no revision {revision}. {command} shows which there are.",
