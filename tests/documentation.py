@@ -117,6 +117,7 @@ NO_COMPLAINT_CODES = frozenset(
         "allow.one_waits",
         "allow.renewed",
         "allow.renewed_one",
+        "allow.renewed_same",
         "allow.repeated",
         "allow.until",
         "allow.waiting",

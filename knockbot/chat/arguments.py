@@ -131,7 +131,7 @@ async def _optional_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | N
 
 async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = await _optional_room(call, text)
-    if found is None and text:
+    if found is None and text and not _is_someone(text):
         raise Refused(unknown_room(text))
     return found
 
@@ -152,21 +152,26 @@ async def _named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None
     """A room managed from here, which has to be named even if it is the only one."""
     if not text and not await manages_rooms(call):
         raise Refused(replies.no_rooms())
-    return await _listed_room(call, text)
+    return await _listed_room(call, text) if not _says_with_rooms(text) else None
 
 
 async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:
     """Any room there is, by ID, alias or link."""
     first, _, rest = text.partition(" ")
     reference = ids.room_reference(first)
-    if reference is None and first:
-        raise Refused(notice("meant.no_room", room=Letters(text), example=Code("#room:server")))
+    if reference is None and first and not _says_with_rooms(text):
+        named = first if first[0] in "#!" else text  # a name may have blanks
+        raise Refused(notice("meant.no_room", room=Letters(named), example=Code("#room:server")))
     return (reference, rest.strip()) if reference is not None else None
+
+
+def _says_with_rooms(text: str) -> bool:
+    return [word.lower() for word in text.split()] == ["with", "rooms"]
 
 
 async def _with_rooms(_: Call, text: str) -> tuple[bool, str] | None:
     """That the rooms of a space are meant too."""
-    return (True, "") if [word.lower() for word in text.split()] == ["with", "rooms"] else None
+    return (True, "") if _says_with_rooms(text) else None
 
 
 # --- people and requests --------------------------------------------------------------------------------------
@@ -221,7 +226,7 @@ def _is_fenced(text: str) -> bool:
 
 
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
-    if call.below.strip() and _NO_YAML.fullmatch(text):
+    if call.below.strip() and (_NO_YAML.fullmatch(text) or ids.room_reference(text) is not None):
         if text == call.rest.strip():
             raise Refused(unknown_room(text))
         raise Misuse(_not_understood(text))

@@ -143,7 +143,13 @@ async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = _longest([(room, after) for room, after in named if after is not None])
     if len(found) > 1:
         raise Refused(_rooms_of_one_name([room for room, _ in found]))
+    if not found and _BEGUN_LIKE_A_ROOM.match(first):
+        raise Refused(unknown_room(first))
     return found[0] if found else None
+
+
+_BEGUN_LIKE_A_ROOM = re.compile(r"!.|#(?![0-9]+$).")
+"""The beginning of an alias or a room ID, also of one that is not complete; ``#3`` is a number."""
 
 
 async def only_room(call: Call) -> ProtectedRoom | None:

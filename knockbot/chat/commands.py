@@ -276,9 +276,10 @@ def unknown_command(word: str) -> Notice:
 def nearest(name: str) -> list[str]:
     """The commands that may have been meant: all that begin with the most similar word; if the first of two words is
     right, the ones with the most similar second word, or all."""
-    if family := _family(name.partition(" ")[0]):
-        near = difflib.get_close_matches(name.lower(), family, n=1, cutoff=0.7) if " " in name else []
-        return near or family
+    first, _, second = name.lower().partition(" ")
+    if family := _family(first):
+        seconds = [command.partition(" ")[2] for command in family]
+        return [f"{first} {near}" for near in difflib.get_close_matches(second, seconds, n=1)] or family
     known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
     found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
     return [command for command in COMMANDS if command.partition(" ")[0] in found]

@@ -292,6 +292,8 @@ def _renewed(order: Order, days: _Days, given: Given) -> Notice | None:
         return notice("allow.renewed", who=people(sorted(given.renewed))) if given.renewed else None
     [(who, before)] = given.renewed.items()
     [now] = [one.until for one in order.entries if one.who == who]
+    if before == now:
+        return notice("allow.renewed_same", who=people([who]))
     return notice("allow.renewed_one", who=people([who]), before=days.end_told(before), now=days.end_told(now))
 
 

@@ -62,7 +62,7 @@ async def _only(call: Call) -> ProtectedRoom:
 async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     """The room whose policy it will be. Where only one is managed from here, it may be left out: another one that
     stands alone is whose members come in."""
-    alone = await only_room(call) if room_reference(text) is not None else None
+    alone = await only_room(call) if " " not in text and room_reference(text) is not None else None
     if not text or (alone is not None and await _is_another(call, text)):
         return None
     return await NAMED_ROOM.read(call, text)

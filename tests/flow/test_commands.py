@@ -738,12 +738,46 @@ async def test_a_word_that_stands_where_a_room_could_and_is_none_is_told(house: 
     assert reply == "Gardn is not managed from this room. !kb rooms shows which rooms are."
 
 
+@pytest.mark.parametrize("room", ["#lawn", "!lawn"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check {}",
+        "policy set {}\notherwise: reject",
+        "policy try {} 30d\notherwise: reject",
+        "policy use careful {}",
+        "policy apply {}",
+        "test {} @ana:tulip.example",
+        "allow @ana:tulip.example {}",
+        "disallow @ana:tulip.example {}",
+        "allowed {}",
+        "lists {}",
+    ],
+)
+async def test_what_begins_like_an_alias_or_an_id_is_no_note_and_no_policy(
+    house: House, command: str, room: str
+) -> None:
+    [reply] = await told(house, command.format(room))
+
+    assert reply == f"{room} is not managed from this room. !kb rooms shows which rooms are."
+
+
+async def test_a_comment_may_stand_where_the_only_room_is_left_out(house: House) -> None:
+    reply, *_ = await told(house, "policy set # ours\notherwise: reject")
+
+    assert "is in force" in reply
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
         ("check Garden please", "I do not understand “please” here."),
         ("check Garden 2", "I do not understand “2” here."),
         ("policy set Garden please\notherwise: reject", "I do not understand “please” here."),
+        ("policy try 30d !garden:tulip.example\nrules: []", "I do not understand “!garden:tulip.example” here."),
+        ("allowed @ana:tulip.example", "I do not understand “@ana:tulip.example” here."),
+        ("protect with rooms", "Which room?"),
+        ("unprotect with rooms", "Which room?"),
         ("test ana", "Which user?"),
         ("policy revert one", "Which revision?"),
         ("show 1 2", "I do not understand “2” here. Several numbers need commas: 5, 6."),
@@ -823,6 +857,8 @@ async def test_unprotect_asks_for_its_room_even_where_there_is_only_one(house: H
 async def test_an_unknown_second_word_is_told_with_the_nearest_command(house: House) -> None:
     [reply] = await told(house, f"policy shw {GARDEN}")
     assert reply.startswith("There is no command policy shw. Did you mean !kb policy show?")
+    [reply] = await told(house, "policy foo")
+    assert reply.startswith("There is no command policy foo. Did you mean !kb policy show, !kb policy set, ")
     [reply] = await told(house, "policy")
     assert reply.startswith("The command !kb policy is not complete.")
 

@@ -105,6 +105,8 @@ async def test_to_approve_somebody_again_tells_the_old_end_and_the_new_one(house
     assert f"You had pre-approved {ANA} before, until {day} (UTC). Now it counts without an end." in said
     said = await told(house, f"allow until {day}\n{ANA}\n{BEA}")
     assert f"You had pre-approved {ANA} before, without an end. Now it counts until {day} (UTC)." in said
+    assert "Now it counts" not in (said := await told(house, f"allow {ANA} until {day} another note"))
+    assert f"You had pre-approved {ANA} before." in said
     said = await told(house, f"allow\n{ANA}\n{BEA}")
     assert f"You had pre-approved them before: {ANA}, {BEA}. The new dates and notes count." in said
 

@@ -266,6 +266,17 @@ async def test_with_the_only_room_left_out_the_room_of_the_members_stands_alone(
     assert await revisions(house, GARDEN) == [(1, ALICE, PRESETS["members"].written(CLUB))]
 
 
+async def test_a_room_of_version_12_and_the_room_of_the_members_are_two_words(house: House) -> None:
+    hashed = f"!{'r' * 43}"
+    house.world.room(hashed, "Roses", ALICE, BOT, levels=levels_for())
+    house.world.room(CLUB, "Club", ALICE, BOT, ANA, join_rule="invite")
+    house.world.aliases[f"#club:{HOME}"] = CLUB
+    await told(house, f"unprotect {GARDEN}")
+    await told(house, f"protect {hashed}")
+    said = await told(house, f"policy use members {hashed} #club:{HOME}")
+    assert said[0].startswith("✅ Revision 1 of the policy of Roses")
+
+
 async def test_where_two_rooms_are_managed_neither_may_be_left_out(protected: House) -> None:
     assert (await told(protected, "policy use server"))[0].startswith("Which room?")
     assert (await told(protected, f"policy use members {CLUB}"))[0].startswith(f"{CLUB} is not managed from this room.")

@@ -112,7 +112,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "I cannot see whom the list {name} names in {room}: {why}", name=Stranger, room=Room, why=Notice
     ),
     "command/lists": says("the policy lists that are used, and what is on them", name=Choice),
-    "policy_list.none": says("No policy here names a policy list ({key}).", key=Code),
+    "policy_list.none": says("No policy here uses a policy list. A policy names its lists under {key}.", key=Code),
     "policy_list.unread": says("{name} {id}: not read yet", name=Stranger, id=Id),
     "policy_list.row": says(
         "{name} {id}: users {users}, servers {servers}, rooms {rooms}. Read {read}, changed {changed}.",

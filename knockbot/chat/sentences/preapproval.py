@@ -14,7 +14,7 @@ def _no_table(text: str) -> Sentence:
 
 SENTENCES: Mapping[str, Sentence] = {
     "ask.allow": in_english(
-        "Whom? Write the user before the room: a full user ID, or *:server for everybody from a server, or write one on each line below, or send a CSV file with this as its caption."
+        "Whom? Write the user before the room. Give a full user ID, or *:server for everybody from a server. For several people, write one on each line below, or send a CSV file with this command as its caption."
     ),
     "command/allow": in_english("pre-approve people: they need not wait when they knock", name=Choice),
     "command/disallow": in_english("no longer pre-approve them", name=Choice),
@@ -27,6 +27,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "allow.renewed_one": says(
         "You had pre-approved {who} before, {before}. Now it counts {now}.", who=Notice, before=Notice, now=Notice
     ),
+    "allow.renewed_same": says("You had pre-approved {who} before.", who=Notice),
     "allow.no_end": says("without an end"),
     "allow.repeated": says(
         "{count} line names somebody whom a later line names again. The later line counts.",

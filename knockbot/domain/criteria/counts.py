@@ -84,10 +84,9 @@ def more_than(fact: Fact) -> Callable[[object, Path], MoreThan]:
 
 
 def _read_more_than(value: object, path: Path) -> int:
-    number = whole_number(value, path, MAX_TIMES)
-    if number == 0:
+    if value == 0 and not isinstance(value, bool):
         raise Fault("more than 0 is always so, as the knock itself counts", path)
-    return number
+    return whole_number(value, path, MAX_TIMES, least=1)
 
 
 def _read_within(value: object, path: Path) -> int:

@@ -144,10 +144,9 @@ def read_invites_by_inviter(value: object, path: Path) -> InvitesByInviter:
 
 
 def _read_more_than(value: object, path: Path) -> int:
-    more_than = whole_number(value, path, MAX_TIMES)
-    if more_than == 0:
+    if value == 0 and not isinstance(value, bool):
         raise Fault("more than 0 is always so, as the invite itself counts", path)
-    return more_than
+    return whole_number(value, path, MAX_TIMES, least=1)
 
 
 _FLOOD = table(Key("more_than", _read_more_than), Key("within", duration, None))
