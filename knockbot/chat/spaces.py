@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from knockbot.chat.calls import Answered, Call, Reply
 from knockbot.domain.notices import Choice, Code, Id, Notice, Number, Room, below, listed, notice
 from knockbot.domain.spaces import Stage
@@ -54,10 +52,10 @@ async def without_its_rooms(turn: Turn, room: ProtectedRoom) -> Notice | None:
 
 def counts(found: Followed) -> Notice:
     """How far the rooms of a space are, in one line."""
-    stages = Counter(room.stage for room in found.rooms)
-    missing = stages[Stage.MISSING] + stages[Stage.OFFERED] + stages[Stage.LEFT]
-    due, protected = Number(stages[Stage.DUE]), Number(stages[Stage.PROTECTED])
-    return notice("space.counts", count=protected, missing=Number(missing), due=due)
+    due = [room for room in found.rooms if room.stage is Stage.DUE]
+    protected = [room for room in found.rooms if room.is_protected and room.stage is not Stage.DUE]
+    missing = len(found.rooms) - len(due) - len(protected)
+    return notice("space.counts", count=Number(len(protected)), missing=Number(missing), due=Number(len(due)))
 
 
 def tree(found: Followed | None) -> list[Notice]:
@@ -77,6 +75,8 @@ ORDER = (Stage.MISSING, Stage.OFFERED, Stage.DUE, Stage.LEFT, Stage.PROTECTED)
 
 
 def _row(room: Shown) -> Notice:
+    if room.is_protected and room.stage in (Stage.LEFT, Stage.MISSING):
+        return notice("space.row_apart", room=room.called)
     if room.stage is Stage.MISSING and room.why is not None:
         return notice("space.missing", why=room.why)
     if room.stage is Stage.PROTECTED and room.elsewhere is not None:

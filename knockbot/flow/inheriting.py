@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from knockbot.domain.notices import Code, Notice, Number, Room, below, listed, notice
+from knockbot.domain.notices import Arg, Code, Many, Notice, Number, Room, below, listed, notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import place, rules, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import places, requests, rooms
+from knockbot.store import layers, places, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.rooms import ProtectedRoom
@@ -61,6 +61,32 @@ def origins(room_id: str, decide: Sequence[LayerOnRecord]) -> list[Notice]:
     if not own:
         return [notice("policy.goes_by", origin=origin) for origin in found]
     return [notice("policy.goes_on_with", origin=origin) for origin in found]
+
+
+async def decide_now(tx: Tx, found: Sequence[ProtectedRoom]) -> list[Notice]:
+    """Which policies decide in these rooms: a line for all rooms in which the same ones do."""
+    there: dict[Many, list[ProtectedRoom]] = {}
+    for room in sorted(found, key=lambda room: room.label):
+        there.setdefault(_ways(room.room_id, await layers.of(tx, room.room_id)), []).append(room)
+    return [notice("policy.decides_in", ways=ways, rooms=_first(rooms)) for ways, rooms in there.items()]
+
+
+def _ways(room_id: str, decide: Sequence[LayerOnRecord]) -> Many:
+    """Which policies decide in a room, in their order."""
+    own = bool(decide) and decide[0].room_id == room_id
+    found: list[Arg] = [notice("policy.first_own")] if own else []
+    for layer in decide[1 if own else 0 :]:
+        space = Room(layer.room_id, layer.label)
+        found.append(notice("policy.then_space", space=space) if found else notice("policy.first_space", space=space))
+    if not decide or decide[-1].settings.inherit:
+        found.append(notice("policy.then_default") if found else notice("policy.first_default"))
+    return listed(found)
+
+
+def _first(found: Sequence[ProtectedRoom]) -> Many:
+    more = len(found) - NAMED
+    first: list[Arg] = [called(room) for room in found[:NAMED]]
+    return listed([*first, notice("list.more", count=Number(more))] if more > 0 else first)
 
 
 async def tell_left(context: Context, turn: Turn, space: ProtectedRoom, before: Sequence[ProtectedRoom]) -> None:

@@ -21,6 +21,8 @@ class Shown:
     """By its ID where it is not protected from there."""
     stage: Stage
     why: Notice | None
+    is_protected: bool
+    """Whether it is protected from there; perhaps the policy of the space does not count in it."""
     elsewhere: Room | None
     """The other space that it belongs to, because that one had it first."""
 
@@ -66,6 +68,7 @@ def _shown(one: SpaceRoom, managed: Managed, within: set[str]) -> Shown:
         Room(one.room_id, known.label if known is not None else one.room_id),
         one.stage,
         one.why,
+        known is not None,
         Room(other.room_id, other.label) if other is not None else None,
     )
 

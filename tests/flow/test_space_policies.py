@@ -249,7 +249,7 @@ async def test_a_room_that_is_taken_out_of_its_space_is_named_once(house: House)
         house.context.look_at(TOWN)
         await house.live()
 
-    said = [line for line in house.spoken() if "without the policy of the space: Garden" in line]
+    said = [line for line in house.spoken() if "no longer in the space Town" in line]
     assert (len(said), await lost(house)) == (1, [])
     assert (await deciding(house), await deciding(house, POND)) == ([], [TOWN])
 

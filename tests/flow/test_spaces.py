@@ -235,7 +235,10 @@ async def test_a_room_that_is_protected_already_joins_the_space_only_for_who_may
     said = (await ask(house))[-1]
 
     assert "You need power level" in said
+    assert "I cannot protect" not in said
+    assert "1 room was protected before, and the policy of Space does not count there:" in said
     assert await protected_in(house) == set()
+    assert "1 protected, 0 not yet" in "".join(await ask(house, f"check {SPACE}"))
 
 
 # --- hostile spaces -----------------------------------------------------------------------------------------------
@@ -505,7 +508,7 @@ async def test_a_room_that_is_removed_stays_protected_and_is_told_once(house: Ho
         await house.live()
 
     assert house.spoken()[before:] == [
-        "1 room is no longer in the space Space. It stays protected, without the policy of the space: Pond"
+        "1 room is no longer in the space Space. It stays protected.\nIn force now in Pond: the default policy."
     ]
     assert await protected_in(house) == {LAWN}
     assert await is_protected(house, POND)
@@ -525,7 +528,7 @@ async def test_a_room_whose_naming_is_redacted_is_removed_at_once(house: House, 
     await house.live()
 
     assert house.spoken()[before:] == [
-        "1 room is no longer in the space Space. It stays protected, without the policy of the space: Pond"
+        "1 room is no longer in the space Space. It stays protected.\nIn force now in Pond: the default policy."
     ]
     assert await protected_in(house) == {LAWN}
 
@@ -539,6 +542,92 @@ async def test_a_redaction_that_has_no_effect_removes_no_room_from_its_space(hou
     await house.live()
 
     assert (await stages(house))[POND] == "offered"
+
+
+@pytest.mark.parametrize("way", ["removed before", "protected by hand", "of another space"])
+async def test_a_new_room_that_is_protected_already_is_not_asked_about_and_keeps_its_policy(
+    house: House, way: str
+) -> None:
+    await followed(house, *([POND] if way == "removed before" else []))
+    await ask(house, f"policy set {SPACE}\notherwise: ban")
+    if way == "removed before":
+        house.world.name_child(SPACE, POND)
+        await house.live()
+    if way == "protected by hand":
+        await ask(house, f"protect {POND}")
+    if way == "of another space":
+        space(house, POND, room_id=NESTED)
+        await ask(house, f"protect {NESTED} with rooms")
+        await ask(house, f"policy set {NESTED}\notherwise: reject")
+    before, first = len(house.spoken()), await space_of(house, POND)
+    house.world.name_child(SPACE, POND, **HERE)
+    for _ in range(2):
+        await house.live()
+        await house.look_everywhere()
+    policy = "the policy of Nested" if way == "of another space" else "the default policy"
+
+    assert house.spoken()[before:] == [
+        (
+            "🧩 Space has 1 new room. It was protected before, so nothing changes there. If the policy of Space is to "
+            f"count there too, type !kb protect {POND}.\nIn force now in Pond: {policy}."
+        )
+    ]
+    assert questions(house) == []
+    assert await space_of(house, POND) == first
+    checked = "".join(await ask(house, f"check {SPACE}"))
+    assert "2 protected, 0 not yet, 0 still to be looked at" in checked
+    assert "✅ Pond: protected, but the policy of the space does not count there" in checked
+
+
+async def test_a_room_that_came_back_goes_by_the_policy_of_the_space_once_somebody_who_may_wants_that(
+    house: House,
+) -> None:
+    await followed(house, POND)
+    await ask(house, f"policy set {SPACE}\notherwise: reject")
+    for how in ({}, HERE):
+        house.world.name_child(SPACE, POND, **how)
+        await house.live()
+    [said] = await ask(house, f"protect {POND}")
+
+    assert "In force: the policy of Space" in said
+    assert await protected_in(house) == {LAWN, POND}
+    await ask(house, f"unprotect {POND}")
+    assert f"➖ {POND}: not protected" in "".join(await ask(house, f"check {SPACE}"))
+
+
+async def test_several_rooms_that_were_protected_already_are_told_together_and_others_are_asked_about(
+    house: House,
+) -> None:
+    await followed(house)
+    for one in (POND, SHED):
+        await ask(house, f"protect {one}")
+    room(house, NESTED)
+    house.world.outbox.clear()
+    before = len(house.spoken())
+    house.world.rooms[SPACE].children |= dict.fromkeys((POND, SHED, NESTED), HERE)
+    await house.look_everywhere()
+    await house.live()
+
+    [told] = [said for said in house.spoken()[before:] if "protected before" in said]
+    assert "2 new rooms. They were protected before" in told
+    assert f"!kb protect {SPACE} with rooms" in told
+    assert "In force now in Pond, Shed: the default policy." in told
+    assert "1 new room: " in asked_now(house)
+    assert "The policy of Space decides there then" in asked_now(house)
+
+
+async def test_a_room_that_leaves_its_space_says_what_follows_its_own_policy(house: House) -> None:
+    await followed(house, POND)
+    await ask(house, f"policy set {SPACE}\notherwise: reject")
+    await ask(house, f"policy set {POND}\ninherit: true")
+    await ask(house, f"policy set {LAWN}\nreasons: hidden")
+    for one in (POND, LAWN):
+        house.world.name_child(SPACE, one)
+        await house.live()
+
+    pond, lawn = house.spoken()[-2:]
+    assert pond.endswith("In force now in Pond: the room's own policy, then the default policy.")
+    assert lawn.endswith("In force now in Lawn: the room's own policy.")
 
 
 async def test_a_room_that_was_removed_while_it_was_asked_about_is_asked_about_no_more(house: House) -> None:

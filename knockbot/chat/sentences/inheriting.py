@@ -52,6 +52,12 @@ SENTENCES: Mapping[str, Sentence] = {
         space=Room,
         command=Code,
     ),
+    "policy.decides_in": says("In force now in {rooms}: {ways}.", rooms=Many, ways=Many),
+    "policy.first_own": says("the room's own policy"),
+    "policy.first_space": says("the policy of {space}", space=Room),
+    "policy.first_default": says("the default policy"),
+    "policy.then_space": says("then the policy of {space}", space=Room),
+    "policy.then_default": says("then the default policy"),
     "policy.not_applied": says("Not in {room}: {why}", room=Room, why=Notice),
     "policy.never_changed_here": says("{room} has no policy of its own.", room=Room),
 }

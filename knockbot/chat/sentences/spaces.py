@@ -26,6 +26,12 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         command=Code,
     ),
+    "space.apart": says(
+        "{count} room was protected before, and the policy of {space} does not count there:",
+        "{count} rooms were protected before, and the policy of {space} does not count there:",
+        count=Number,
+        space=Room,
+    ),
     "space.missing": says("❌ {why}", why=Notice),
     "space.more": says(
         "… and {count} more. {command} shows all rooms of {space}.", space=Room, count=Number, command=Code
@@ -41,15 +47,21 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "space.failed": says("{room}: {why}", room=Id, why=Notice),
     "space.removed": says(
-        "{count} room is no longer in the space {space}. It stays protected, without the policy of the space: {rooms}",
-        "{count} rooms are no longer in the space {space}. They stay protected, without the policy of the space: {rooms}",
-        rooms=Many,
+        "{count} room is no longer in the space {space}. It stays protected.",
+        "{count} rooms are no longer in the space {space}. They stay protected.",
         space=Room,
         count=Number,
     ),
+    "space.there_already": says(
+        "🧩 {space} has {count} new room. It was protected before, so nothing changes there. If the policy of {space} is to count there too, type {command}.",
+        "🧩 {space} has {count} new rooms. They were protected before, so nothing changes there. If the policy of {space} is to count there too, type {command}.",
+        space=Room,
+        count=Number,
+        command=Code,
+    ),
     "space.offered": says(
-        "🧩 {space} has {count} new room: {rooms}. Shall I protect it too? ✅ protects it, if you may do that there. ❌ leaves it alone.",
-        "🧩 {space} has {count} new rooms: {rooms}. Shall I protect them too? ✅ protects those where you may do that. ❌ leaves them alone.",
+        "🧩 {space} has {count} new room: {rooms}. Shall I protect it too? ✅ protects it, if you may do that there. The policy of {space} decides there then, unless the room has its own policy. ❌ leaves it as it is.",
+        "🧩 {space} has {count} new rooms: {rooms}. Shall I protect them too? ✅ protects those where you may do that. The policy of {space} decides there then, unless a room has its own policy. ❌ leaves them as they are.",
         space=Room,
         count=Number,
         rooms=Many,
@@ -100,8 +112,9 @@ SENTENCES: Mapping[str, Sentence] = {
         due=Number,
     ),
     "space.row/due": says("⏳ {room}: I still have to look at it", stage=Choice, room=Room | Id),
-    "space.row/left": says("➖ {room}: not to be protected with the space", stage=Choice, room=Room | Id),
+    "space.row/left": says("➖ {room}: not protected", stage=Choice, room=Room | Id),
     "space.row/offered": says("❓ {room}: you are asked about it", stage=Choice, room=Room | Id),
     "space.row/protected": says("✅ {room}", stage=Choice, room=Room | Id),
+    "space.row_apart": says("✅ {room}: protected, but the policy of the space does not count there", room=Room),
     "space.row_elsewhere": says("✅ {room}, as a room of {space}", room=Room, space=Room),
 }

@@ -201,7 +201,7 @@ async def _settle(context: Context, turn: Turn, parent: SpaceRoom) -> None:
     known = {room.room_id: room for room in await spaces.rooms_of(turn.tx, space)}
     there = [room_id for room_id in await _named(turn.tx, space) if room_id != above.management_room]
     await _taken_out(context, turn, space, [known[one] for one in known if one not in {*there, space}])
-    await _put_in(turn, parent, above, [room_id for room_id in there if room_id not in known])
+    await _put_in(context, turn, parent, above, [room_id for room_id in there if room_id not in known])
     await _belong(context, turn, space)
     if parent.unread:
         now = await spaces.find(turn.tx, space, parent.room_id)
@@ -210,14 +210,22 @@ async def _settle(context: Context, turn: Turn, parent: SpaceRoom) -> None:
     await telling.tell_if_done(context, turn, space)
 
 
-async def _put_in(turn: Turn, parent: SpaceRoom, above: ProtectedRoom, new: Sequence[str]) -> None:
-    """Rooms are new in a space: those of the first reading were asked for, all others are asked about."""
+async def _put_in(context: Context, turn: Turn, parent: SpaceRoom, above: ProtectedRoom, new: Sequence[str]) -> None:
+    """Rooms are new in a space: those of the first reading were asked for, all others are asked about, unless they are
+    protected from there already."""
     found = [SpaceRoom(parent.space, room_id, Stage.OFFERED) for room_id in new]
     if parent.unread and parent.asked_by is not None:
         occasion = f"{parent.room_id}:{parent.cause}"
         await walking.have_protected(turn, found, occasion, by=parent.asked_by, cause=parent.cause or "")
-    elif found:
-        await question.ask(turn, above, found)
+        return
+    ours = {room.room_id: room for room in await rooms.managed_by(turn.tx, above.management_room)} if found else {}
+    for room in found:
+        if room.room_id in ours:  # whoever put it there need not be one who may have other rules act at its door
+            await spaces.put(turn.tx, replace(room, stage=Stage.LEFT, told=True))
+    await telling.tell_there_already(context, turn, above, [ours[one] for one in new if one in ours])
+    unprotected = [room for room in found if room.room_id not in ours]
+    if unprotected:
+        await question.ask(turn, above, unprotected)
 
 
 async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[SpaceRoom]) -> None:
