@@ -763,6 +763,29 @@ async def test_after_a_start_a_list_is_read_again_before_it_is_trusted(listed: H
     assert "invite" not in memberships(listed, ANA)
 
 
+@pytest.mark.parametrize("listed_meanwhile", [True, False])
+async def test_who_waits_is_not_judged_again_after_a_start_before_the_list_was_read(
+    listed: House, listed_meanwhile: bool
+) -> None:
+    await set_policy(listed, open_door().replace("otherwise: accept", "otherwise: forward"))
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    await listed.close()
+    if listed_meanwhile:
+        listed.world.list_entity(BANS, LIZ, ANA)
+        listed.world.outbox.pop()
+    listed.world.play("policy_rules", Later(foreign("slow"), retry_after=40))
+    await listed.start_again()
+    await settled(listed)
+    request = await listed.request(ANA)
+    assert [kind for _, kind in await listed.history(request)] == ["judged"]
+
+    await listed.later(60)
+    await settled(listed)
+    kinds = [kind for _, kind in await listed.history(request)]
+    assert kinds == (["judged", "judged", "banned"] if listed_meanwhile else ["judged"])
+
+
 @pytest.mark.parametrize("approved_first", [True, False])
 async def test_who_was_approved_in_advance_is_banned_all_the_same(listed: House, approved_first: bool) -> None:
     rule = "rules: [{name: friends, when: {pre_approved: true}, then: accept}]\notherwise: forward"

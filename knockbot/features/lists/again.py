@@ -32,10 +32,13 @@ async def rings(context: Context, timer: Timer) -> Write[None] | None:
         users = await using.of_list(context, tx, room_id)
     if known is None or counts is None:
         return None
-    hits = {used.there.room_id: await _hit(context, used) for used in users} if known.read_at is not None else {}
+    # What is still being taken in may name somebody or not: nobody is judged again before that is known.
+    settled = [used for used in users if await facts.is_taken_in(context, used.there)]
+    hits = {used.there.room_id: await _hit(context, used) for used in settled} if known.read_at is not None else {}
 
     async def write(turn: Turn) -> None:
-        if known.read_at is not None and not await lists.still_at(turn.tx, room_id, known.version):
+        changed = not await lists.still_at(turn.tx, room_id, known.version)
+        if known.read_at is not None and (changed or len(settled) < len(users)):
             await following.moved(context, turn, room_id)
         for protected, found in hits.items():
             cause = f"list {room_id} {turn.now}"

@@ -80,6 +80,13 @@ async def taken_in(context: Context, room_ids: Sequence[str], waiting: str) -> b
     return False
 
 
+async def is_taken_in(context: Context, there: Place) -> bool:
+    """Whether all entries that arrived are taken in, of all lists that decide in a room."""
+    async with context.db.tx() as tx:
+        used = {one.room_id for one in await using.in_room(context, tx, there)}
+        return not any([await _behind_since(context, tx, room_id) for room_id in used])
+
+
 STALE: Final = 10 * MINUTE
 """Milliseconds after a start for which a list has to be read again before it is trusted; then it counts as it is."""
 
