@@ -27,6 +27,9 @@ otherwise: forward
 NAMED = "named"
 """What becomes of a visitor who waits while an entry for them arrives on the policy list."""
 
+SOON = frozenset({"list_hits", "list_moved"})
+"""Timers that wait for a policy list to be read; until they have rung, not everybody has what they were due."""
+
 DUE: Mapping[str, tuple[str, State]] = {
     "friend": ("invite", State.ACCEPTED),
     "stranger": ("leave", State.REJECTED),
@@ -78,6 +81,7 @@ class Ledger:
             return str(error)
         waiting = [row["event_id"] for row in rows["inbox"] if row["handled_at"] is None and row["fault"] is None]
         undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
+        undone += [row["key"] for row in rows["timers"] if row["kind"] in SOON]
         states = {(row["room_id"], row["user_id"]): row["state"] for row in rows["requests"]}
         owed = [
             f"{one.person.user_id} ({one.due})"

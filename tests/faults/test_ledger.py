@@ -1,4 +1,4 @@
-"""What the ledger of the faults calls out of order."""
+"""What the ledger of the faults calls out of order, and what it waits for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.ledger import _out_of_order
+from tests.faults.ledger import Ledger, _out_of_order
 
 GARDEN = SimpleNamespace(room="!garden:x")
 
@@ -29,3 +29,14 @@ def rows(told: str, numbered: str) -> dict[str, Any]:
 )
 def test_a_number_may_go_against_one_order_and_not_against_both(told: str, numbered: str, complaints: int) -> None:
     assert len(_out_of_order(knocked("a", "b", "c"), rows(told, numbered))) == complaints
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("list_hits", True), ("list_moved", True), ("stale", False)])
+async def test_it_is_not_over_while_a_list_has_yet_to_be_read(
+    monkeypatch: pytest.MonkeyPatch, kind: str, waits: bool
+) -> None:
+    async def records(_: Ledger) -> dict[str, Any]:
+        return {"inbox": [], "jobs": [], "requests": [], "timers": [{"key": f"{kind}:!bans:x", "kind": kind}]}
+
+    monkeypatch.setattr(Ledger, "records", records)
+    assert bool(await Ledger("sqlite:none").what_is_missing()) is waits
