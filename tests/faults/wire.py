@@ -121,7 +121,7 @@ class Wire:
     async def _ask(self, request: web.Request, body: bytes) -> web.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         patience = aiohttp.ClientTimeout(total=PATIENCE if len(self.behind) > 1 else None)
-        for behind in self._in_turn():
+        for behind in self.whom(body):
             try:
                 async with self._http.request(
                     request.method,
@@ -138,6 +138,7 @@ class Wire:
                 continue
         return web.Response(status=502, text="nobody is there")
 
-    def _in_turn(self) -> Sequence[str]:
+    def whom(self, _: bytes) -> Sequence[str]:
+        """Who is asked for an answer to a request with this body, one after the other until one answers."""
         first = next(self._turn) % len(self.behind)
         return [*self.behind[first:], *self.behind[:first]]
