@@ -104,7 +104,8 @@ class LabHomeserver(Homeserver):
 
     async def person(self, name: str = "ana") -> Person:
         """A new user, whose name is followed by a number that no other has."""
-        return await Person.register(self, f"{name}{next(self._numbers)}", display_name=name.capitalize())
+        apart = "-" if name[-1:].isdigit() else ""  # or the 59th, guest1, would have the name of a guest, the 159th
+        return await Person.register(self, f"{name}{apart}{next(self._numbers)}", display_name=name.capitalize())
 
 
 class Lab:

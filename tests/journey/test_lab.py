@@ -94,6 +94,12 @@ async def test_a_killed_homeserver_comes_back_with_its_data(own_homeserver: LabH
     assert await ana.state(garden, "m.room.name") == {"name": "Garden"}
 
 
+async def test_no_two_people_have_one_name(own_homeserver: LabHomeserver) -> None:
+    people = [await own_homeserver.person(name) for name in ("guest1", *["guest"] * 10)]
+
+    assert len({person.user_id for person in people}) == 11
+
+
 async def test_a_database_is_fresh_and_empty(postgres: Postgres) -> None:
     first = await asyncpg.connect(await postgres.create_database())
     await first.execute("CREATE TABLE knocks (id int)")
