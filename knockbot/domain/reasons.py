@@ -390,7 +390,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.overridden": "open again: a fact that it was judged by has changed",
     "unknown.list_unread": "the list was not read yet",
     "unknown.list_closed": "you cannot read that list",
-    "unknown.list_behind": "changes of the list are still being taken in",
+    "unknown.list_behind": "I am still reading the list",
     "policy_list.names_them": "a policy list may name them now",
     "pre_approval.counts_no_more": "the pre-approval does not count any more",
     "policy_list.put_out": "I was removed from its room. Somebody there must invite me again.",

@@ -48,6 +48,14 @@ class ListRoom:
     trouble: Notice | None = None
     """Why it cannot be followed now; what is known of it stays in force."""
 
+    def has_missed_since(self, started: int) -> bool:
+        """Whether it was read before this process started, and not since: it may have changed while the bot was away.
+
+        Whoever trusts a list asks this, and whoever uses one has it read for as long as it is so. A list that cannot be
+        followed has to be trusted as it is.
+        """
+        return self.trouble is None and self.read_at is not None and self.read_at < started
+
 
 def _writers(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
@@ -73,7 +81,8 @@ async def follow(tx: Tx, room_id: str, now: int) -> bool:
     row = await tx.fetchrow(
         "INSERT INTO list_rooms (room_id, since) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE SET "
         "followed = TRUE, since = $2, read_at = NULL, version = list_rooms.version + 1, "
-        "pruned = list_rooms.version + 1 WHERE NOT list_rooms.followed RETURNING room_id",
+        "pruned = list_rooms.version + 1, changed_at = NULL, told_version = 0, told_entries = 0, told_everybody = 0, "
+        "writers_json = NULL, trouble = NULL WHERE NOT list_rooms.followed RETURNING room_id",
         room_id,
         now,
     )

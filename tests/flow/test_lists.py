@@ -21,6 +21,7 @@ from tests.flow.planted import DAVE, MONA, VOUCHED, invite, move_in, planted, re
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 BANS, ALIAS = "!bans:tulip.example", "#bans:tulip.example"
+VERA = "@vera:tulip.example"
 LIZ = "@liz:tulip.example"
 """Who writes the list."""
 
@@ -622,6 +623,65 @@ async def test_a_list_that_no_policy_names_is_left(listed: House) -> None:
     assert listed.membership(BOT, BANS) == "leave"
     async with listed.db.tx() as tx:
         assert await lists.all_lists(tx) == []
+
+
+@pytest.mark.parametrize("restart", [True, False])
+async def test_a_list_that_was_dropped_and_is_named_again_counts_at_once(listed: House, restart: bool) -> None:
+    """Nobody reads a list that no policy names: what was missed of it is found when one names it again."""
+    await set_policy(listed, "otherwise: accept")
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    if restart:
+        await listed.close()
+        listed.world.list_entity(BANS, LIZ, VERA)
+        listed.world.outbox.clear()  # the homeserver has lost it
+        await listed.start_again()
+        await settled(listed)
+    await set_policy(listed)
+
+    for user in (ANA, BEA, VERA):
+        listed.world.knock(GARDEN, user)
+    await settled(listed)
+    assert [listed.membership(user) for user in (ANA, BEA, VERA)] == ["ban", "invite", "ban" if restart else "invite"]
+
+
+async def test_a_list_that_is_left_and_named_again_at_the_same_moment_is_entered_again(listed: House) -> None:
+    await set_policy(listed, "otherwise: accept")
+    await listed.later(3700)
+    await listed.ring()  # it is to be left
+    await set_policy(listed)
+    await settled(listed)
+    assert listed.membership(BOT, BANS) == "join"
+    assert not [text for text in listed.spoken() if "cannot follow" in text]
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "ban"
+
+
+async def test_what_a_list_had_before_it_was_dropped_is_forgotten(listed: House) -> None:
+    people = [f"@p{number}:evil.example" for number in range(30)]
+    for user in people:
+        listed.world.list_entity(BANS, LIZ, user)
+    await settled(listed)
+    await set_policy(listed, "otherwise: accept")
+    await listed.later(3700)
+    await listed.ring()  # it is not followed any more
+    await settled(listed)
+    for user in people:
+        listed.world.unlist(BANS, LIZ, user)
+    await set_policy(listed)
+    assert (await told_lists(listed)).startswith(f"community {BANS}: users 0, servers 0, rooms 0. Read")
+    assert not [text for text in listed.spoken() if "lost" in text]
+
+
+async def test_a_list_that_could_not_be_read_is_read_by_the_next_look(listed: House) -> None:
+    async with listed.db.tx() as tx:
+        await lists.set_trouble(tx, BANS, foreign("amiss"))
+    await listed.look_everywhere()
+    await settled(listed)
+    assert "⚠️" not in await told_lists(listed)
 
 
 # --- which lists may be named ---------------------------------------------------------------------------------

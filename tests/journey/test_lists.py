@@ -160,3 +160,24 @@ async def test_a_list_that_was_named_by_its_id_and_is_upgraded_is_followed_after
     shown = await garden.command("lists")
     assert new in shown, shown
     assert old not in shown, shown
+
+
+async def test_a_list_that_was_dropped_and_changed_before_a_restart_counts_when_it_is_named_again(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    eve, ana = await garden.person("eve"), await garden.person("ana")
+    room = await bans(liz)
+    await use(garden, room)
+    first = await garden.knocker("first")
+    await garden.membership(first, "invite")  # the list was read
+    await garden.set_policy("otherwise: accept")
+    await entry(liz, room, eve.user_id)
+    await keeper.stop()
+    await keeper.start()
+
+    await use(garden, room)
+    await eve.knock(garden.room)
+    await ana.knock(garden.room)
+    await garden.membership(eve, "ban")
+    await garden.membership(ana, "invite")
+    assert "invite" not in await garden.acts_on(eve)

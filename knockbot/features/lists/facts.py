@@ -95,7 +95,7 @@ async def _behind_since(context: Context, tx: Tx, room_id: str) -> int | None:
     """Since when something of a list is not taken in: an entry that arrived, or what was missed before the start."""
     started = context.listed.started
     known = await lists.find(tx, room_id) if context.now() - started < STALE else None
-    if known is not None and known.trouble is None and known.read_at is not None and known.read_at < started:
+    if known is not None and known.has_missed_since(started):
         return started
     return await inbox.entries_since(tx, room_id)
 

@@ -52,11 +52,19 @@ def servers_of(one: PolicyList) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one.via, *named)))
 
 
-async def follow(turn: Turn, room_id: str, one: PolicyList, occasion: str) -> None:
-    """Follow a list from now on. The row is first: what happens in its room is kept from then on."""
+async def follow(context: Context, turn: Turn, room_id: str, one: PolicyList, occasion: str) -> None:
+    """Follow a list from now on. The row is first: what happens in its room is kept from then on.
+
+    A list that no policy named for a while may still be followed. Nobody has read it again since the start then.
+    """
     await bot_memberships.use(turn.tx, room_id, turn.now)
-    if await lists.follow(turn.tx, room_id, turn.now):
+    if await lists.follow(turn.tx, room_id, turn.now) or await _is_behind(context, turn.tx, room_id):
         await turn.plan(plan.follow_list(room_id, occasion, servers_of(one)))
+
+
+async def _is_behind(context: Context, tx: Tx, room_id: str) -> bool:
+    known = await lists.find(tx, room_id)
+    return known is not None and known.has_missed_since(context.listed.started)
 
 
 async def moved(context: Context, turn: Turn, room_id: str) -> None:
@@ -146,9 +154,18 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
         if known.read_at is None and known.trouble is None:
             return None  # it enters for the first time, and then reads it
         return lambda turn: turn.plan(plan.read_list(change.room_id, change.event_id))
-    if change.membership in (Membership.LEAVE, Membership.BAN):
-        return lambda turn: telling.lost(context, turn, change.room_id, because("policy_list.put_out"), change.event_id)
-    return None
+    return await _came_out(context, change) if change.membership in (Membership.LEAVE, Membership.BAN) else None
+
+
+async def _came_out(context: Context, change: MemberChange) -> Write[None]:
+    """The bot was removed. Or it left by itself, because no policy named the list: then one names it again now."""
+    room_id, event_id = change.room_id, change.event_id
+    if not change.of_their_own:
+        return lambda turn: telling.lost(context, turn, room_id, because("policy_list.put_out"), event_id)
+    async with context.db.tx() as tx:
+        users = await using.of_list(context, tx, room_id)
+    via = tuple(dict.fromkeys(server for used in users for server in servers_of(used.one)))
+    return lambda turn: turn.plan(plan.follow_list(room_id, event_id, via))
 
 
 async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
@@ -249,7 +266,7 @@ async def _look_at(context: Context, one: PolicyList, room_id: str) -> None:
         known = await lists.find(turn.tx, room_id)
         hour = turn.now // HOUR
         if known is None:
-            await follow(turn, room_id, one, f"look {turn.now}")
+            await follow(context, turn, room_id, one, f"look {turn.now}")
             return
         if not inside and known.trouble is None:
             await turn.plan(plan.follow_list(room_id, f"look {hour}", servers_of(one)))
@@ -259,7 +276,9 @@ async def _look_at(context: Context, one: PolicyList, room_id: str) -> None:
 
 
 def _is_old(context: Context, known: ListRoom, now: int) -> bool:
-    return known.read_at is None or known.read_at < max(now - AGAIN, context.listed.started)
+    if known.trouble is not None or known.read_at is None:
+        return True
+    return known.read_at < max(now - AGAIN, context.listed.started)
 
 
 # --- lists that no policy names -------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
     before = {one.room for one in sound.before.lists}
     for one in sound.policy.lists:
         room_id = sound.meant.get(one.room, one.room)
-        await following.follow(turn, room_id, one, sound.change.cause)
+        await following.follow(context, turn, room_id, one, sound.change.cause)
         if one.room not in before:
             await hits.plan(context, turn, sound, one)
     return None
