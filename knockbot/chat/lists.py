@@ -11,6 +11,7 @@ from knockbot.domain.notices import (
     Ago,
     Code,
     Id,
+    Letters,
     Many,
     Notice,
     Number,
@@ -20,8 +21,9 @@ from knockbot.domain.notices import (
     notice,
 )
 from knockbot.domain.reasons import quoted
+from knockbot.domain.upgrades import RoomUpgrade, Stage
 from knockbot.features.lists import showing
-from knockbot.features.lists.showing import Shown
+from knockbot.features.lists.showing import Shown, Use
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -57,10 +59,26 @@ def _head(one: Shown, now: int) -> Notice:
 
 
 def _used(one: Shown) -> list[Notice]:
-    return [
-        notice("policy_list.used", room=Room(use.there.room_id, use.there.label), then=Code(use.one.then))
-        for use in one.uses
-    ]
+    return [line for use in one.uses for line in _use(use)]
+
+
+def _use(use: Use) -> list[Notice]:
+    room, moved = Room(use.there.room_id, use.there.label), use.moved
+    if use.one.same_as:
+        name, first = Stranger(use.one.name), Stranger(use.one.same_as)
+        return [notice("policy_list.used_twice", room=room, name=name, first=first)]
+    used = notice("policy_list.used", room=room, then=Code(use.one.then))
+    return [used, _moved(moved)] if moved is not None else [used]
+
+
+def _moved(upgrade: RoomUpgrade) -> Notice:
+    """What is said of a list whose room was replaced, by how far the bot has followed that."""
+    new = Letters(upgrade.replacement)
+    if upgrade.stage is Stage.OFFERED:
+        return notice("policy_list.moved_offered", new=new)
+    if upgrade.stage is Stage.WAITING:
+        return notice("policy_list.moved_waiting", new=new)
+    return notice("policy_list.moved_refused", new=new)
 
 
 def _odd(one: Shown) -> list[Notice | None]:

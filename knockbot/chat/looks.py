@@ -9,6 +9,7 @@ from knockbot.config.values import Permission
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
+from knockbot.features.lists import showing as policy_lists
 from knockbot.flow import checkup, inheriting, names, place, rules
 from knockbot.flow.judging import Case, judge
 from knockbot.store import layers
@@ -64,6 +65,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
             rehearses = await place.is_in_dry_run(call.context, tx, room.room_id)
             decide = await layers.of(tx, room.room_id)
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
+            named += await policy_lists.twice(call.context, tx, room.room_id)
     except Never:
         found, named, rehearses, decide = [checkup.NOT_IN_IT], [], False, ()
     async with call.context.db.tx() as tx:

@@ -177,6 +177,7 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         "invite": facts.invite and _invite(facts.invite),
         "like": facts.lookalike and _written(facts.lookalike),
         "lists": _listings(facts.lists),
+        "twice": [place for place, listed in enumerate(facts.lists.values()) if listed.again],
         "came": facts.came,
         "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
         "denied": facts.denied or None,
@@ -211,7 +212,10 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         history={Where(where): _past(history) for where, history in data.get("past", {}).items()},
         invite=_invite_facts(data["invite"]) if "invite" in data else None,
         lookalike=_known(data["like"]) if "like" in data else None,
-        lists={name: _listed(listing) for name, listing in data.get("lists", {}).items()},
+        lists={
+            name: replace(_listed(listing), again=place in data.get("twice", ()))
+            for place, (name, listing) in enumerate(data.get("lists", {}).items())
+        },
         came=Came(data["came"]) if "came" in data else None,
         pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
         denied=data.get("denied", False),

@@ -61,6 +61,8 @@ class PolicyList:
     """Servers to reach its room by."""
     origin: str = field(default="", compare=False)
     """The room whose policy names it; empty for the default policy, and before that is known."""
+    same_as: str = field(default="", compare=False)
+    """The list before it in the same policy that has the same room by now: what the policy says of that one counts."""
 
     @property
     def label(self) -> str:
@@ -151,10 +153,10 @@ def decide_by_lists(lists: Iterable[PolicyList], known: Mapping[str, Listed]) ->
     A list of which nothing is known ends the search, as a rule does that cannot be judged.
     """
     for one in lists:
-        verdict = one.then.verdict
-        if verdict is None:
+        verdict, listed = one.then.verdict, known.get(one.name, NOBODY_LOOKED)
+        if verdict is None or listed.again:
             continue
-        finding = is_on(one.name, known.get(one.name, NOBODY_LOOKED))
+        finding = is_on(one.name, listed)
         if finding.truth is Truth.TRUE:
             return Decision(verdict, one.label, found=finding.why)
         if finding.truth is Truth.UNKNOWN:

@@ -426,6 +426,8 @@ class Listed:
     """The room of the list. This and the version are not stored."""
     version: int | None = None
     """The version of the list that was asked; none if it could not be asked."""
+    again: bool = False
+    """Whether an earlier list of the same policy has the same room: then only rules may ask about this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,14 @@ def asked_by(facts: Facts, known: Learned, now: Mapping[str, Names], asked: Mapp
     def seen(origin: str) -> Facts:
         names = now[origin]
         members = {name: known.members.get(names.room(name) or "") for name in asked[origin]}
-        lists = {name: known.lists.get(names.room_of_list(name) or "") for name in names.lists}
-        return replace(facts, member_of=_found(members), lists=_found(lists), elsewhere={})
+        rooms = {name: names.room_of_list(name) or "" for name in names.lists}
+        first = {room: name for name, room in reversed(rooms.items())}
+        lists = {
+            name: replace(known.lists[room], again=first[room] != name)
+            for name, room in rooms.items()
+            if room in known.lists
+        }
+        return replace(facts, member_of=_found(members), lists=lists, elsewhere={})
 
     own, *others = now
     return seen(own).with_others({origin: seen(origin) for origin in others})

@@ -62,6 +62,12 @@ def test_facts_are_given_under_the_names_that_ask_now() -> None:
     assert found.seen_from("!space:a").lists == {}
 
 
+def test_a_list_that_a_policy_names_twice_decides_once() -> None:
+    now = {GARDEN: Names({"#new:a": BANS}, {"one": BANS, "two": "#new:a"})}
+    found = asked_by(facts(), Learned({}, {BANS: HIT}), now, {GARDEN: ()})
+    assert found.lists == {"one": HIT, "two": replace(HIT, again=True)}
+
+
 def test_a_policy_list_counts_by_its_room() -> None:
     known = facts(lists={"old": HIT, "other": Listed(Truth.FALSE)})
     then = {GARDEN: Names({"#bans:a": BANS}, {"old": "#bans:a", "other": "#gone:a"})}

@@ -750,6 +750,76 @@ async def test_a_replaced_list_is_asked_about_and_followed_however_it_is_named(l
     assert new in alarm
 
 
+TWICE = f"""
+lists:
+  - {{room: "{BANS}", name: first, then: %s}}
+  - {{room: "!newbans:tulip.example", name: second, then: %s}}
+rules: [{{when: {{on_list: second}}, then: reject}}]
+otherwise: accept
+"""
+
+
+@pytest.mark.parametrize(("first", "second", "membership"), [("none", "ban", "leave"), ("ban", "reject", "ban")])
+async def test_a_list_that_has_two_names_by_now_is_used_once_and_the_first_name_counts(
+    listed: House, first: str, second: str, membership: str
+) -> None:
+    new = "!newbans:tulip.example"
+    listed.world.room(new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for(LIZ), join_rule="public")
+    await set_policy(listed, TWICE % (first, second))
+    listed.world.replace(BANS, new, by=LIZ)
+    await settled(listed)
+    shown = (await told_lists(listed)).splitlines()
+    assert shown[0].startswith(f"first {BANS}:")
+    assert shown[2] == f"· ⚠️ moved to {new}: not followed yet, I wait for a click on my question"
+    [question] = [event for event in listed.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    listed.world.react(MODS, ALICE, question["event_id"], "✅")
+    await settled(listed)
+
+    twice = f"⚠️ The policy names the list first ({new}) again, as second. Only what it says of first counts."
+    assert any(twice in text for text in listed.spoken()), "told to whoever clicked"
+    shown = (await told_lists(listed)).splitlines()
+    assert shown[0].startswith(f"first {new}:")
+    assert shown[1:] == [
+        f"· in Garden: {first}",
+        "· ⚠️ in Garden: the policy names this list again, as second. Only what it says of first counts.",
+    ]
+    listed.tell(f"check {GARDEN}")
+    await listed.live()
+    assert twice in listed.spoken()[-1]
+    listed.world.list_entity(new, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == membership
+
+
+@pytest.mark.parametrize("names", [(ALIAS, BANS), (BANS, ALIAS)])
+async def test_a_policy_must_not_name_one_list_twice(listed: House, names: tuple[str, str]) -> None:
+    one, other = (f'{{room: "{name}", name: {called}}}' for name, called in zip(names, ("a", "b"), strict=True))
+    reply = await set_policy(listed, f"lists: [{one}, {other}]\notherwise: accept")
+    assert reply == (
+        f"Policy not changed: line 1: lists.#2.room names {names[1]}, which is the same room as that of the list a. "
+        "Name each list once."
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "predecessor", "said"),
+    [
+        ("!newbans:tulip.example", BANS, "not followed yet, I wait for a click on my question"),
+        ("nowhere", None, "I do not use that room"),
+    ],
+)
+async def test_a_list_whose_room_was_replaced_is_shown_so(
+    listed: House, new: str, predecessor: str | None, said: str
+) -> None:
+    if predecessor is not None:
+        listed.world.room(new, "New", LIZ, ALICE, BOT, predecessor=predecessor, levels=levels_for(LIZ))
+    listed.world.replace(BANS, new, by=LIZ)
+    await settled(listed)
+    assert (await told_lists(listed)).splitlines()[2] == f"· ⚠️ moved to {new}: {said}"
+
+
 async def told_lists(house: House) -> str:
     """What `lists` says."""
     house.tell("lists")

@@ -28,6 +28,12 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Letters,
         bot=User,
     ),
+    "policy.names_list_twice": says(
+        "Policy not changed: {place} names {room}, which is the same room as that of the list {name}. Name each list once.",
+        place=Stranger,
+        room=Letters,
+        name=Stranger,
+    ),
     "policy.names_unknown_room": says("Policy not changed: I cannot find {room}: {why}", room=Letters, why=Notice),
     "policy_list.cannot_enter": says(
         "Policy not changed: I cannot join the list {name} now: {why} Try again later.", name=Stranger, why=Notice
@@ -134,6 +140,23 @@ SENTENCES: Mapping[str, Sentence] = {
         read=Ago,
     ),
     "policy_list.used": says("· in {room}: {then}", room=Room, then=Code),
+    "policy_list.used_twice": says(
+        "· ⚠️ in {room}: the policy names this list again, as {name}. Only what it says of {first} counts.",
+        room=Room,
+        name=Stranger,
+        first=Stranger,
+    ),
+    "policy_list.twice": says(
+        "⚠️ The policy names the list {first} ({id}) again, as {name}. Only what it says of {first} counts.",
+        name=Stranger,
+        first=Stranger,
+        id=Id,
+    ),
+    "policy_list.moved_waiting": says("· ⚠️ moved to {new}: I cannot enter that room yet", new=Letters),
+    "policy_list.moved_offered": says(
+        "· ⚠️ moved to {new}: not followed yet, I wait for a click on my question", new=Letters
+    ),
+    "policy_list.moved_refused": says("· ⚠️ moved to {new}: I do not use that room", new=Letters),
     "policy_list.unusable": says(
         "· {count} entry does nothing, because {why}",
         "· {count} entries do nothing, one because {why}",

@@ -63,6 +63,7 @@ async def look_up(
             found[one.name] = Listed(Truth.UNKNOWN, why=because("unknown.list_behind"))
         else:
             found[one.name] = await _ask(context, one, list_room, user_id, room_id)
+        found[one.name] = replace(found[one.name], again=bool(one.same_as))
     return _in_few_characters([one for one, _ in named], found)
 
 
@@ -136,7 +137,8 @@ async def _as_far_as_shown(context: Context, asked_by: str, found: Mapping[str, 
             hidden = bool(listed.room_id) and not await naming.can_read(context, listed.room_id, asked_by)
         except ActionError:
             hidden = True
-        shown[name] = Listed(Truth.UNKNOWN, why=because("unknown.list_closed")) if hidden else listed
+        closed = Listed(Truth.UNKNOWN, why=because("unknown.list_closed"), again=listed.again)
+        shown[name] = closed if hidden else listed
     return shown
 
 

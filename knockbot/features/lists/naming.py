@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from knockbot.documents.reading import Path
 from knockbot.domain.listed import PolicyList
-from knockbot.domain.notices import Letters, Notice, Stranger, User, notice
+from knockbot.domain.notices import Letters, Notice, Stranger, User, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later, Never, Refused
-from knockbot.features.lists import following, hits
+from knockbot.features.lists import following, hits, showing
 from knockbot.flow import rulebook
 from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
@@ -25,8 +25,11 @@ OPEN = frozenset({"public"})
 
 async def examine(context: Context, sound: Sound) -> None:
     """Look whether the author of a policy may use its lists, and have the bot join their rooms. Raises `Refused`."""
+    rooms: dict[str, str] = {}
     for place, one in enumerate(sound.policy.lists):
         room_id = sound.meant.get(one.room, one.room)
+        if rooms.setdefault(room_id, one.name) != one.name and one.room not in sound.change.meant:
+            raise await _named_twice(sound, place, one, rooms[room_id])
         if not await _may_use(context, sound.change.author, one, room_id):
             raise await _not_usable(context, sound, place, one)
         await _insist_on_current(context, sound, place, one, room_id)
@@ -78,6 +81,11 @@ async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyLis
     return Refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
 
 
+async def _named_twice(sound: Sound, place: int, one: PolicyList, other: str) -> Refused:
+    where = Stranger(await _where(sound, place))
+    return Refused(notice("policy.names_list_twice", place=where, room=Letters(one.room), name=Stranger(other)))
+
+
 async def _where(sound: Sound, place: int) -> str:
     path: Path = ("lists", place, "room")
     return await rulebook.where(sound.change, lambda _: path)
@@ -91,4 +99,4 @@ async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
         await following.follow(context, turn, room_id, one, sound.change.cause)
         if one.room not in before:
             await hits.plan(context, turn, sound, one)
-    return None
+    return below(*await showing.twice(context, turn.tx, sound.change.room.room_id))

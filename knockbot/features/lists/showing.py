@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from knockbot.domain.listed import PolicyList
 from knockbot.domain.lists import Entry, Unusable
+from knockbot.domain.notices import Id, Notice, Stranger, notice
+from knockbot.domain.upgrades import RoomUpgrade
 from knockbot.features.lists import using
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import lists
+from knockbot.store import lists, room_upgrades
+from knockbot.store.db import Tx
 from knockbot.store.lists import Counts, ListRoom
 
 EXAMPLES = 3
@@ -23,6 +26,8 @@ class Use:
 
     there: Place
     one: PolicyList
+    moved: RoomUpgrade | None = None
+    """Where its room has moved to, if the policy does not use the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,10 @@ async def managed(context: Context, management_room: str, only: str | None = Non
         for there in await place.managed_by(context, tx, management_room):
             if only not in (None, there.room_id):
                 continue
-            for named in (await using.of_place(context, tx, there)).values():
+            for origin, named in (await using.of_place(context, tx, there)).items():
                 for one, room_id in named:
-                    uses.setdefault(room_id or one.room, (room_id, []))[1].append(Use(there, one))
+                    moved = await _moved(tx, there, origin, room_id) if room_id is not None else None
+                    uses.setdefault(room_id or one.room, (room_id, []))[1].append(Use(there, one, moved))
         found = []
         for room_id, used in uses.values():
             known = await lists.find(tx, room_id) if room_id is not None else None
@@ -65,3 +71,20 @@ async def managed(context: Context, management_room: str, only: str | None = Non
             everybody = await lists.everything(tx, room_id, EXAMPLES)
             found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody)))
         return found
+
+
+async def _moved(tx: Tx, there: Place, origin: str | None, room_id: str) -> RoomUpgrade | None:
+    """What is known of the replacement of a list's room; `origin` is the room whose policy names the list."""
+    by = there.layers[0].room_id if origin is using.FIRST and there.layers else origin
+    return await room_upgrades.find(tx, room_id, by or there.room_id)
+
+
+async def twice(context: Context, tx: Tx, room_id: str) -> list[Notice]:
+    """The lists that decide in a protected room and have a second name."""
+    there = await place.find(context, tx, room_id)
+    used = await using.in_room(context, tx, there) if there is not None else []
+    return [
+        notice("policy_list.twice", name=Stranger(one.name), first=Stranger(one.same_as), id=Id(used_in))
+        for one, used_in in ((one.one, one.room_id) for one in used)
+        if one.same_as
+    ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from knockbot.domain.ids import room_meant
 from knockbot.domain.layers import ends
-from knockbot.domain.listed import PolicyList
+from knockbot.domain.listed import ListThen, PolicyList
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -34,7 +34,21 @@ class Used:
 async def of_policy(tx: Tx, lists: Sequence[PolicyList], pinned_in: str) -> list[Named]:
     """The lists of one policy, with the rooms that their names meant when it was set."""
     meant = await pins.meant(tx, pinned_in) if lists else {}
-    return [(one, room_meant(one.room, meant)) for one in lists]
+    return _each_room_once([(one, room_meant(one.room, meant)) for one in lists])
+
+
+def _each_room_once(named: Sequence[Named]) -> list[Named]:
+    """The same; two names may mean one room by now, and then what the policy says of the first one counts."""
+    first: dict[str, PolicyList] = {}
+    found: list[Named] = []
+    for one, room_id in named:
+        before = first.setdefault(room_id, one) if room_id is not None else one
+        found.append((one if before is one else _again(one, before), room_id))
+    return found
+
+
+def _again(one: PolicyList, before: PolicyList) -> PolicyList:
+    return replace(one, then=ListThen.NONE, allow_everything=before.allow_everything, same_as=before.name)
 
 
 async def of_place(context: Context, tx: Tx, there: Place) -> dict[str | None, list[Named]]:
