@@ -20,6 +20,7 @@ from knockbot.chat.calls import (
     manages_rooms,
     named_room,
     only_room,
+    requests_looked_at,
     requests_meant,
     unknown_room,
 )
@@ -79,7 +80,7 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
     if rest and _room_left_out(call, arguments, rest):
         raise Refused(unknown_room(rest))
     if rest:
-        several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
+        several = {REQUESTS, SHOWN_REQUESTS}.intersection(arguments) and re.match(r"#?[0-9]", rest)
         raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else _not_understood(rest))
     if call.below.strip() and not any(argument.takes_lines for argument in arguments):
         raise Misuse(notice("ask.one_command", text=Stranger(call.below, 60)))
@@ -254,6 +255,7 @@ ROOM_TO_UNPROTECT = Argument("ROOM", notice("ask.room"), A_ROOM, _room_to_unprot
 NEW_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _reference)
 WITH_ROOMS = optional(Argument("with rooms", None, "with rooms", _with_rooms))
 REQUESTS = Argument("N…", notice("ask.request"), "12", requests_meant)
+SHOWN_REQUESTS = replace(REQUESTS, read=requests_looked_at)
 INVITES = replace(REQUESTS, read=invites_meant)
 USER = Argument("@user", notice("ask.user"), "@ana:example.org", _user)
 REQUEST_OR_USER = optional(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -198,17 +198,36 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
     By number; else by the card or line that it replies to; else by the applicant. `None` if nothing says which. In a
     reply, a number or user ID has to be on the card: it is a slip otherwise, or the beginning of a text.
     """
+    return await _meant(call, text, _to_be_answered)
+
+
+async def requests_looked_at(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The same for a command that only looks: a reply to a card is about all that the card shows."""
+    return await _meant(call, text, list)
+
+
+OfCard = Callable[[Sequence[Request]], list[Request]]
+"""Which of the requests of a card a reply is about that names none. Raises `Refused`."""
+
+
+def _to_be_answered(shown: Sequence[Request]) -> list[Request]:
+    if not answering.takes_clicks(shown):
+        raise Refused(_shows_several(shown))
+    return answering.meant_by(shown)
+
+
+async def _meant(call: Call, text: str, of_card: OfCard) -> tuple[Meant, str] | None:
     async with call.context.db.tx() as tx:
         shown = await _replied_to(tx, call)
         if shown is not None:
-            return await _of_reply(tx, call, shown, text)
+            return await _of_reply(tx, call, shown, text, of_card)
         numbers, rest = _numbers(text)
         if numbers:
             return await _numbered(tx, call, numbers), rest
         return await _by_applicant(tx, call, text) if text else None
 
 
-async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str) -> tuple[Meant, str]:
+async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str, of_card: OfCard) -> tuple[Meant, str]:
     """The requests that a command is about which replies to a card or line with these."""
     numbers, rest = _numbers(text, alone=True)
     if numbers:
@@ -219,9 +238,7 @@ async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str) -> 
     if user_id is not None:
         shown, text = [one for one in shown if one.subject == user_id], behind.strip()
         _insist_on_shown([User(user_id)] if not shown else [])
-    if not answering.takes_clicks(shown):
-        raise Refused(_shows_several(shown))
-    found = [await _managed_request(tx, call.room, one.number) for one in answering.meant_by(shown)]
+    found = [await _managed_request(tx, call.room, one.number) for one in of_card(shown)]
     return Meant(tuple(found), told=len(found) > 1, of_card=True), text
 
 
@@ -294,7 +311,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
         raise Refused(_no_such_applicant(first if named else text))
     # Applicants choose their names: a name that is another one plus some words must not get the other one's answer.
     if len(found) > 1:
-        raise Refused(which_applicant([request for request, _ in found]))
+        raise Refused(which_applicant([request for request, _ in found], await rooms.told_apart(tx, call.room)))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
@@ -328,7 +345,7 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     if not found:
         raise Refused(notice("issue.being_invited") if sending else _no_such_invite(text))
     if len(found) > 1:
-        raise Refused(which_applicant([request for request, _ in found]))
+        raise Refused(which_applicant([request for request, _ in found], await rooms.told_apart(tx, call.room)))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 

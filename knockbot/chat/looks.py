@@ -41,13 +41,14 @@ async def list_invites(call: Call, room: ProtectedRoom) -> Notice:
 
 
 async def show(call: Call, meant: Meant) -> Notice:
-    """One request, or several, with all there is to know."""
-    return below(
-        *[
-            one.said if isinstance(one, Refused) else replies.shown_request(await requests.story(call.context, one))
-            for one in meant.found
-        ]
-    )
+    """One request, or several, with all there is to know; of very many, the newest ones."""
+    shown = meant.found[-MOST_SHOWN:]
+    stories = [one.said if isinstance(one, Refused) else await requests.story(call.context, one) for one in shown]
+    return replies.shown_requests(stories, len(meant.found) - len(shown))
+
+
+MOST_SHOWN = 10
+"""Requests that one reply shows with all there is to know."""
 
 
 async def list_queue(call: Call) -> Notice:

@@ -20,7 +20,7 @@ from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.flow import answering, place, protecting, rulebook
 from knockbot.flow.changes import Change
-from knockbot.store import pins, policies, requests
+from knockbot.store import pins, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 REASON_LIMIT = 1000
@@ -97,7 +97,8 @@ async def _said_of_each(
         taken = [await _taken(turn, wish, one, take) for one in looked_at]
         hit = [one for one in taken if isinstance(one, Request)]
         refused = [one.said for one in taken if isinstance(one, Refused)]
-        named = hit_by_answer(hit, called or verdict.value) if hit and meant.told else None
+        labels = await rooms.told_apart(turn.tx, call.room)
+        named = hit_by_answer(hit, called or verdict.value, labels) if hit and meant.told else None
         kept = [one for one in (named, *dict.fromkeys(refused)) if one is not None]
         return below(*kept) if kept else TICK
 

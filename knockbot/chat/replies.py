@@ -54,6 +54,9 @@ from knockbot.views.rooms import Listed, Managed
 POLICY_LIMIT = 10_000
 """Characters of a policy shown at most: an event has to hold it twice."""
 
+BRIEF = 5
+"""Lines of explanation, and of history, that each of several requests gets."""
+
 LONGEST_LIST = 200
 """The most requests in one list: more may not fit into an event."""
 
@@ -98,21 +101,29 @@ def _pending(request: Request, room: Room, now: int) -> Notice:
     return notice("list.row", request=Numbered(request.number), who=who, room=room, when=when)
 
 
-def shown_request(story: Story) -> Notice:
-    """All there is to know about one request."""
+def shown_request(story: Story, *, briefly: bool = False) -> Notice:
+    """All there is to know about one request; `briefly`, without the end of what is long."""
     request = story.request
     return below(
         card.head(request, story.label),
         notice("show.sent_to", address=sent_to(story.sent_to)) if story.sent_to is not None else None,
-        card.whole_reason_of(request),
+        card.reason_of(request) if briefly else card.whole_reason_of(request),
         _reason_was_cut(request),
         card.standing(request) or notice("show.waiting"),
         card.withdrawn_perhaps(request),
         card.answered_with(request),
         card.trouble_of(request),
-        *explained(request.decision, request),
-        *map(history_line, story.history),
+        *explained(request.decision, request)[: BRIEF if briefly else None],
+        *map(history_line, story.history[-BRIEF:] if briefly else story.history),
     )
+
+
+def shown_requests(stories: Sequence[Story | Notice], left_out: int) -> Notice:
+    """The same of several, and how many more there are. Of many, each is told shorter, so that all fit."""
+    briefly = len(stories) > 1
+    told = [one if isinstance(one, Notice) else shown_request(one, briefly=briefly) for one in stories]
+    more = notice("show.more", count=Number(left_out), command=Code("!kb show 12")) if left_out else None
+    return below(*told, more)
 
 
 def _reason_was_cut(request: Request) -> Notice | None:

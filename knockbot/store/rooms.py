@@ -206,6 +206,12 @@ async def management_rooms(tx: Tx) -> list[str]:
     return [row["management_room"] for row in await tx.fetch("SELECT DISTINCT management_room FROM rooms ORDER BY 1")]
 
 
+async def told_apart(tx: Tx, management_room: str) -> dict[str, str]:
+    """What the rooms managed from there are called, where there are several; a single one need not be named."""
+    managed = await managed_by(tx, management_room)
+    return {room.room_id: room.label for room in managed} if len(managed) > 1 else {}
+
+
 async def is_management_room(tx: Tx, room_id: str) -> bool:
     """Whether any protected room is managed from here."""
     return await tx.fetchrow("SELECT 1 FROM rooms WHERE management_room = $1 LIMIT 1", room_id) is not None

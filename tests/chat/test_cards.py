@@ -407,6 +407,43 @@ def test_a_card_of_one_applicant_at_several_rooms_has_a_line_for_each() -> None:
     assert content[REQUEST_KEY]["number"] == 3
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "sign"),
+    [
+        ((State.ACCEPTED, State.JOINED), "✅"),
+        ((State.REJECTED, State.REJECTED), "❌"),
+        ((State.BANNED, State.BANNED), "⛔"),
+        ((State.WITHDRAWN, State.WITHDRAWN), "↩️"),
+        ((State.REJECTED, State.ACCEPTED, State.REJECTED), "❌✅"),
+    ],
+)
+@pytest.mark.parametrize("several", ["rooms", "requests"])
+def test_a_settled_card_of_several_shows_what_became_of_them(
+    outcomes: tuple[State, ...], sign: str, several: str
+) -> None:
+    many = len(outcomes)
+    settled = [
+        dataclasses.replace(one, state=state, by=MODERATOR) for one, state in zip(at_doors(many), outcomes, strict=True)
+    ]
+    around = doors_of(settled) if several == "rooms" else Around()
+    body, _ = read(card_message(settled, "Garden", ALL, (), "card:1", around=around))
+
+    rooms = f"{sign} Ana {ANA} asked to join {many} rooms"
+    assert body.split("\n")[0] == (
+        rooms if several == "rooms" else f"{sign} {many} requests to join Garden, all settled"
+    )
+    assert "!kb" not in body
+
+
+def test_a_card_of_which_only_a_room_that_is_protected_no_longer_is_left_shows_what_became_of_the_others() -> None:
+    requests = at_doors(2)
+    requests[0] = dataclasses.replace(requests[0], state=State.BANNED, by=MODERATOR)
+    around = dataclasses.replace(doors_of(requests), closed=frozenset({requests[1].room_id}))
+    body, _ = read(card_message(requests, "Garden", ALL, (), "card:1", around=around))
+
+    assert body.split("\n")[0] == f"⛔ Ana {ANA} asked to join 2 rooms"
+
+
 def test_a_room_that_is_protected_no_longer_says_so_in_its_line_and_is_not_counted() -> None:
     requests = at_doors(3)
     around = dataclasses.replace(doors_of(requests), closed=frozenset({requests[1].room_id}))

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from knockbot.chat.looks import MOST_SHOWN
 from knockbot.domain.model import State
 from knockbot.flow.sharing import CROWDED, DOORS
 from knockbot.store import rooms
@@ -188,6 +189,10 @@ async def test_one_click_answers_at_all_doors(house: House, emoji: str, membersh
     assert await states(house) == [State(state)] * 3
     assert {block["state"] for block in house.card().blocks} == {state}
     assert house.card().offers == ()
+    assert (
+        lines(house.card())[0]
+        == f"{ {'accepted': '✅', 'rejected': '❌'}.get(state, '⛔') } {ANA} asked to join 3 rooms"
+    )
     assert house.spoken() == []
 
 
@@ -198,7 +203,59 @@ async def test_a_reply_to_the_card_without_a_number_does_the_same(house: House) 
 
     assert memberships(house) == ["leave"] * 3
     assert house.card().text.count("Rejected by @alice:tulip.example. They were told: not now") == 3
-    assert "You chose reject for:" in house.spoken()[-1]
+    assert house.spoken()[-1].split("\n") == [
+        "✅ You chose reject for:",
+        f"#1 {ANA} at Garden",
+        f"#2 {ANA} at Pond",
+        f"#3 {ANA} at Estate",
+    ]
+    assert lines(house.card())[0] == f"❌ {ANA} asked to join 3 rooms"
+
+
+async def test_whoever_waits_at_several_rooms_is_asked_about_room_by_room(house: House) -> None:
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for())
+    house.world.room("!hidden:tulip.example", "Hidden", ALICE, BOT, levels=levels_for())
+    await house.protect("!hidden:tulip.example", OTHERS)
+    await knock(house, GARDEN, POND, "!hidden:tulip.example")
+    house.tell(f"accept {ANA}")
+    await house.later()
+
+    assert house.spoken()[-1].split("\n") == [
+        "Several requests fit. Please give the number:",
+        f"#1 {ANA} at Garden",
+        f"#2 {ANA} at Pond",
+    ]
+
+
+@pytest.mark.parametrize("answered", [(), ("reject 1", "accept 2"), ("reject 1", "accept 2", "ban 3")])
+async def test_show_in_a_reply_shows_all_that_is_on_the_card(house: House, answered: tuple[str, ...]) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    for command in answered:
+        house.tell(command)
+        await house.later()
+    house.tell("show", reply_to=house.card().event_id)
+    await house.later()
+
+    heads = [line for line in house.spoken()[-1].split("\n") if f" {ANA} at " in line]
+    signs = ["❌", "✅", "⛔"][: len(answered)] + ["🚪"] * (3 - len(answered))
+    rooms_ = ("Garden", "Pond", "Estate")
+    assert heads == [
+        f"{sign} #{n} {ANA} at {room}" for n, (sign, room) in enumerate(zip(signs, rooms_, strict=True), 1)
+    ]
+
+
+async def test_show_in_a_reply_to_a_card_of_very_many_shows_the_newest_and_counts_the_others(house: House) -> None:
+    for number in range(MOST_SHOWN + 3):
+        house.world.knock(GARDEN, f"@n{number}:tulip.example", '"' * 20_000)
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+    house.tell("show", reply_to=house.card().event_id)
+    await house.later()
+
+    said = house.spoken()[-1].split("\n")
+    assert len([line for line in said if line.startswith("🚪")]) == MOST_SHOWN
+    assert said[-1] == "… and 3 earlier ones. !kb show 12, with a number, shows one."
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "who.invited": says("{whom}, invited by {inviter}", whom=Who, inviter=By),
     "who.through_me": says("{user} (through me)", user=User),
     "who.numbered": says("{request} {who}", request=Numbered, who=Who),
+    "who.numbered_at": says("{request} {who} at {room}", request=Numbered, who=Who, room=Room),
     "who.more": says("… and {count} more", "… and {count} more", count=Number),
     "by.policy": says("the policy"),
     "by.policy_key": says("the policy ({key})", key=Code),
@@ -233,6 +234,27 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         waiting=Number,
     ),
+    "card.doors_settled": says(
+        "{sign} {who} asked to join {count} room",
+        "{sign} {who} asked to join {count} rooms",
+        sign=Sign,
+        who=Who,
+        count=Number,
+    ),
+    "card.requests_settled": says(
+        "{sign} {count} request to join {room}, settled",
+        "{sign} {count} requests to join {room}, all settled",
+        sign=Sign,
+        count=Number,
+        room=Room,
+    ),
+    "card.invites_settled": says(
+        "{sign} {count} third-party invite to {room}, settled",
+        "{sign} {count} third-party invites to {room}, all settled",
+        sign=Sign,
+        count=Number,
+        room=Room,
+    ),
     "card.door": says("{sign} {request} {room} · {what}", sign=Sign, request=Numbered, room=Room, what=Notice),
     "card.door_closed": says("This room is no longer protected. {what}", what=Notice),
     "card.answer_doors": says(
@@ -266,6 +288,12 @@ SENTENCES: Mapping[str, Sentence] = {
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
     "meant.several": says("Several requests fit. Please give the number:"),
     # --- what is looked up
+    "show.more": says(
+        "… and {count} earlier one. {command}, with its number, shows it.",
+        "… and {count} earlier ones. {command}, with a number, shows one.",
+        count=Number,
+        command=Code,
+    ),
     "list.nobody": says("Nobody is waiting."),
     "list.oldest": says(
         "{count} requests are waiting. These are the oldest {shown}:",

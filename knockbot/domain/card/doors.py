@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, standing
+from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
 from knockbot.domain.card.lines import answered_before
 from knockbot.domain.card.one import Around, how_to_answer
 from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
@@ -42,13 +42,21 @@ def doors_card(
     alike = len({one.reason for one in shown}) == 1
     earlier = len(requests) - len(shown)
     return below(
-        notice("card.doors", who=applicant(newest), count=Number(len(around.doors)), waiting=Number(len(waiting))),
+        _headline(requests, len(waiting), around),
         reason_of(newest, hidden=around.hidden) if length.reasons and alike else None,
         *around.dossier,
         notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
         *(_row(one, around, replace(length, reasons=length.reasons and not alike)) for one in shown),
         *_how_to_answer(waiting, possible, around),
     )
+
+
+def _headline(requests: Sequence[Request], waiting: int, around: Around) -> Notice:
+    who, count = applicant(requests[-1]), Number(len(around.doors))
+    here = [one for one in requests if one.room_id not in around.closed]
+    if any(one.open for one in here):
+        return notice("card.doors", who=who, count=count, waiting=Number(waiting))
+    return notice("card.doors_settled", sign=signs_of(here or requests), who=who, count=count)
 
 
 def rows_of(requests: Sequence[Request]) -> list[Request]:

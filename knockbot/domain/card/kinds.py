@@ -57,6 +57,14 @@ def _invites(count: Number, room: Room, waiting: Number) -> Notice:
     return notice("card.invites", count=count, room=room, waiting=waiting)
 
 
+def _requests_settled(sign: Sign, count: Number, room: Room) -> Notice:
+    return notice("card.requests_settled", sign=sign, count=count, room=room)
+
+
+def _invites_settled(sign: Sign, count: Number, room: Room) -> Notice:
+    return notice("card.invites_settled", sign=sign, count=count, room=room)
+
+
 def _offer(_: Request, verdict: Verdict) -> Notice:
     return notice("offer.knock", verdict=Choice(verdict))
 
@@ -100,6 +108,8 @@ class Told:
     """That the answer was for an earlier version of the request."""
     several: Callable[[Number, Room, Number], Notice] = _requests
     """The headline of a card that shows several."""
+    several_settled: Callable[[Sign, Number, Room], Notice] = _requests_settled
+    """The same once all of them have an outcome."""
     outcome: Callable[[Request, bool], Notice | None] = no_outcome_of_its_own
     """An outcome that has a sentence of its own."""
     doubts_in_rows: bool = False
@@ -118,6 +128,7 @@ _INVITE = Told(
     under_way=invite_under_way,
     replaced=_other_invite,
     several=_invites,
+    several_settled=_invites_settled,
     outcome=outcome_of_invite,
     doubts_in_rows=True,
     hint=notice("card.ban_of_invites", command=Code("!kb ban")),
@@ -157,15 +168,19 @@ def applicant(request: Request) -> Who:
     return TOLD[request.judged_as].who(request)
 
 
-def numbered(request: Request) -> Notice:
-    """The same with the number of the request."""
-    return notice("who.numbered", request=Numbered(request.number), who=applicant(request))
+def numbered(request: Request, label: str | None = None) -> Notice:
+    """The same with the number of the request, and its room where that has a `label`."""
+    number, who = Numbered(request.number), applicant(request)
+    if label is None:
+        return notice("who.numbered", request=number, who=who)
+    return notice("who.numbered_at", request=number, who=who, room=Room(request.room_id, label))
 
 
-def everybody(requests: Sequence[Request]) -> list[Notice]:
-    """The same of several requests, below each other."""
+def everybody(requests: Sequence[Request], labels: Mapping[str, str]) -> list[Notice]:
+    """The same of several requests, below each other; `labels` says which rooms are named, and how."""
     more = len(requests) - MOST_NAMED
-    return [*map(numbered, requests[:MOST_NAMED]), *([notice("who.more", count=Number(more))] if more > 0 else [])]
+    named = [numbered(request, labels.get(request.room_id)) for request in requests[:MOST_NAMED]]
+    return [*named, *([notice("who.more", count=Number(more))] if more > 0 else [])]
 
 
 MOST_NAMED = 50
@@ -175,6 +190,11 @@ MOST_NAMED = 50
 def sign_of(request: Request) -> Sign:
     """One emoji for the kind and the state of a request."""
     return Sign(TOLD[request.judged_as].sign if request.open else SIGNS[request.state])
+
+
+def signs_of(requests: Sequence[Request]) -> Sign:
+    """The outcomes of several requests: each emoji once, in the order of the requests."""
+    return Sign("".join(dict.fromkeys(sign_of(request).emoji for request in requests)))
 
 
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from knockbot.domain.card.kinds import TOLD, everybody, head, numbered, sign_of, standing
 from knockbot.domain.card.outcomes import found
@@ -63,14 +63,14 @@ def not_shown_yet(request: Request, verdict: Verdict) -> Notice:
     return notice("answer.not_shown_yet", request=Numbered(request.number), command=command)
 
 
-def which_applicant(requests: Sequence[Request]) -> Notice:
-    """The command could mean several people who are waiting."""
-    return rows([notice("meant.several"), *everybody(requests)])
+def which_applicant(requests: Sequence[Request], labels: Mapping[str, str]) -> Notice:
+    """The command could mean several requests that are waiting; `labels` says which rooms are named, and how."""
+    return rows([notice("meant.several"), *everybody(requests, labels)])
 
 
-def hit_by_answer(requests: Sequence[Request], answer: str) -> Notice:
-    """Whom a command was about, if it could have been somebody else."""
-    return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests)])
+def hit_by_answer(requests: Sequence[Request], answer: str, labels: Mapping[str, str]) -> Notice:
+    """Whom a command was about, and where, if it could have been another request."""
+    return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests, labels)])
 
 
 def may_have_withdrawn(request: Request) -> Notice:

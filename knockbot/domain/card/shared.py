@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, standing
+from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
 from knockbot.domain.card.one import Around
 from knockbot.domain.card.outcomes import doubt
 from knockbot.domain.card.words import sentences
@@ -20,11 +20,11 @@ def shared_card(
     waiting = [request for request in requests if request.awaits_moderators]
     kind = TOLD[requests[-1].judged_as]
     room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
-    earlier = len(requests) - most
+    earlier, is_open = len(requests) - most, any(request.open for request in requests)
     # One number: a command with all of them, copied without a look, would accept a crowd.
     ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
     return below(
-        kind.several(count, room, waits),
+        kind.several(count, room, waits) if is_open else kind.several_settled(signs_of(requests), count, room),
         notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
         *(_row(request, around) for request in requests[-most:]),
         around.missing if waiting else None,
