@@ -165,7 +165,6 @@ NO_COMPLAINT_CODES = frozenset(
         "space.counts",
         "space.ended",
         "space.more",
-        "space.not_asked",
         "space.of",
         "space.protected",
         "space.row",

@@ -51,14 +51,14 @@ class PromptKind(Generic[C_contra]):
     """Whether it can be answered by a click now."""
     clicked: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]]
     """What a reaction of somebody leads to; none if it is no answer. People who may not give the answer are told so."""
+    too_late: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]]
+    """What a reaction of somebody leads to while it takes no click: people are told why."""
     removed: Callable[[C_contra, Turn, Prompt], Awaitable[None]]
     """Its message was redacted."""
     shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str]], Awaitable[None]] | None = None
     """It was posted or edited, and shows these details."""
     is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
     """Whether it would show other details than these by now: a change during the posting does not lead to an edit."""
-    too_late: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]] | None = None
-    """What a reaction of somebody leads to once it takes no answer any more: people are told why."""
     unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None
     """Something was redacted in a room: it may be a click that gave an answer."""
 
@@ -92,11 +92,11 @@ async def clicked(context: Needs, reaction: Reaction) -> Write[None] | None:
         return None
     async with context.db.tx() as tx:
         prompt = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
-    kind = context.prompts.get(prompt.kind) if prompt is not None else None
-    if prompt is None or kind is None:  # with several processes, only a newer version may know this kind
-        return None
-    answer = kind.too_late if prompt.is_closed(context.now()) else kind.clicked
-    return await answer(context, prompt, reaction) if answer is not None else None
+        kind = context.prompts.get(prompt.kind) if prompt is not None else None
+        if prompt is None or kind is None:  # with several processes, only a newer version may know this kind
+            return None
+        is_open = not prompt.is_closed(context.now()) and await kind.takes_clicks(tx, prompt)
+    return await (kind.clicked if is_open else kind.too_late)(context, prompt, reaction)
 
 
 async def unclicked(context: Needs, redaction: Redaction) -> Handled:

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from knockbot.domain import may
-from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn, not_shown_yet
+from knockbot.domain.card import (
+    already_answered,
+    changed_anew,
+    kept_no_longer,
+    may_have_withdrawn,
+    moved_away,
+    not_shown_yet,
+)
 from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS
@@ -175,20 +182,42 @@ async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[N
     """
     verdict = REACTIONS.get(reaction.key)
     meant = await _requests_meant(context, card, verdict) if verdict is not None else []
-    if verdict is None or not meant:
+    if verdict is None:
         return None
+    if not meant:
+        return await _telling_it_is_closed(context, card, reaction)
     wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True, of_card=True)
     refused = {request.id: why for request in meant if (why := await _why_not(context, wish, request)) is not None}
 
     async def write(turn: Turn) -> None:
         told = refused | await _taken(context, turn, wish, [one for one in meant if one.id not in refused])
         if told:
-            # If all of it is refused, once, no matter how often they click.
-            about = ",".join(str(request.id) for request in meant)
-            once = f"refused:{about}:{reaction.sender}:{verdict}" if len(refused) == len(meant) else None
             said = await _refusals(context, turn, meant, told)
             to = Audience(reaction.room_id, about=next(one for one in meant if one.id in told))
-            await saying.say(context, turn, to, once or f"reply:{reaction.event_id}", said, reply_to=reaction.target)
+            occasion = _once(wish, meant, told) if len(told) == len(meant) else f"reply:{reaction.event_id}"
+            await saying.say(context, turn, to, occasion, said, reply_to=reaction.target)
+
+    return write
+
+
+def _once(wish: Wish, meant: Sequence[Request], told: Mapping[int, Notice]) -> str:
+    """If all of it is refused, it is told once, no matter how often they click: for each reason and each knock."""
+    about = ",".join(f"{request.id}:{request.changed_at}" for request in meant)
+    why = ",".join(sorted({one.code for one in told.values()}))
+    return f"refused:{about}:{wish.actor}:{wish.verdict}:{why}"
+
+
+async def _telling_it_is_closed(context: Context, card: Prompt, reaction: Reaction) -> Write[None] | None:
+    """Tell somebody, once, that a card takes no clicks, because none of its rooms is managed from there any more."""
+    async with context.db.tx() as tx:
+        shown = await requests.on_card(tx, card.id, held=False)
+    if shown and not takes_clicks(shown):
+        return None  # there is a hint for that
+
+    async def write(turn: Turn) -> None:
+        said = kept_no_longer(shown) if shown else moved_away()
+        occasion = f"closed:prompt:{card.id}:{reaction.sender}"
+        await saying.say(context, turn, Audience(reaction.room_id), occasion, said, reply_to=reaction.target)
 
     return write
 

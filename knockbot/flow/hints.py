@@ -69,6 +69,8 @@ class Hint(StrEnum):
     """How to answer a card by a click."""
     NUMBERS = "numbers"
     """How to answer a card of several requests, which takes no clicks."""
+    QUESTION = "question"
+    """Which clicks answer a question."""
     EDITS = "edits"
     """That an edited message is no command."""
 

@@ -11,34 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from knockbot.documents.text import without_variation_selector
 from knockbot.domain.compare import compare
-from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Notice, Sign, User, because, notice
+from knockbot.domain.notices import Notice, because
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
-from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Never, Refused
-from knockbot.flow import missed, place, refusals, saying, seeing
+from knockbot.engine.turn import Turn
+from knockbot.errors import Never
+from knockbot.flow import missed, place, seeing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
-from knockbot.flow.saying import Audience
+from knockbot.flow.questions import Question, Take, by_its_sign
 from knockbot.store import prompts
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 
 Words: TypeAlias = Callable[[Context, Place], Awaitable[Notice]]
 """Writes the question about a room."""
-
-Take: TypeAlias = Callable[[Context, Place, Prompt, Reaction], Awaitable[Write[Notice]]]
-"""What follows from a click, and what is said of it. Raises `Refused`, `Never` and `Later`."""
-
-CLOSED = notice("prompt.closed")
-
-
-def by_its_sign(emoji: str) -> Notice:
-    """An answer that its emoji alone says well enough."""
-    return notice("prompt.answer", sign=Sign(emoji))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +42,19 @@ class Offer:
     named: Callable[[str], Notice] = by_its_sign
     """The answer that an emoji stands for, as people are told which one was chosen."""
 
+    @property
+    def question(self) -> Question:
+        """It as a question."""
+        return Question(self.emojis, _takes_clicks, self.take, self.named)
+
     def meant(self, key: str) -> str | None:
         """The answer that a reaction gives, if it is one."""
-        return next((emoji for emoji in self.emojis if without_variation_selector(emoji) == key), None)
+        return self.question.meant(key)
 
     @property
     def kind(self) -> PromptKind[Context]:
         """It as a kind of prompt."""
-        return PromptKind(
-            render=partial(_face, self),
-            takes_clicks=_takes_clicks,
-            clicked=partial(_clicked, self),
-            too_late=partial(_too_late, self),
-            removed=partial(_removed, self),
-        )
+        return self.question.kind(partial(_face, self), partial(_removed, self))
 
 
 async def make(context: Context, turn: Turn, offer: Offer, room_id: str) -> None:
@@ -89,13 +76,6 @@ async def close(turn: Turn, offer: Offer, room_id: str) -> None:
 async def is_open(turn: Turn, prompt: Prompt) -> bool:
     """Whether an offer can still be taken: somebody else may have been quicker."""
     return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)
-
-
-def _closed(offer: Offer, prompt: Prompt) -> Notice:
-    """Why an offer takes no click any more: whose click it took, and what that chose."""
-    if prompt.taken_by is None or prompt.taken_as is None:
-        return CLOSED
-    return notice("prompt.taken", user=User(prompt.taken_by), what=offer.named(prompt.taken_as))
 
 
 async def look(context: Context, offer: Offer, there: Place) -> None:
@@ -123,7 +103,7 @@ async def _face(offer: Offer, context: Context, prompt: Prompt) -> Face:
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
     write = partial(_message, context, language=place.language_of(context, managed))
     if there is None or prompt.is_closed(context.now()):
-        return Face(partial(write, _closed(offer, prompt)), needless=because("overtaken.not_asked"))
+        return Face(partial(write, offer.question.closed(prompt)), needless=because("overtaken.not_asked"))
     block = {"kind": prompt.kind, "room_id": prompt.about}
     said = await offer.words(context, there)
     return Face(partial(write, said, blocks={PROMPT_KEY: block}), offer.emojis)
@@ -135,64 +115,6 @@ def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **h
 
 async def _takes_clicks(_: Tx, prompt: Prompt) -> bool:
     return prompt.closes_at is None
-
-
-async def _clicked(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
-    async with context.db.tx() as tx:
-        there = await place.find(context, tx, prompt.about)
-    if there is None or there.management_room != prompt.room_id or offer.meant(reaction.key) is None:
-        return None
-    try:
-        take = await offer.take(context, there, prompt, reaction)
-    except (Refused, Never) as error:
-        once = f"refused:prompt:{prompt.id}:{reaction.sender}:{reaction.key}"
-        return _saying(context, reaction, there, once, refusals.why_not(error))
-
-    async def write(turn: Turn) -> None:
-        now = await prompts.get(turn.tx, prompt.id)
-        if now.is_closed(turn.now):
-            await _saying_closed(offer, context, now, reaction, there)(turn)
-            return
-        try:
-            said = await take(turn)
-            await _note_taken(offer, turn, prompt, reaction)
-        except Refused as refused:
-            said = refused.said
-        await _saying(context, reaction, there, f"reply:{reaction.event_id}", said)(turn)
-
-    return write
-
-
-async def _note_taken(offer: Offer, turn: Turn, prompt: Prompt, reaction: Reaction) -> None:
-    """Note whose click it was, where that closed the offer."""
-    emoji = offer.meant(reaction.key)
-    if emoji is not None and not await is_open(turn, prompt):
-        await prompts.taken(turn.tx, prompt.id, reaction.sender, emoji)
-
-
-async def _too_late(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
-    """Somebody or something was faster than this click: it gets that as its reply."""
-    async with context.db.tx() as tx:
-        there = await place.find(context, tx, prompt.about)
-    meant = offer.meant(reaction.key)
-    if there is None or there.management_room != prompt.room_id or meant is None:
-        return None
-    if (prompt.taken_by, prompt.taken_as) == (reaction.sender, meant):
-        return None  # the same click once more
-    return _saying_closed(offer, context, prompt, reaction, there)
-
-
-def _saying_closed(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction, there: Place) -> Write[None]:
-    once = f"closed:prompt:{prompt.id}:{reaction.sender}:{reaction.key}"
-    return _saying(context, reaction, there, once, _closed(offer, prompt))
-
-
-def _saying(context: Context, reaction: Reaction, there: Place, occasion: str, said: Notice) -> Write[None]:
-    async def write(turn: Turn) -> None:
-        to = Audience(reaction.room_id, place=there.room_id)
-        await saying.say(context, turn, to, occasion, said, reply_to=reaction.target)
-
-    return write
 
 
 async def _removed(offer: Offer, context: Context, turn: Turn, prompt: Prompt) -> None:

@@ -143,6 +143,7 @@ CARDS: Final = PromptKind(
     render=face,
     takes_clicks=_takes_clicks,
     clicked=answering.clicked,
+    too_late=answering.clicked,
     removed=cards.post_anew,
     shown=_shown,
     is_outdated=_is_outdated,

@@ -193,7 +193,7 @@ async def test_it_closes_with_the_protection_of_the_room(house: House) -> None:
     house.tell(f"unprotect {GARDEN}")
     await house.live()
     assert not offer(house).is_open
-    assert await click(house, offer(house)) == []
+    assert await click(house, offer(house)) == ["This question is closed."]
     assert members(house, ANA) == ["knock"]
 
 

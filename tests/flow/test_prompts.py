@@ -55,7 +55,10 @@ class Poll:
         async def removed(_: Context, __: Turn, prompt: Prompt) -> None:
             self.removed.append(prompt.id)
 
-        return PromptKind(render, takes_clicks, clicked, removed)
+        async def too_late(*_: Any) -> None:
+            return None
+
+        return PromptKind(render, takes_clicks, clicked, too_late, removed)
 
 
 @pytest.fixture

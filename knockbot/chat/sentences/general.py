@@ -568,6 +568,7 @@ SENTENCES: Mapping[str, Sentence] = {
         revision=Number,
         command=Code,
     ),
+    "hint.question": says("That does not answer this question. The possible clicks are: {answers}.", answers=Many),
     "hint.clicks": says(
         "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {command}.",
         command=Code,
@@ -642,6 +643,9 @@ SENTENCES: Mapping[str, Sentence] = {
         "🔒 I cannot read this message from {user}: {why}. If it was for me, please type it again. If that does not help, log out of your client and log in again, or use another device.",
         user=User,
         why=Notice,
+    ),
+    "named.policy_changed": says(
+        "The policy of {room} was changed at the same moment, so I did nothing. Please click again.", room=Room
     ),
     "prompt.closed": says("This question is closed."),
     "prompt.taken": says("This question is closed. {user} chose {what}.", user=User, what=Notice),
@@ -1026,7 +1030,6 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         new=Id,
     ),
-    "upgrade.not_asked": says("This question needs no answer any more."),
     "upgrade.offered": says(
         "🚚 {room} was replaced by {new} {id}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from here, with the same policy and all pending requests: {waiting}.",
         room=Room,

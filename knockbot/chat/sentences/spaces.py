@@ -66,7 +66,6 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         rooms=Many,
     ),
-    "space.not_asked": says("🧩 This question about new rooms of a space is answered."),
     "space.stay": says(
         "Its {count} room stays protected. To stop that too, type {command} for it.",
         "Its {count} rooms stay protected. To stop that too, type {command} for each.",

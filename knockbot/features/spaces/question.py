@@ -9,20 +9,20 @@ from typing import Any, Final
 
 from knockbot.domain.compare import compare
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Reaction, Verdict
+from knockbot.domain.model import Reaction
 from knockbot.domain.notices import Id, Notice, Number, Room, because, listed, notice
-from knockbot.domain.plan import REACTIONS
 from knockbot.domain.spaces import SpaceRoom, Stage
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Never, Refused
+from knockbot.errors import Refused
 from knockbot.features.spaces import walking
 from knockbot.features.spaces.telling import NAMED
-from knockbot.flow import authority, missed, place, refusals, saying, seeing
+from knockbot.flow import authority, missed, place, seeing
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
-from knockbot.flow.saying import Audience
+from knockbot.flow.questions import CLOSED, Question
 from knockbot.store import prompts, rooms, spaces
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
@@ -99,7 +99,7 @@ async def _face(context: Context, prompt: Prompt) -> Face:
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
     write = partial(_message, context, language=place.language_of(context, managed))
     if not asked or there is None:
-        return Face(partial(write, notice("space.not_asked")), needless=because("overtaken.not_asked"))
+        return Face(partial(write, SPACE_QUESTION.closed(prompt)), needless=because("overtaken.not_asked"))
     named = [await _called(context, room.room_id) for room in asked[:NAMED]]
     said = notice("space.offered", space=there.called, rooms=listed(named), count=Number(len(asked)))
     block = {"kind": prompt.kind, "room_id": prompt.about, "rooms": [room.room_id for room in asked[:NAMED]]}
@@ -129,29 +129,26 @@ async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
     return bool(await _asked(tx, prompt))
 
 
-async def _clicked(context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
+async def _hold(tx: Tx, prompt: Prompt) -> bool:
+    return await spaces.hold(tx, prompt.about)
+
+
+async def _take(context: Context, _: Place, prompt: Prompt, reaction: Reaction) -> Write[None]:
     """Somebody wants the rooms protected, or left alone; whether they may is looked at room by room."""
-    verdict = REACTIONS.get(reaction.key)
     async with context.db.tx() as tx:
         above = await rooms.find(tx, prompt.about)
-    if above is None or verdict not in (Verdict.ACCEPT, Verdict.REJECT):
-        return None
-    try:
-        await _insist(context, reaction.sender, above)
-    except (Refused, Never) as error:
-        return _refusing(context, prompt, reaction, refusals.why_not(error))
+    if above is None:
+        raise Refused(CLOSED)
+    await _insist(context, reaction.sender, above)
 
     async def write(turn: Turn) -> None:
-        if not await spaces.hold(turn.tx, prompt.about):
-            return
         asked = await _asked(turn.tx, prompt)
-        if verdict is Verdict.ACCEPT:
+        if SPACE_QUESTION.meant(reaction.key) == YES:
             to = {"by": reaction.sender, "cause": reaction.target}
             await walking.have_protected(turn, asked, reaction.event_id, **to)
         else:
             for room in asked:
                 await spaces.put(turn.tx, replace(room, stage=Stage.LEFT, asked_by=reaction.sender, told=True))
-        await refresh(turn, prompt.id)
 
     return write
 
@@ -164,15 +161,6 @@ async def _insist(context: Context, actor: str, above: ProtectedRoom) -> None:
     await authority.insist_on_managing(context, wanted)
 
 
-def _refusing(context: Context, prompt: Prompt, reaction: Reaction, why: Notice) -> Write[None]:
-    async def write(turn: Turn) -> None:
-        if await _takes_clicks(turn.tx, prompt):
-            to, occasion = Audience(reaction.room_id, place=prompt.about), f"{prompt.id}:{reaction.sender}"
-            await saying.say(context, turn, to, f"refused:prompt:{occasion}", why, reply_to=reaction.target)
-
-    return write
-
-
 async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:
     """The question was removed: the next look asks again."""
     for room in await _asked(turn.tx, prompt):
@@ -180,7 +168,6 @@ async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:
     turn.after(partial(context.look_at, prompt.about))
 
 
-QUESTION: Final[PromptKind[Context]] = PromptKind(
-    render=_face, takes_clicks=_takes_clicks, clicked=_clicked, removed=_removed
-)
+SPACE_QUESTION: Final = Question((YES, NO), _takes_clicks, _take, hold=_hold)
+QUESTION: Final[PromptKind[Context]] = SPACE_QUESTION.kind(_face, _removed)
 """The question whether to protect rooms that are new in a space."""

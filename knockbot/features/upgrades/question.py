@@ -8,18 +8,17 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from knockbot.domain.compare import compare
-from knockbot.domain.model import Reaction, Verdict
-from knockbot.domain.notices import Notice, Room, because, notice
-from knockbot.domain.plan import REACTIONS
+from knockbot.domain.model import Reaction
+from knockbot.domain.notices import Notice, Room, because
 from knockbot.domain.upgrades import RoomUpgrade, Stage
 from knockbot.engine.prompts import Face, PromptKind, post
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import missed, place, refusals, saying, seeing
+from knockbot.flow import missed, place, seeing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
-from knockbot.flow.saying import Audience
+from knockbot.flow.questions import CLOSED, Question
 from knockbot.store import prompts, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
@@ -30,15 +29,14 @@ YES = "✅"
 Words: TypeAlias = Callable[[Context, Place, RoomUpgrade, Room], Awaitable[Notice]]
 """Writes the question: it gets the place of the protected room, the upgrade, and the new room with its name."""
 
-Take: TypeAlias = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
+Take: TypeAlias = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None]]]
 """Handles the answer that a moderator wants it. Raises `Refused` and `Never`."""
 
 
 def kind(words: Words, take: Take) -> PromptKind[Context]:
     """A kind of this question: about a protected room, or about a room that its policy names."""
-    return PromptKind(
-        render=partial(_face, words), takes_clicks=_takes_clicks, clicked=partial(_clicked, take), removed=_removed
-    )
+    asked = Question((YES,), _takes_clicks, partial(_taken, take))
+    return asked.kind(partial(_face, words, asked), _removed)
 
 
 async def ask(turn: Turn, room: ProtectedRoom, upgrade: RoomUpgrade, name: str) -> None:
@@ -70,14 +68,14 @@ async def look(context: Context, upgrade: RoomUpgrade) -> None:
 # --- as a prompt ----------------------------------------------------------------------------------------------
 
 
-async def _face(words: Words, context: Context, prompt: Prompt) -> Face:
+async def _face(words: Words, question: Question, context: Context, prompt: Prompt) -> Face:
     async with context.db.tx() as tx:
         upgrade = await room_upgrades.asked_by(tx, prompt.id)
         there = await place.find(context, tx, prompt.about)
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
     write = partial(_message, context, language=place.language_of(context, managed))
     if upgrade is None or upgrade.stage is not Stage.OFFERED or there is None:
-        return Face(partial(write, notice("upgrade.not_asked")), needless=because("overtaken.not_asked"))
+        return Face(partial(write, question.closed(prompt)), needless=because("overtaken.not_asked"))
     said = await words(context, there, upgrade, await _called(context, upgrade.replacement))
     block = {"kind": prompt.kind, "room_id": upgrade.room_id, "replacement": upgrade.replacement}
     return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES,), there.settings.call)
@@ -100,28 +98,13 @@ async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
     return upgrade is not None and upgrade.stage is Stage.OFFERED
 
 
-async def _clicked(take: Take, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
-    """Handle a click; tell people once if they may not give this answer."""
+async def _taken(take: Take, context: Context, _: Place, prompt: Prompt, reaction: Reaction) -> Write[None]:
     async with context.db.tx() as tx:
         upgrade = await room_upgrades.asked_by(tx, prompt.id)
         room = await rooms.find(tx, prompt.about)
-    if upgrade is None or room is None or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
-        return None
-    try:
-        return await take(context, reaction, room, upgrade)
-    except (Refused, Never) as error:
-        return _refusing(context, reaction, upgrade, room, refusals.why_not(error))
-
-
-def _refusing(
-    context: Context, reaction: Reaction, upgrade: RoomUpgrade, room: ProtectedRoom, why: Notice
-) -> Write[None]:
-    async def write(turn: Turn) -> None:
-        if await still_asked(turn.tx, upgrade) is not None:
-            to, occasion = Audience(reaction.room_id, place=room.room_id), f"{upgrade.prompt_id}:{reaction.sender}"
-            await saying.say(context, turn, to, f"refused:prompt:{occasion}", why, reply_to=reaction.target)
-
-    return write
+    if upgrade is None or room is None:
+        raise Refused(CLOSED)
+    return await take(context, reaction, room, upgrade)
 
 
 async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:

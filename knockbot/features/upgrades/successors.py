@@ -15,12 +15,13 @@ from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Busy, Never
+from knockbot.errors import Busy, Never, Refused
 from knockbot.features.upgrades import question, upgrading
 from knockbot.flow import rulebook, rules, saying
 from knockbot.flow.changes import Change
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.questions import CLOSED
 from knockbot.flow.saying import Audience
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -152,24 +153,23 @@ async def _may_name(context: Context, room_id: str, named: str) -> bool:
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-async def _answered(
-    context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
-) -> Write[None] | None:
+async def _answered(context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
     """A moderator wants the policy to mean the new room: the same text becomes a new revision, with them as author."""
     in_force = await rules.look_up(context, room.room_id, at_expense_of=room.management_room)
     async with context.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
         meant = await rules.meant_here(tx, in_force)
     if current is None:
-        return None
+        raise Refused(CLOSED)
     change = Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
     sound = await rulebook.examined(context, change)
 
     async def write(turn: Turn) -> None:
         if await question.still_asked(turn.tx, upgrade) is None:
-            return
+            raise Refused(CLOSED)
         if await policies.latest(turn.tx, room.room_id) != current.revision:
-            return  # somebody has set another policy meanwhile; if that one needs it, there is a new question
+            # If the other policy needs it, the question stays.
+            raise Refused(notice("named.policy_changed", room=Room(room.room_id, room.label)))
         text = await rulebook.put_in_force(context, turn, sound)
         await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"

@@ -25,6 +25,7 @@ from knockbot.flow import authority, cards, place, protecting, rulebook, rules, 
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.questions import CLOSED
 from knockbot.flow.records import record, record_of_room
 from knockbot.flow.rooms import is_in
 from knockbot.flow.rules import InForce
@@ -219,7 +220,7 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
         room = await rooms.find(turn.tx, upgrade.room_id)
         now = await question.still_asked(turn.tx, upgrade)
         if room is None or now is None:
-            return
+            raise Refused(CLOSED)
         count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
         new = await place.called(context, turn, view.room_id)
