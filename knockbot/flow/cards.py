@@ -41,6 +41,16 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     await refresh(turn, shared, after=after)
 
 
+async def join_others(context: Context, turn: Turn, room_id: str) -> None:
+    """A room belongs to another space now: requests whose card is not posted yet join the card that shows the same
+    applicant at other rooms of that space. A posted card stays: people may be about to click on it."""
+    for request in await requests.on_unposted_cards(turn.tx, room_id):
+        shared = await sharing.at_other_doors(context, turn.tx, request)
+        if shared is not None and shared != request.card_id:
+            await requests.put_on_card(turn.tx, request.id, shared)
+            await refresh(turn, shared)
+
+
 async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
     """A card about a protected room that is not posted yet."""
     return await prompts.new(tx, management_room, CARD, room_id, now)

@@ -136,6 +136,8 @@ async def _shown(_: Context, turn: Turn, __: Prompt, details: Mapping[int, str])
 async def _is_outdated(tx: Tx, card: Prompt, details: Mapping[int, str]) -> bool:
     """Whether something changed while the card was being posted, when there was no card to edit yet."""
     on_card = await requests.on_card(tx, card.id)
+    if not on_card:
+        return bool(details)  # its request moved to another card meanwhile
     return any(not request.awaits_moderators or details.get(request.id) != request.event_id for request in on_card)
 
 

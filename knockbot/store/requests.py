@@ -569,6 +569,16 @@ async def on_card(tx: Tx, card_id: int, *, held: bool = True) -> list[Request]:
     return _REQUEST.all(rows)
 
 
+async def on_unposted_cards(tx: Tx, room_id: str) -> list[Request]:
+    """The pending knocks at a room whose card is yet to be posted."""
+    rows = await tx.fetch(
+        f"{_REQUEST.select} WHERE room_id = $1 AND state = 'pending' AND kind = 'knock' AND EXISTS "
+        "(SELECT 1 FROM prompts WHERE prompts.id = requests.card_id AND prompts.event_id IS NULL) ORDER BY id",
+        room_id,
+    )
+    return _REQUEST.all(rows)
+
+
 async def of_line(tx: Tx, management_room: str, event_id: str) -> list[Request]:
     """The request that a line of the bot is about; none where that message is no such line."""
     rows = await tx.fetch(

@@ -11,10 +11,11 @@ from knockbot.domain.model import State
 from knockbot.flow.sharing import CROWDED, DOORS
 from knockbot.store import rooms
 from tests.flow.house import GARDEN, MODS, Card, House
-from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 SPACE, POND, ROSE, SHED = "!space:tulip.example", "!pond:tulip.example", "!rose:tulip.example", "!shed:tulip.example"
 OTHERS = "!others:tulip.example"
+ESTATE, LAWN = "!manor:tulip.example", "!lawn:tulip.example"
 BOB = "@bob:tulip.example"
 DOORS_OF_SPACE = (GARDEN, POND, SPACE)
 
@@ -499,6 +500,60 @@ async def test_a_room_that_moves_to_another_management_room_takes_its_request_al
     house.click("✅")
     await house.later()
     assert memberships(house, GARDEN, POND) == ["invite", "knock"]
+
+
+async def settled_estate(house: House) -> None:
+    """A space that is protected with its rooms from here; its lawn is managed from another room."""
+    house.world.room(ESTATE, "Manor", ALICE, BOT, levels=levels_for(), is_space=True)
+    house.world.room(LAWN, "Lawn", ALICE, BOT, levels=levels_for())
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.rooms[ESTATE].children = {LAWN: {"via": [HOME]}}
+    house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    await house.later()
+    house.tell(f"protect {ESTATE} with rooms")
+    await house.later()
+
+
+async def test_a_room_that_comes_to_this_management_room_brings_its_request_to_the_card_of_its_applicant(
+    house: House,
+) -> None:
+    await settled_estate(house)
+    await knock(house, ESTATE, LAWN)
+    await knock(house, LAWN, user_id=BEA)
+    mine, there = house.card(), house.cards(OTHERS)
+    assert (len(mine.blocks), len(there)) == (1, 2)
+    house.tell(f"protect {LAWN}")
+    await house.later()
+
+    assert lines(house.cards()[0])[0] == f"🚪 {ANA} asks to join 2 rooms, 2 waiting"
+    assert [[block["room_id"] for block in card.blocks] for card in house.cards()] == [[ESTATE, LAWN], [LAWN]]
+    assert not any(card.offers for card in house.cards(OTHERS))
+    house.click("✅", card=house.cards()[0])
+    await house.later()
+    assert memberships(house, ESTATE, LAWN) == ["invite", "invite"]
+    assert memberships(house, LAWN, user_id=BEA) == ["knock"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_room_that_goes_and_comes_back_leaves_the_card_and_joins_it_again(house: House, killed: bool) -> None:
+    await settled_estate(house)
+    house.tell(f"protect {LAWN}")
+    await house.later()
+    await knock(house, ESTATE, LAWN)
+    assert len(house.card().blocks) == 2
+    for room_id in (OTHERS, MODS):
+        house.world.say(room_id, ALICE, f"!kb protect {LAWN}")
+        await house.hear()
+        if killed:
+            await house.die()
+            await house.start_again()
+        await house.later()
+        assert ("Lawn" in house.cards()[0].text) == (room_id == MODS)
+
+    assert len(house.cards()) == 1
+    house.click("❌")
+    await house.later()
+    assert memberships(house, ESTATE, LAWN) == ["leave", "leave"]
 
 
 async def test_a_redacted_card_is_posted_again_with_all_that_waits(house: House) -> None:

@@ -15,6 +15,7 @@ from knockbot.domain.spaces import SpaceChild, SpaceRoom, Stage, reached
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.spaces import question, telling, walking
+from knockbot.flow import cards
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
@@ -61,6 +62,7 @@ async def _belong(context: Context, turn: Turn, space: str, only: Collection[str
         parent = named.get(there.room_id) if there.room_id in wanted else None
         if parent not in (None, there.space) and (there.space is None or there.space in within):
             await rooms.set_space(turn.tx, there.room_id, parent)
+            await cards.join_others(context, turn, there.room_id)
             turn.after(partial(context.look_at, there.room_id))  # other policies decide there now
 
 
