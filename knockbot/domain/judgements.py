@@ -76,6 +76,11 @@ class Judgement:
     inherited: Mapping[str, int] = field(default_factory=dict)
     """The revisions of the policies that were in force there and were those of other rooms, by room."""
 
+    @property
+    def policies(self) -> tuple[int | None, Mapping[str, int]]:
+        """The policies by which it was made."""
+        return self.revision, dict(self.inherited)
+
 
 def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
     """What was judged, and by which facts, as far as the request still shows it today."""

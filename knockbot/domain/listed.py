@@ -167,3 +167,8 @@ def decide_by_lists(lists: Iterable[PolicyList], known: Mapping[str, Listed]) ->
 def name_of_list(rule: str) -> str | None:
     """The list that decided, by the name of its decision; none where no list did."""
     return rule.removeprefix(LIST) if rule.startswith(LIST) else None
+
+
+def names_them(decision: Decision) -> bool:
+    """Whether a list decided because it names somebody, and not because it could not be asked."""
+    return name_of_list(decision.rule) is not None and decision.unknown is None

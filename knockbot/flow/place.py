@@ -6,7 +6,7 @@ that judges by the rules takes them from `rules.look_up`, before the turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain.languages import Language, spoken_here
@@ -60,6 +60,11 @@ class Place:
     def revision(self) -> int | None:
         """The revision of the room's own policy; `None` where it has none."""
         return self.layers[0].revision if self.layers and self.layers[0].room_id == self.room_id else None
+
+    @property
+    def policies(self) -> tuple[int | None, Mapping[str, int]]:
+        """The policies that decide there, as a judgement names those by which it was made (`Judgement.policies`)."""
+        return self.revision, {one.room_id: one.revision for one in self.layers if one.room_id != self.room_id}
 
     @property
     def author(self) -> str | None:

@@ -120,7 +120,7 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
         if not same or known:
             return
         if now.awaits_moderators and now.room_id == again.room_id:
-            await settling.apply_decision(context, turn, now, judged)
+            await _decide_anew(context, turn, now, before, judged)
         elif not _may_change(now, again) or await _stays_invited(context, turn, now):
             return
         elif tables.overridden(context, before, judged):
@@ -129,6 +129,25 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
             await overriding.override(context, turn, now, judged)
 
     return write
+
+
+async def _decide_anew(
+    context: Context, turn: Turn, request: Request, before: Judgement | None, judged: Judgement
+) -> None:
+    """Decide about a request that waits. What another policy says than the one that has left it to the moderators
+    counts once that policy is applied, unless a feature says that it counts at once."""
+    if not _waits_for_its_policy(request, before, judged) or tables.counts_at_once(context, before, judged):
+        await settling.apply_decision(context, turn, request, judged)
+
+
+def _waits_for_its_policy(request: Request, before: Judgement | None, judged: Judgement) -> bool:
+    """Whether a request waits because an earlier policy has left it to the moderators: then the policy in force counts
+    once somebody applies it."""
+    if judged.because is Because.POLICY_APPLIED or request.card_id is None:
+        return False
+    if before is None:
+        return True
+    return before.decision.verdict is Verdict.FORWARD and before.policies != judged.policies
 
 
 def _may_change(request: Request, again: Rejudge) -> bool:

@@ -100,6 +100,10 @@ Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
 Overrides: TypeAlias = Callable[[Judgement | None, Judgement], bool]
 """Whether the new judgement on a request overrides the accept of a rule, by the judgement before it."""
 
+AtOnce: TypeAlias = Callable[[Judgement | None, Judgement], bool]
+"""Whether the new judgement on a request that waits counts at once, though by the judgement before it the request waits
+under an earlier policy."""
+
 Examines: TypeAlias = Callable[[Context, Sound], Awaitable[None]]
 """Looks whether a policy that somebody wants may be put in force. Raises `Refused`; may raise `Later` and `Never`."""
 
@@ -139,6 +143,8 @@ class Feature:
     """When a judgement is stored."""
     overrides: Overrides | None = None
     """When a request that a rule has answered is judged again, because a fact has changed."""
+    at_once: AtOnce | None = None
+    """When a request that waits under an earlier policy is judged again, because a fact has changed."""
     acts: Mapping[Act, Doing] = field(default_factory=dict)
     """The kinds of job that are its own."""
     gathers: Mapping[Fact, LookUp] = field(default_factory=dict)
@@ -282,6 +288,11 @@ async def is_outdated(context: Context, turn: Turn, judgement: Judgement) -> boo
 def overridden(context: Context, before: Judgement | None, judgement: Judgement) -> bool:
     """Whether a new judgement on a request overrides the accept of a rule."""
     return any(feature.overrides(before, judgement) for feature in rows(context) if feature.overrides)
+
+
+def counts_at_once(context: Context, before: Judgement | None, judgement: Judgement) -> bool:
+    """Whether a new judgement counts for a request that waits under an earlier policy."""
+    return any(feature.at_once(before, judgement) for feature in rows(context) if feature.at_once)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:

@@ -17,6 +17,7 @@ from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.store import lists
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.offered import offers
 from tests.flow.planted import DAVE, MONA, VOUCHED, invite, move_in, planted, redeemed, stands, states
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
@@ -442,6 +443,111 @@ async def test_a_flood_of_changes_is_looked_at_together(listed: House) -> None:
     assert listed.membership(ANA) == "ban"
     async with listed.db.tx() as tx:
         assert await tx.fetchval("SELECT count(*) FROM judgements") == 2
+
+
+# --- a policy that is not applied yet -------------------------------------------------------------------------
+
+
+FORWARD = "otherwise: forward"
+FRIENDS = "rules: [{name: friends, when: {user: '@bea:*'}, then: accept}]\n"
+
+
+def is_offered(house: House) -> bool:
+    """Whether the last offer to apply a policy still takes clicks."""
+    return offers(house, "apply_policy")[-1].is_open
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+@pytest.mark.parametrize("then", ["ban", "reject", "forward", "none"])
+async def test_naming_a_list_applies_nothing_else_to_those_who_wait(house: House, then: str, read_before: bool) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    if read_before:
+        await set_policy(house)
+    await set_policy(house, FORWARD)
+    for user in (ANA, BEA):
+        house.world.knock(GARDEN, user)
+    await settled(house)
+    await set_policy(house, open_door(then))
+    assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "knock"], "nobody has clicked"
+
+    house.world.list_entity(BANS, LIZ, "@unrelated:tulip.example")
+    await settled(house)
+    assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "knock"], "they are not named"
+    assert is_offered(house)
+
+    house.world.list_entity(BANS, LIZ, ANA)
+    await settled(house)
+    by_list = {"ban": "ban", "reject": "leave"}
+    assert [house.membership(user) for user in (ANA, BEA)] == [by_list.get(then, "knock"), "knock"]
+    assert ("because they are on list" in house.cards()[0].text) is (then == "forward")
+
+    house.world.unlist(BANS, LIZ, ANA)
+    await settled(house)
+    assert house.membership(BEA) == "knock"
+
+    house.tell(f"policy apply {GARDEN}")
+    await settled(house)
+    assert house.membership(BEA) == "invite"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "membership"),
+    [
+        (FORWARD, open_door(), "ban"),
+        (FRIENDS + open_door("none").replace("otherwise: accept", FORWARD), open_door(), "ban"),
+        (open_door("forward"), open_door(), "knock"),
+        (open_door("forward"), FORWARD, "knock"),
+        (open_door("forward"), "otherwise: accept", "knock"),
+        (FORWARD, ASKS + open_door("none").replace("otherwise: accept\n", ""), "knock"),
+        (FORWARD, open_door() + "\ndry_run: true", "knock"),
+    ],
+)
+async def test_who_waits_and_is_named_already_is_decided_at_once_by_a_list_that_did_not_decide_before(
+    listed: House, before: str, after: str, membership: str
+) -> None:
+    await set_policy(listed, before)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "knock"
+
+    await set_policy(listed, after)
+    assert listed.membership(ANA) == membership
+
+
+async def test_who_waits_until_a_list_is_read_waits_for_the_click_if_the_policy_changes_meanwhile(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.play("policy_rules", Later(foreign("slow"), retry_after=60))
+    house.tell(f"policy set {GARDEN}\n{open_door()}")
+    await house.live()
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    assert "the list was not read yet" in house.card().text
+    house.tell(f"policy set {GARDEN}\n{open_door().replace('otherwise: accept', 'otherwise: ban')}")
+    await house.live()
+
+    for _ in range(3):
+        await house.later(40)
+        await settled(house)
+    assert house.membership(ANA) == "knock", "neither the policy of before nor that in force"
+    house.tell(f"policy apply {GARDEN}")
+    await settled(house)
+    assert house.membership(ANA) == "ban"
+
+
+async def test_an_approval_in_advance_has_only_what_it_says_done_before_the_policy_is_applied(house: House) -> None:
+    for user in (ANA, BEA):
+        house.world.knock(GARDEN, user)
+    await settled(house)
+    friends = "{name: friends, when: {pre_approved: true, user: '@bea:*'}, then: accept}"
+    await set_policy(house, f"rules: [{friends}]\notherwise: ban")
+    for user in (ANA, BEA):
+        house.tell(f"allow {user}")
+    await settled(house)
+    assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "invite"]
 
 
 # --- third-party invites --------------------------------------------------------------------------------------

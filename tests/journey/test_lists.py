@@ -181,3 +181,24 @@ async def test_a_list_that_was_dropped_and_changed_before_a_restart_counts_when_
     await garden.membership(eve, "ban")
     await garden.membership(ana, "invite")
     assert "invite" not in await garden.acts_on(eve)
+
+
+async def test_naming_an_empty_list_and_an_entry_about_somebody_else_let_nobody_in_who_waits(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    await garden.set_policy("otherwise: forward")
+    ana, bea = await garden.knocker("ana"), await garden.knocker("bea")
+    for who in (ana, bea):
+        await garden.card(who)
+    room = await bans(liz)
+    await use(garden, room)
+    offer = await garden.heard(lambda event: "were judged by the policy before" in words(event))
+    cleo = await garden.knocker("cleo")
+    await garden.membership(cleo, "invite")  # the list was read
+
+    await entry(liz, room, bea.user_id)
+    await garden.membership(bea, "ban")  # whoever waits was looked at
+    assert not {"invite", "ban"} & {*await garden.acts_on(ana)}
+
+    await garden.alice.react(garden.mods, offer["event_id"], "✅")
+    await garden.membership(ana, "invite")

@@ -61,7 +61,7 @@ async def _hit(context: Context, used: Used) -> list[int]:
 async def _concerns(context: Context, request: Request) -> bool:
     news = await facts.news_of(context, request)
     if request.awaits_moderators:
-        return any(one.is_news for one in news)
+        return any(one.concerns_who_waits for one in news)
     if request.open and any(one.turned for one in news):
         return True
     named = [one for one in news if one.now.truth is Truth.TRUE]
@@ -73,10 +73,7 @@ async def _was_other(context: Context, request: Request) -> bool:
     async with context.db.tx() as tx:
         before = await judgements.newest(tx, request.id)
         there = await place.find(context, tx, request.room_id)
-    if before is None or there is None:
-        return False
-    others = {layer.room_id: layer.revision for layer in there.layers if layer.room_id != there.room_id}
-    return (before.revision, dict(before.inherited)) != (there.revision, others)
+    return before is not None and there is not None and before.policies != there.policies
 
 
 CHANGED: Final[TimerKind[Context]] = TimerKind(rings)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on, name_of_list
+from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on, name_of_list, names_them
 from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
 from knockbot.domain.notices import Letters, Notice, because, notice
 from knockbot.engine.turn import Turn
@@ -170,11 +170,26 @@ class News:
     one: PolicyList
     now: Listed
     was: Listed | None
+    by_this_policy: bool = True
+    """Whether they were judged last by the policy in force."""
+    has_decided: bool = False
+    """Whether this list decided about them then, because it named them."""
 
     @property
     def is_news(self) -> bool:
         """Whether it says something else."""
         return self.was is None or _told(self.was) != _told(self.now)
+
+    @property
+    def concerns_who_waits(self) -> bool:
+        """Whether somebody who waits is judged again because of it.
+
+        By the policy that has left them to the moderators, they are, for any news. What another policy says of them
+        counts once that is applied; only that a list names them which decides, and has not decided yet, counts at once.
+        """
+        if self.by_this_policy and self.was is not None:
+            return self.is_news
+        return self.decides and self.now.truth is Truth.TRUE and not self.has_decided
 
     @property
     def decides(self) -> bool:
@@ -198,17 +213,22 @@ async def news_of(context: Context, request: Request, waiting: str = "") -> list
         named = await using.of_place(context, tx, there) if there is not None else {}
         before = await judgements.newest(tx, request.id) if any(named.values()) else None
     found: list[News] = []
+    same = there is not None and before is not None and before.policies == there.policies
     for origin, of_policy in named.items():
         now = await look_up(context, of_policy, request.user_id or request.subject, request.room_id, waiting)
-        was = _known_before(before, origin)
-        found += [News(one, now[one.name], was.get(one.name)) for one, _ in of_policy]
+        for one, _ in of_policy:
+            decided = before is not None and before.decision.rule == one.label and names_them(before.decision)
+            found.append(News(one, now[one.name], _known_before(before, origin, one), same, decided))
     return found
 
 
-def _known_before(before: Judgement | None, origin: str | None) -> Mapping[str, Listed]:
+def _known_before(before: Judgement | None, origin: str | None, one: PolicyList) -> Listed | None:
+    """What was known of a list by a judgement; what it says of a list that could not be asked is always kept."""
     if before is None:
-        return {}
-    return before.facts.lists if origin is using.FIRST else before.facts.seen_from(origin).lists
+        return None
+    known = before.facts.lists if origin is using.FIRST else before.facts.seen_from(origin).lists
+    could_not_be_asked = before.decision.rule == one.label and before.decision.unknown is not None
+    return known.get(one.name) or (Listed(Truth.UNKNOWN) if could_not_be_asked else None)
 
 
 async def bars(context: Context, there: Place, request: Request) -> Notice | None:
@@ -253,12 +273,16 @@ def overrides(before: Judgement | None, judgement: Judgement) -> bool:
     if before.decision.verdict is not Verdict.ACCEPT:
         return bool(turned)
     by_list = name_of_list(judgement.decision.rule) is not None
-    return Truth.TRUE in turned.values() or (Truth.TRUE in now.values() and (by_list or _by_another(before, judgement)))
+    by_another = before.policies != judgement.policies
+    return Truth.TRUE in turned.values() or (Truth.TRUE in now.values() and (by_list or by_another))
 
 
-def _by_another(before: Judgement, judgement: Judgement) -> bool:
-    """Whether two judgements were made by different policies."""
-    return (before.revision, before.inherited) != (judgement.revision, judgement.inherited)
+def at_once(before: Judgement | None, judgement: Judgement) -> bool:
+    """Whether a list decides about somebody who waits, before the policy that names it is applied: it names them, and
+    is not the one that has left them to the moderators."""
+    if not names_them(judgement.decision):
+        return False
+    return before is None or not names_them(before.decision) or before.decision.rule != judgement.decision.rule
 
 
 def _truths(facts: Facts) -> dict[tuple[str | None, str], Truth]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from knockbot.domain.approvals import is_about, names_of
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Facts, PreApproved, Request, Truth
+from knockbot.domain.model import Facts, PreApproved, Request, Truth, Verdict
 from knockbot.domain.notices import Notice, because
 from knockbot.errors import Never
 from knockbot.flow import authority
@@ -69,3 +70,10 @@ async def _looked_at(
     except Never as error:
         return PreApproved(Truth.UNKNOWN, by, until, of_server, error.why)
     return PreApproved(Truth.FALSE if why is not None else Truth.TRUE, by, until, of_server, why)
+
+
+def at_once(_: Judgement | None, judgement: Judgement) -> bool:
+    """Whether an approval counts for somebody who waits, before the policy in force is applied: that accepts them."""
+    decision, approved = judgement.decision, judgement.facts.pre_approved
+    accepts = Verdict.ACCEPT in (decision.verdict, decision.held)
+    return accepts and approved is not None and approved.truth is Truth.TRUE
