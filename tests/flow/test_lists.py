@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from knockbot.documents.text import without_marks
 from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.reasons import foreign
@@ -562,7 +563,45 @@ async def test_an_invite_by_somebody_who_is_listed_is_revoked(listed: House) -> 
     assert (await states(listed), stands(listed)) == (["revoked"], False)
 
 
-@pytest.mark.parametrize(("then", "state"), [("reject", "revoked"), ("forward", "pending")])
+@pytest.mark.parametrize("listed_first", [True, False])
+async def test_a_list_has_an_invite_revoked_and_its_inviter_who_has_joined_stays(
+    listed: House, listed_first: bool
+) -> None:
+    move_in(listed)
+    if listed_first:
+        listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+        await settled(listed)
+    await planted(listed, by=MONA)
+    await settled(listed)
+    if not listed_first:
+        listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+        await settled(listed)
+
+    assert (await states(listed), stands(listed)) == (["revoked"], False)
+    assert listed.membership(MONA) == "join"
+    line = next(text for text in listed.spoken() if "Revoked" in text)
+    assert line.endswith(
+        f'Revoked by policy list “community”. The inviter is on list "community", which has "{MONA}": ads.'
+    )
+    assert not [text for text in listed.spoken() if "ban" in text.lower() and MONA in text and "Bans" not in text]
+
+
+async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(listed: House) -> None:
+    move_in(listed, level=0)
+    listed.world.rooms[GARDEN].levels["invite"] = 0
+    rule = "rules: [{name: senders, for: third_party_invite, when: {on_list: community}, then: ban}]\n"
+    await set_policy(listed, rule + open_door("none"))
+    listed.world.list_entity(BANS, LIZ, MONA)
+    await settled(listed)
+    await planted(listed, by=MONA)
+    await settled(listed)
+
+    assert (await states(listed), listed.membership(MONA)) == (["revoked"], "ban")
+    line = next(text for text in listed.spoken() if "Revoked" in text)
+    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban {MONA}.")
+
+
+@pytest.mark.parametrize(("then", "state"), [("ban", "revoked"), ("reject", "revoked"), ("forward", "pending")])
 async def test_an_accepted_invite_is_looked_at_again_when_its_inviter_is_listed(
     listed: House, then: str, state: str
 ) -> None:
@@ -1041,7 +1080,16 @@ async def test_who_was_approved_in_advance_is_banned_all_the_same(listed: House,
     assert listed.membership(BEA) == "invite"
 
 
-async def test_a_new_list_says_whom_it_hits_once_it_was_read(house: House) -> None:
+@pytest.mark.parametrize(
+    ("then", "waits", "membership"),
+    [
+        ("ban", "I judge this request again now.", "ban"),
+        ("none", "This request goes on waiting, because only rules ask this list.", "knock"),
+    ],
+)
+async def test_a_new_list_says_whom_it_hits_once_it_was_read(
+    house: House, then: str, waits: str, membership: str
+) -> None:
     house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     for user in (ANA, MONA):
@@ -1050,21 +1098,24 @@ async def test_a_new_list_says_whom_it_hits_once_it_was_read(house: House) -> No
     house.world.knock(GARDEN, ANA)
     await house.live()
     house.world.play("policy_rules", Later(foreign("slow"), retry_after=20))
-    command = house.tell(f"policy set {GARDEN}\n{open_door()}")
+    command = house.tell(f"policy set {GARDEN}\n{open_door(then)}")
     await settled(house)
-    assert not [text for text in house.spoken() if "Nobody is removed" in text]
+    assert not [text for text in house.spoken() if "The list community names" in text]
 
     await house.later(30)
     await settled(house)
-    [told] = [said for said in house.said() if "Nobody is removed" in said["body"]]
-    assert f"The list community names 2 people who are in Garden or wait there: {ANA}, {MONA}." in told["body"]
+    [told] = [said for said in house.said() if "The list community names" in said["body"]]
+    assert without_marks(told["body"]).split("\n") == [
+        f"The list community names 1 person whose request for Garden waits: {ANA}. {waits}",
+        f"The list community names 1 person who has joined Garden: {MONA}. They stay in the room.",
+    ]
     assert told["m.relates_to"]["m.in_reply_to"]["event_id"] == command
     assert told["m.mentions"] == {}
-    assert house.membership(MONA) == "join"
+    assert (house.membership(ANA), house.membership(MONA)) == (membership, "join")
 
     await set_policy(house, open_door("reject"))
     await settled(house)
-    assert len([text for text in house.spoken() if "Nobody is removed" in text]) == 1, "only where the list is new"
+    assert len([text for text in house.spoken() if "The list community names" in text]) == 1, "only where it is new"
     assert "compared only" not in "".join(house.spoken())
 
 
@@ -1081,5 +1132,5 @@ async def test_where_more_people_are_in_the_room_than_are_compared_that_is_said(
     monkeypatch.setattr(hits, "MOST", there - 1)
     await set_policy(house)
     [told] = [text for text in house.spoken() if "The list community names" in text]
-    assert ("Nobody is removed" in told) is (listed == ANA), "who waits comes first"
+    assert (f"waits: {ANA}" in without_marks(told)) is (listed == ANA), "who waits comes first"
     assert told.endswith(f"I compared only {there - 1} of {there} people with it.")

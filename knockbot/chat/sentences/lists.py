@@ -9,6 +9,7 @@ from knockbot.domain.notices import Ago, Choice, Code, Id, Letters, Many, Notice
 
 SENTENCES: Mapping[str, Sentence] = {
     "card.found": says("They are {why}.", why=Notice),
+    "card.found_inviter": says("The inviter is {why}.", why=Notice),
     "card.listed": says("⚠️ The policy asks you, because they are {why}.", why=Notice),
     "card.listed_though": says("⚠️ They are {why}. The moderators decide, because {doubt}.", why=Notice, doubt=Notice),
     "card.list_unknown": says(
@@ -95,9 +96,25 @@ SENTENCES: Mapping[str, Sentence] = {
         entities=Many,
     ),
     "dossier.on_list": says("⚠️ They are {why}.", why=Notice),
-    "policy_list.hits": says(
-        "The list {name} names {count} person who is in {room} or waits there: {users}. Nobody is removed.",
-        "The list {name} names {count} people who are in {room} or wait there: {users}. Nobody is removed.",
+    "policy_list.hits_waiting": says(
+        "The list {name} names {count} person whose request for {room} waits: {users}. I judge this request again now.",
+        "The list {name} names {count} people whose requests for {room} wait: {users}. I judge these requests again now.",
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
+    "policy_list.hits_waiting_only": says(
+        "The list {name} names {count} person whose request for {room} waits: {users}. This request goes on waiting, because only rules ask this list.",
+        "The list {name} names {count} people whose requests for {room} wait: {users}. These requests go on waiting, because only rules ask this list.",
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
+    "policy_list.hits_joined": says(
+        "The list {name} names {count} person who has joined {room}: {users}. They stay in the room.",
+        "The list {name} names {count} people who have joined {room}: {users}. They stay in the room.",
         name=Stranger,
         count=Number,
         room=Room,

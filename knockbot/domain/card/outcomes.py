@@ -8,7 +8,7 @@ from knockbot.documents.text import REASON_LIMIT
 from knockbot.domain.card.who import By, credit, decided_by, origin_of, policy_key, rule_of
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Request, State, Verdict
+from knockbot.domain.model import Decision, Kind, Request, State, Verdict
 from knockbot.domain.notices import Choice, Notice, Stranger, User, because, notice
 from knockbot.domain.reasons import told_with
 
@@ -41,10 +41,18 @@ OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
 }
 """The outcome of a request."""
 
+
+def _revoked_for_good(request: Request, by: By) -> Notice:
+    if request.answer is not None and request.answer.verdict is Verdict.BAN:
+        return notice("outcome.revoked_to_ban", by=by, inviter=User(request.sponsor))
+    return notice("outcome.revoked", by=by)
+
+
 LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
     **OUTCOMES,
     State.ACCEPTED: lambda _, by: notice("outcome.accepted_for_good", by=by),
     State.STANDING: lambda _, by: notice("outcome.approved_for_good", by=by),
+    State.REVOKED: _revoked_for_good,
 }
 """The same in a line that reports a rule's decision: nobody edits it later, so it says only what stays true."""
 
@@ -108,7 +116,11 @@ def found(request: Request) -> Notice | None:
     """The entry of a policy list by which a request was decided."""
     decision, answer = request.decision, request.answer
     by_it = decision is not None and decision.found is not None and answer is not None and answer.rule == decision.rule
-    return notice("card.found", why=decision.found) if by_it and decision and decision.found else None
+    if not by_it or decision is None or decision.found is None:
+        return None
+    if request.judged_as is Kind.THIRD_PARTY_INVITE:
+        return notice("card.found_inviter", why=decision.found)
+    return notice("card.found", why=decision.found)
 
 
 def _by_list(decision: Decision) -> Notice:

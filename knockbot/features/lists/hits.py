@@ -1,7 +1,7 @@
 """After a policy names a list for the first time: whom it hits of those who are in the room, or wait at its door.
 
-Nobody is removed because of that; it is told, so that whoever set the policy sees what they let in. A list that was not
-read yet is waited for, and then it is told in reply to the same command.
+Who has joined is told, and stays; who waits is told, and judged again (`again.py`). A list that was not read yet is
+waited for, and then it is told in reply to the same command.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from knockbot.domain.listed import PolicyList
+from knockbot.domain.listed import ListThen, PolicyList
 from knockbot.domain.notices import Notice, Number, Room, Stranger, below, notice
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
@@ -92,7 +92,8 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
     """What is told; none while the list has yet to be read."""
     name, room = Stranger(asked.name), there.called
     try:
-        people = await _people(context, there)
+        waiting, joined = await _people(context, there)
+        people = [*waiting, *joined]
         compared = people[:MOST]
         hit = [user for user in compared if await _is_hit(context, asked, user)]
     except Unread:
@@ -100,13 +101,32 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
         return notice("policy_list.hits_unread", name=name, room=room) if waited else None
     except ActionError as error:
         return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
-    return below(_told(name, room, hit), _left_out(len(compared), len(people)))
+    told = _told(
+        name, there, asked, [user for user in hit if user in waiting], [user for user in hit if user in joined]
+    )
+    return below(*told, _left_out(len(compared), len(people)))
 
 
-def _told(name: Stranger, room: Room, hit: Sequence[str]) -> Notice:
-    if not hit:
-        return notice("policy_list.hits_nobody", name=name, room=room)
-    return notice("policy_list.hits", name=name, count=Number(len(hit)), room=room, users=telling.people(hit, NAMED))
+def _told(name: Stranger, there: Place, asked: Asked, waiting: Sequence[str], joined: Sequence[str]) -> list[Notice]:
+    """What becomes of those who wait, and of those who have joined."""
+    room = there.called
+    if not waiting and not joined:
+        return [notice("policy_list.hits_nobody", name=name, room=room)]
+    decides = any(one.name == asked.name and one.then is not ListThen.NONE for one in there.settings.lists)
+    found = ((_waiting if decides else _waiting_on, waiting), (_joined, joined))
+    return [says(name, room, Number(len(users)), telling.people(users, NAMED)) for says, users in found if users]
+
+
+def _waiting(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
+    return notice("policy_list.hits_waiting", name=name, count=count, room=room, users=users)
+
+
+def _waiting_on(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
+    return notice("policy_list.hits_waiting_only", name=name, count=count, room=room, users=users)
+
+
+def _joined(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
+    return notice("policy_list.hits_joined", name=name, count=count, room=room, users=users)
 
 
 def _left_out(compared: int, people: int) -> Notice | None:
@@ -122,13 +142,14 @@ async def _is_hit(context: Context, asked: Asked, user_id: str) -> bool:
     return hit is not None
 
 
-async def _people(context: Context, there: Place) -> Sequence[str]:
+async def _people(context: Context, there: Place) -> tuple[Sequence[str], Sequence[str]]:
     """Who waits at the door, and who is in the room. May raise `Later` and `Never`."""
     async with context.db.tx() as tx:
         waiting = [await requests.find(tx, one) for one in await requests.awaiting(tx, there.room_id)]
     joined = await context.outside.joined(there.room_id)
-    subjects = [request.user_id or request.subject for request in waiting if request is not None]
-    return [user for user in dict.fromkeys((*subjects, *joined)) if user != context.bot]
+    subjects = dict.fromkeys(request.user_id or request.subject for request in waiting if request is not None)
+    inside = [user for user in joined if user not in subjects and user != context.bot]
+    return [*subjects], inside
 
 
 HITS: Final[TimerKind[Context]] = TimerKind(rings)
