@@ -192,22 +192,22 @@ async def _address(call: Call, text: str) -> tuple[tuple[Address, str], str] | N
     return (read, "") if read is not None else None
 
 
-async def _request_or_user(call: Call, text: str) -> tuple[Request | str, str] | None:
-    """One request, or the user with a user ID, with or without a pending request."""
+async def _requests_or_user(call: Call, text: str) -> tuple[tuple[Request, ...] | str, str] | None:
+    """One request, all that are on a card, or the user with a user ID, with or without a pending request."""
     first, _, rest = text.partition(" ")
     user_id = ids.user_reference(first)
     if user_id is not None:
         return user_id, rest.strip()
-    found = await requests_meant(call, text)
+    found = await requests_looked_at(call, text)
     if found is None:
         return None
     meant, rest = found
-    if len(meant.found) > 1:
+    if len(meant.found) > 1 and not meant.of_card:
         raise Misuse(notice("ask.one_number"))
-    [only] = meant.found
-    if isinstance(only, Refused):
-        raise only
-    return only, rest
+    known = tuple(one for one in meant.found if isinstance(one, Request))
+    if not known:
+        raise next(one for one in meant.found if isinstance(one, Refused))
+    return known, rest
 
 
 # --- words ----------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ SHOWN_REQUESTS = replace(REQUESTS, read=requests_looked_at)
 INVITES = replace(REQUESTS, read=invites_meant)
 USER = Argument("@user", notice("ask.user"), "@ana:example.org", _user)
 REQUEST_OR_USER = optional(
-    Argument("N or @user", None, "12", _request_or_user),
+    Argument("N or @user", None, "12", _requests_or_user),
 )
 ADDRESS = Argument("ADDRESS [name]", notice("ask.address"), "carla@example.net", _address)
 MESSAGE = optional(Argument("message", None, "Welcome!", _words, takes_lines=True))

@@ -118,8 +118,11 @@ async def _imagined(call: Call, room: ProtectedRoom, user_id: str, reason: str) 
     return Case(Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar))
 
 
-async def log(call: Call, about: Request | str | None) -> Notice:
-    """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
-    if isinstance(about, Request):
-        return replies.log(await record.of_request(call.context, call.room, about.id))
+async def log(call: Call, about: tuple[Request, ...] | str | None) -> Notice:
+    """Who decided what, when, by which rule: of one request or of those on a card, of one applicant, or of late."""
+    if isinstance(about, tuple) and len(about) == 1:
+        return replies.log(await record.of_request(call.context, call.room, about[0].id))
+    if isinstance(about, tuple):
+        found = [one.id for one in about]
+        return replies.log(await record.of_requests(call.context, call.room, found, LOG_LINES))
     return replies.log(await record.latest(call.context, call.room, LOG_LINES, about))

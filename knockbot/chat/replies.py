@@ -224,9 +224,13 @@ def log_line(line: Line) -> Notice:
     at, what, by = _at(entry)
     if entry.number and entry.user_id:
         number, user = Numbered(entry.number), User(entry.user_id)
+        whose = notice("log.of_request", request=number, user=user)
+        if line.names_room:
+            room = Room(entry.room_id, line.label)
+            whose = notice("log.of_request_at", request=number, user=user, room=room)
         if by == user and entry.kind in _BY_THEMSELVES:
-            return notice("log.line_of_themselves", moment=at, request=number, user=user, what=what)
-        return notice("log.line_of_request", moment=at, request=number, user=user, what=what, by=by)
+            return notice("log.line_of_themselves", moment=at, whose=whose, what=what)
+        return notice("log.line_of_request", moment=at, whose=whose, what=what, by=by)
     return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)
 
 

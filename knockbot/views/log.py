@@ -17,6 +17,8 @@ class Line:
 
     entry: Entry
     label: str
+    names_room: bool = False
+    """Whether a line about a request says at which room: several are managed from here."""
 
 
 async def of_request(context: Context, management_room: str, request_id: int) -> tuple[Line, ...]:
@@ -24,6 +26,14 @@ async def of_request(context: Context, management_room: str, request_id: int) ->
     async with context.db.tx() as tx:
         labels = await _labels(tx, management_room)
         return _lines(await records.of_request(tx, request_id), labels)
+
+
+async def of_requests(
+    context: Context, management_room: str, request_ids: Iterable[int], most: int
+) -> tuple[Line, ...]:
+    """The newest lines about several requests, oldest first."""
+    found = [line for one in request_ids for line in await of_request(context, management_room, one)]
+    return tuple(sorted(found, key=lambda line: line.entry.at)[-most:])
 
 
 async def latest(context: Context, management_room: str, most: int, about: str | None = None) -> tuple[Line, ...]:
@@ -38,4 +48,5 @@ async def _labels(tx: Tx, management_room: str) -> dict[str, str]:
 
 
 def _lines(found: Iterable[Entry], labels: Mapping[str, str]) -> tuple[Line, ...]:
-    return tuple(Line(entry, labels.get(entry.room_id, entry.room_id)) for entry in found)
+    several = len(labels) > 1
+    return tuple(Line(entry, labels.get(entry.room_id, entry.room_id), several) for entry in found)

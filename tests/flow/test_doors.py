@@ -245,6 +245,33 @@ async def test_show_in_a_reply_shows_all_that_is_on_the_card(house: House, answe
     ]
 
 
+async def test_log_names_the_room_in_each_line_and_in_a_reply_is_about_all_that_is_on_the_card(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    await knock(house, SHED, user_id=BEA)
+    house.tell("reject 2")
+    await house.later()
+    house.tell("log", reply_to=house.cards()[0].event_id)
+    await house.later()
+    of_card = [line.split(" · ")[1] for line in house.spoken()[-1].split("\n")]
+    house.tell(f"log {ANA}")
+    await house.later()
+    of_ana = [line.split(" · ")[1] for line in house.spoken()[-1].split("\n")]
+
+    at = [f"#{number} {ANA} at {room}" for number, room in enumerate(("Garden", "Pond", "Estate"), 1)]
+    assert {*of_card} == {*of_ana} == {*at}
+    assert of_card[:3] == at
+    assert of_card.count(at[1]) > of_card.count(at[0])
+
+
+async def test_list_names_the_room_in_each_line(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell("list")
+    await house.later()
+
+    listed = house.spoken()[-1].split("\n")
+    assert [room in line for room, line in zip(("Garden", "Pond", "Estate"), listed, strict=True)] == [True] * 3
+
+
 async def test_show_in_a_reply_to_a_card_of_very_many_shows_the_newest_and_counts_the_others(house: House) -> None:
     for number in range(MOST_SHOWN + 3):
         house.world.knock(GARDEN, f"@n{number}:tulip.example", '"' * 20_000)

@@ -337,16 +337,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "log.line": says("{moment} · {what} · by {by}", moment=Moment, what=Notice, by=By),
     "log.line_of_room": says("{moment} · {room} · {what} · by {by}", moment=Moment, room=Room, what=Notice, by=By),
     "log.line_of_request": says(
-        "{moment} · {request} {user} · {what} · by {by}",
-        moment=Moment,
-        request=Numbered,
-        user=User,
-        what=Notice,
-        by=By,
+        "{moment} · {whose} · {what} · by {by}", moment=Moment, whose=Notice, what=Notice, by=By
     ),
-    "log.line_of_themselves": says(
-        "{moment} · {request} {user} · {what}", moment=Moment, request=Numbered, user=User, what=Notice
-    ),
+    "log.line_of_themselves": says("{moment} · {whose} · {what}", moment=Moment, whose=Notice, what=Notice),
+    "log.of_request": says("{request} {user}", request=Numbered, user=User),
+    "log.of_request_at": says("{request} {user} at {room}", request=Numbered, user=User, room=Room),
     "rooms.none": says("No room is protected from here yet. To protect one, type {command}.", command=Code),
     "rooms.row": says("{room} {id} · {count} waiting", "{room} {id} · {count} waiting", room=Room, id=Id, count=Number),
     "rooms.elsewhere": says("managed from {room}", room=Id),
