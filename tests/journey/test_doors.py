@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knockbot.demo.people import Json
+from knockbot.documents.text import without_marks
 from tests.keeper import REQUESTS, Garden, InProcess, edit_of, in_reply_to, words
 
 
@@ -96,3 +97,61 @@ async def test_a_card_names_the_other_rooms_that_its_applicant_is_in_as_the_home
 
     here = Garden(keeper, garden.alice, doors[1], garden.mods)
     assert "\nThey are in Pond.\n" in words(await here.shown(ana, "pending"))
+
+
+async def test_a_reply_to_the_card_answers_only_the_rooms_that_it_numbers(keeper: InProcess) -> None:
+    garden, doors = await estate(keeper)
+    ana = await garden.person("ana")
+    for room_id in doors:
+        await ana.knock(room_id, "hello")
+    full = await garden.heard(lambda event: shows(event, "pending", doors), "a card of four rooms")
+    card = edit_of(full) or full["event_id"]
+    number = {block["room_id"]: block["number"] for block in content_of(full)[REQUESTS]}
+
+    asked = await garden.command("ban 9999", reply_to=card)
+    assert "is not about #9999, so I did nothing" in asked
+    await garden.command(f"reject {number[doors[0]]} not now", expect="", reply_to=card)
+    await garden.alice.wait_for_membership(doors[0], ana.user_id, "leave")
+    assert [await garden.alice.membership(room_id, ana.user_id) for room_id in doors[1:]] == ["knock"] * 3
+
+    said = await garden.command(f"accept {number[doors[1]]}, {number[doors[2]]}", reply_to=card)
+    assert f"#{number[doors[1]]} Ana {ana.user_id} at Garden" in without_marks(said)
+    assert f"#{number[doors[2]]} Ana {ana.user_id} at Pond" in without_marks(said)
+    assert await garden.alice.membership(doors[3], ana.user_id) == "knock"
+    await garden.command("ban", expect="", reply_to=card)
+    await garden.alice.wait_for_membership(doors[3], ana.user_id, "ban")
+    settled = await garden.heard(lambda event: edit_of(event) == card and "asked to join 4 rooms" in words(event))
+    assert content_of(settled)["body"].startswith("❌✅⛔ ")
+    await garden.offered(card, "")
+    shown = without_marks(await garden.command("show", reply_to=card))
+    assert [line.split(" ")[1] for line in shown.split("\n") if f" {ana.user_id} at " in line] == [
+        f"#{number[room_id]}" for room_id in sorted(doors, key=number.__getitem__)
+    ]
+
+
+async def test_whoever_clicks_without_the_power_or_too_late_on_a_question_gets_a_reply(keeper: InProcess) -> None:
+    garden, doors = await estate(keeper)
+    mona = await garden.person("mona")
+    for room_id in (garden.mods, doors[0]):
+        await garden.bring(mona, room_id)
+    await room(garden, "Shed", doors[0])
+    asked = await garden.heard(lambda event: "new room" in words(event), "a question")
+    question = edit_of(asked) or asked["event_id"]
+
+    def replies(event: Json) -> bool:
+        return in_reply_to(event) == question
+
+    for emoji in ("✅", "❌"):
+        await mona.react(garden.mods, question, emoji)
+    await garden.caught_up_here()
+    refused = [words(event) for event in await garden.said() if replies(event)]
+    assert len(refused) == 2, "one for each answer"
+    assert not any("closed" in one for one in refused)
+    await garden.alice.react(garden.mods, question, "✅")
+    await garden.heard(lambda event: edit_of(event) == question and "This question is closed" in words(event))
+    nora = await garden.person("nora")
+    await garden.bring(nora, garden.mods)
+    for emoji in ("✅", "❌"):
+        await nora.react(garden.mods, question, emoji)
+    late = await garden.heard(lambda event: replies(event) and "This question is closed" in words(event), "a reply")
+    assert f"{garden.alice.user_id} chose ✅" in without_marks(words(late))
