@@ -717,7 +717,8 @@ class Request:
     inviter_banned: bool = False
     """For a third-party invite: whether its inviter was banned with it."""
     blocked: Notice | None = None
-    """Why the answer is not carried out yet, if that waits until somebody has fixed something; read from its job."""
+    """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
+    server answers; read from its job."""
 
     @property
     def knock(self) -> Knock:

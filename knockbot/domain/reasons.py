@@ -427,6 +427,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "act.may_not_speak": "I cannot send messages in this room: {why}",
     "act.encrypted": "this room is encrypted, and encryption.allow is not set in the config.",
     "act.no_answer": "no answer in time",
+    "act.put_off": "an attempt failed, and I try again by myself: {why}",
     "act.no_database": "the database cannot be used now.",
     "act.internal": "internal error: {error}",
     "act.unreadable": "it was stored by another version of knockbot.",

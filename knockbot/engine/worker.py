@@ -36,6 +36,9 @@ SILENT_PAUSE = 60.0
 LONGEST_AWAY = 6 * 3600.0
 """The same if another server has to answer: a server that was silent for so long may be gone."""
 
+LONG = 60.0
+"""Seconds after which a pause is so long that people are told of it."""
+
 IN_PEACE = 4
 """How long to leave a silent server alone, as a multiple of the time that its attempt took: during an attempt, the
 homeserver lets nobody in or out of that room (FACTS)."""
@@ -97,6 +100,8 @@ class Hooks:
     """Called after it was put aside until somebody fixes what blocks it."""
     postponed: Callable[[Job[Any], float, Notice], None]
     """Called if it is tried again in this many seconds."""
+    put_off: Callable[[Turn, Claimed[Any], Notice], Awaitable[None]]
+    """Called if that is more than `LONG`, before anything is written about it."""
     is_mendable: Callable[[Never], bool]
     """Whether somebody can fix what blocks the job."""
     may_encrypt: Callable[[], bool]
@@ -229,12 +234,15 @@ class Worker:
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
         due_at = self._needs.now() + round(pause * 1000)
         self._hooks.postponed(claimed.job, pause, error.why)
-        async with self._needs.db.tx() as tx:
-            if not await jobs.is_ours(tx, claimed):
+        async with self._needs.turns.open(claimed.job.key) as turn:
+            await self._hooks.hold(turn.tx, claimed.job)
+            if not await jobs.is_ours(turn.tx, claimed):
                 return
-            await jobs.postpone(tx, claimed.id, due_at, error.why)
+            if pause > LONG:
+                await self._hooks.put_off(turn, claimed, error.why)
+            await jobs.postpone(turn.tx, claimed.id, due_at, error.why)
             if claimed.job.server is not None:
-                await jobs.postpone_server(tx, claimed.job.server, due_at)
+                await jobs.postpone_server(turn.tx, claimed.job.server, due_at)
 
     async def _give_up(self, claimed: Claimed[Any], error: Never) -> None:
         """Give the job up; or, if somebody can fix the problem, put it aside until then."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.model import Request
+from knockbot.domain.notices import Notice, because
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Hooks, Outcome
 from knockbot.errors import Never
@@ -77,9 +78,17 @@ def hooks(context: Context, keys: Keys | None = None) -> Hooks:
         refused=refused,
         blocked=blocked,
         postponed=journal.postponed,
+        put_off=_put_off,
         is_mendable=lambda error: error.code in MENDABLE,
         may_encrypt=lambda: has.here,
     )
+
+
+async def _put_off(turn: Turn, claimed: Claimed[Any], why: Notice) -> None:
+    """An act waits for long: the cards say so, each once, since it does not matter to people how often it is tried."""
+    for card_id in await jobs.cards_to_put_off(turn.tx, claimed.id, claimed.job.server):
+        await cards.refresh(turn, card_id)
+    await jobs.put_off(turn.tx, claimed.id, claimed.job.server, because("act.put_off", why=why))
 
 
 async def _look_again(_: Context, turn: Turn) -> None:

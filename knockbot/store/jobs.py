@@ -392,8 +392,31 @@ async def is_ours(tx: Tx, claimed: Claimed[Any]) -> bool:
 async def revive(tx: Tx, key: str, now: int) -> None:
     """Try once more what was given up."""
     await tx.execute(
-        "UPDATE jobs SET state = 'due', due_at = $2, ended_at = NULL WHERE key = $1 AND state = 'given_up'", key, now
+        "UPDATE jobs SET state = 'due', due_at = $2, put_off = NULL, ended_at = NULL "
+        "WHERE key = $1 AND state = 'given_up'",
+        key,
+        now,
     )
+
+
+async def put_off(tx: Tx, job_id: int, server: str | None, why: Notice) -> None:
+    """Note why an act, and all others that wait for the same server, are tried again only much later."""
+    await tx.execute("UPDATE jobs SET put_off = $2 WHERE id = $1", job_id, dumps(why))
+    if server is not None:
+        await tx.execute(
+            "UPDATE jobs SET put_off = $2 WHERE state = 'due' AND server = $1 AND put_off IS NULL", server, dumps(why)
+        )
+
+
+async def cards_to_put_off(tx: Tx, job_id: int, server: str | None) -> list[int]:
+    """The cards of the acts that `put_off` would change now and that are not put off yet."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT card_id FROM requests WHERE card_id IS NOT NULL AND id IN (SELECT request_id FROM jobs "
+        "WHERE put_off IS NULL AND (id = $1 OR (state = 'due' AND server = $2))) ORDER BY card_id",
+        job_id,
+        server or "",
+    )
+    return [row["card_id"] for row in rows]
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
@@ -410,7 +433,8 @@ async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
 async def block(tx: Tx, job_id: int, why: Notice) -> None:
     """Keep a job until a missing power is back."""
     rows = await tx.fetch(
-        "UPDATE jobs SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1 RETURNING id, followed",
+        "UPDATE jobs SET state = 'blocked', why = $2, put_off = NULL, claimed_by = NULL "
+        "WHERE id = $1 RETURNING id, followed",
         job_id,
         dumps(why),
     )
@@ -445,11 +469,14 @@ _AT_THE_DOOR = _act_is(lambda kind: kind.at_door)
 """What is done in a protected room; other acts are messages, or get the bot into or out of rooms."""
 
 BLOCKED = (
-    "(CASE WHEN answer_json IS NOT NULL AND state = 'pending' THEN (SELECT why FROM jobs "
-    "WHERE request_id = requests.id AND jobs.state IN ('due', 'running', 'blocked') AND jobs.state = 'blocked' "
+    "(CASE WHEN answer_json IS NOT NULL AND state = 'pending' THEN "
+    "(SELECT CASE WHEN jobs.state = 'blocked' THEN why ELSE put_off END FROM jobs "
+    "WHERE request_id = requests.id AND jobs.state IN ('due', 'running', 'blocked') "
+    "AND (jobs.state = 'blocked' OR put_off IS NOT NULL) "
     f"AND {_AT_THE_DOOR} ORDER BY jobs.id DESC LIMIT 1) END) AS blocked"
 )
-"""A column of any query for requests: why the act that carries its answer out waits for a missing power."""
+"""A column of any query for requests: why the act that carries its answer out waits: for a missing power, or for a
+server that does not answer."""
 
 _ERASED = _act_is(lambda kind: kind.erased)
 

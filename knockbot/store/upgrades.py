@@ -355,6 +355,8 @@ CREATE TABLE jobs (
     claimed_by   TEXT,
     result       TEXT,
     why          TEXT,
+    -- Why it is tried again only much later, since a server does not answer; kept until the act ends.
+    put_off      TEXT,
     ended_at     BIGINT,
     -- Of what there is only so much at once (`PLACES`), and the lane that goes first.
     place        TEXT NOT NULL,

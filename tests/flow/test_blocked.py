@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from knockbot.domain.notices import Duration, because
+from knockbot.errors import Later
 from tests.flow.house import GARDEN, House
 from tests.flow.planted import planted
 from tests.flow.world import ANA
@@ -102,3 +104,75 @@ async def test_what_runs_again_and_takes_long_is_said_to_be_on_its_way(house: Ho
     hangs.set()
     await house.later()
     assert house.membership(FAR) == "invite"
+
+
+# --- what waits for another server --------------------------------------------------------------------------------
+
+SILENT = because("homeserver.silent", time=Duration(30_000))
+PUT_OFF = (
+    "chose accept. I cannot send the invite yet: an attempt failed, and I try again by myself: "
+    "the homeserver gave no answer within 30 seconds."
+)
+
+
+async def accepted_far(house: House, pause: float, *users: str) -> None:
+    """Alice accepts people of a server that does not answer, and is asked again only after so many seconds."""
+    for user_id in users or (FAR,):
+        house.world.knock(GARDEN, user_id, "hello")
+        await house.live()
+    for card in house.cards():
+        house.click("✅", card=card)
+        await house.hear()
+    house.world.play("invite", Later(SILENT, retry_after=pause))
+    await house.later(5)
+
+
+async def test_a_card_does_not_say_for_hours_that_an_invite_is_on_its_way(house: House) -> None:
+    await accepted_far(house, 3600)
+    assert PUT_OFF in house.card().text
+    assert "on its way" not in house.card().text
+    for command in ("show 1", "list"):
+        house.tell(command)
+        await house.live()
+        assert PUT_OFF in house.spoken()[-1]
+
+    await house.later(3601)
+    assert (house.membership(FAR), house.card().state) == ("invite", "accepted")
+    assert "an attempt failed" not in house.card().text
+
+
+async def test_a_short_pause_is_told_as_on_its_way(house: House) -> None:
+    await accepted_far(house, 50)
+    assert "on its way" in house.card().text
+    assert "an attempt failed" not in house.card().text
+
+
+async def test_who_waits_for_the_same_silent_server_is_told_of_too_and_each_card_is_edited_once(house: House) -> None:
+    other, near = "@other:away.example", "@other:elsewhere.example"
+    await accepted_far(house, 3600, FAR, other, near)
+    texts = [card.text for card in house.cards()]
+    assert [PUT_OFF in text for text in texts] == [True, True, False]
+    edits = [card.edits for card in house.cards()]
+
+    house.world.play("invite", Later(SILENT, retry_after=7200))
+    await house.later(3601)
+    await house.later(5)
+    assert PUT_OFF in house.cards()[1].text
+    assert [card.edits for card in house.cards()] == edits
+
+
+async def test_an_answer_given_after_the_server_was_set_aside_says_so_once_it_was_tried(house: House) -> None:
+    await accepted_far(house, 3600)
+    house.world.set_levels(GARDEN, invite=60)
+    await house.later(3601)
+    assert WAITS["✅"] in house.card().text, "what somebody can mend comes first"
+
+
+async def test_a_reject_that_is_put_off_says_so(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.click("❌")
+    await house.hear()
+    house.world.play("kick", Later(SILENT, retry_after=3600))
+    await house.later(5)
+    assert "chose reject. I cannot do that yet: an attempt failed, and I try again by myself" in house.card().text
