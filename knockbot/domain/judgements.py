@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any, TypeVar
 
-from knockbot.domain.criteria.counts import MOST_COUNTINGS
+from knockbot.domain.criteria.counts import COUNTED, MOST_COUNTINGS
 from knockbot.domain.model import (
     Because,
     Came,
@@ -117,6 +117,10 @@ def still_held(again: Decision, before: Decision) -> Decision:
 
 
 # --- another management room ----------------------------------------------------------------------------------
+
+
+WIDE = frozenset({*COUNTED, Fact.HISTORY, Fact.IN_MANAGED, Fact.FIRST_SEEN})
+"""The facts that may tell of the other rooms managed from the same management room."""
 
 
 def tells_of_others(judgement: Judgement) -> bool:

@@ -554,6 +554,9 @@ class Facts:
     """Whether they have not knocked, so that nobody has seen their display name and avatar: then these are unknown."""
     too_costly: bool = False
     """Whether patterns must not run, because that would take too long: then it is unknown whether they match."""
+    managed_from: str = ""
+    """The management room when they were looked up, if they may tell of the other rooms managed from there. It is not
+    stored: a judgement never moves along with its room to another management room if it tells of others."""
     elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What differs for the rules that are from the policy of another room, by room and by the name of the field: the
     names in such a policy may mean something else."""

@@ -16,6 +16,7 @@ from knockbot.errors import ActionError
 from knockbot.flow import tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.store import rooms
 
 log = logging.getLogger("knockbot.flow")
 
@@ -40,7 +41,16 @@ async def gather(context: Context, there: Place, request: Request) -> tuple[Noti
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+    if not await _is_managed_as_before(context, there):
+        return ()
     return shortened({line: task.result() for line, task in asked.items() if not task.cancelled()})
+
+
+async def _is_managed_as_before(context: Context, there: Place) -> bool:
+    """Whether the room is managed from the same management room still: what helps there is not told to another."""
+    async with context.db.statement() as tx:
+        now = await rooms.find(tx, there.room_id)
+    return now is not None and now.management_room == there.management_room
 
 
 async def _told(line: Line, told: Awaitable[Notice | None]) -> Notice | None:

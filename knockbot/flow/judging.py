@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from knockbot.domain.judgements import Judgement
+from knockbot.domain.judgements import WIDE, Judgement
 from knockbot.domain.kinds import KINDS
 from knockbot.domain.model import (
     Came,
@@ -32,7 +32,7 @@ from knockbot.flow.asking import Asked, LookUp
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_member
 from knockbot.flow.rules import InForce, Layer
-from knockbot.store import requests
+from knockbot.store import requests, rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,20 @@ async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: s
     facts = _known(context, case, on_record)
     if case.denied:
         return facts  # no rule will be evaluated
+    facts = replace(facts, managed_from=await _managed_from(context, in_force, case.knock.room_id))
     first, *others = [Asked(context, layer, case.knock, asked_by, on_record) for layer in in_force.layers]
     facts = await _looked_up(first, facts, {**_shared(in_force), **first.layer.policy.needed})
     seen = {one.layer.room_id: await _looked_up(one, facts, _by_name(one.layer)) for one in others}
     return facts.with_others(seen)
+
+
+async def _managed_from(context: Context, in_force: InForce, room_id: str) -> str:
+    """The management room of a room, if the rules may ask about the other rooms managed from there."""
+    if all(WIDE.isdisjoint(layer.policy.needed) for layer in in_force.layers):
+        return ""
+    async with context.db.statement() as tx:
+        room = await rooms.find(tx, room_id)
+    return room.management_room if room is not None else ""
 
 
 Needed: TypeAlias = Mapping[Fact, tuple[str, ...]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from knockbot.domain import plan
 from knockbot.domain.card import decision_line, machine_block, origin_of, policy_key, ruling
-from knockbot.domain.judgements import Judgement
+from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.notices import Notice, Term, because
@@ -44,7 +44,7 @@ async def apply_decision(
     follows: it stays the answer of the person who gave it. Raises `Later` where a fact has changed since.
     """
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
-    if await tables.is_outdated(context, turn, judgement):
+    if _is_of_another_place(there, judgement) or await tables.is_outdated(context, turn, judgement):
         raise Later(because("facts.changed"), retry_after=SOON, unreachable=True)
     if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
         decision = held_back(decision, because("doubt.room_replaced"))
@@ -70,6 +70,16 @@ async def apply_decision(
         author=decision.author,
     )
     await _bind(context, turn, request, word or ruled)
+
+
+def _is_of_another_place(there: Place | None, judgement: Judgement) -> bool:
+    """Whether the room has come under another management room since it was judged, or has left the space whose policy
+    decided: what was found out there must not be told here."""
+    if there is None:
+        return False
+    gone = judgement.inherited.keys() - {layer.room_id for layer in there.layers}
+    asked = judgement.facts.managed_from
+    return bool(gone) or (asked not in ("", there.management_room) and tells_of_others(judgement))
 
 
 def _from(decision: Decision | None) -> Detail:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
-from knockbot.domain.model import Verdict
+from knockbot.demo.people import until
+from knockbot.domain.model import MemberChange, State, Verdict
 from knockbot.domain.reasons import foreign, in_words
+from knockbot.engine.turn import Handled
 from knockbot.errors import Later, Never
+from knockbot.flow import dossier, place
+from knockbot.flow.context import Context
 from knockbot.store import rooms
+from knockbot.times import DAY
 from tests.flow.house import GARDEN, House
-from tests.flow.neighbours import MEADOW, ORCHARD, decided, with_neighbours
+from tests.flow.neighbours import FARMERS, MEADOW, ORCHARD, decided, with_neighbours
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 NEARBY = "rules: [{name: nearby, when: {member_of_managed: true}, then: reject}]"
@@ -165,6 +172,115 @@ async def test_nor_is_the_space_whose_policy_decided_told_there(house: House) ->
     assert "policy says forward" in shown
     assert "Orchard" not in shown
     assert "pickers" not in shown
+
+
+ASKS = {
+    "unasked": NEARBY,
+    "outcomes": "rules: [{name: known, when: {rejected_before: {where: managed}}, then: reject}]",
+    "knocks": "rules: [{name: known, when: {knocks: {more_than: 1, within: 7d, where: managed}}, then: reject}]",
+    "servers": (
+        "rules: [{name: known, when: {knocks_from_server: {more_than: 2, within: 7d, where: managed}}, then: reject}]"
+    ),
+    "reasons": "rules: [{name: known, when: {same_reason: {more_than: 1, within: 7d, where: managed}}, then: reject}]",
+    "acquaintance": "rules: [{name: known, when: {first_seen_at_least: 2d}, then: reject}]",
+    "space": "{rules: [], inherit: true}",
+}
+"""Policies that find something out in the orchard."""
+
+
+async def known_in_the_orchard(house: House) -> None:
+    """They were rejected at the orchard, where somebody else had knocked as well; it is the space of the garden."""
+    await with_neighbours(house)
+    await house.set_policy("rules: [{name: known, when: {local: true}, then: reject}]", ORCHARD)
+    async with house.db.tx() as tx:
+        await rooms.set_space(tx, GARDEN, ORCHARD)
+    for user_id in ("@bea:tulip.example", ANA):
+        house.world.knock(ORCHARD, user_id, "apples")
+        await house.live()
+    await house.later(3 * DAY / 1000)
+
+
+async def judged_while(house: House, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """They knock at the garden, and something happens after that is judged, but before it is written down."""
+    as_ever = house.arrivals._handlers[MemberChange]
+    once = [meanwhile]
+
+    async def slowly(context: Context, change: MemberChange) -> Handled:
+        handled = await as_ever(context, change)
+        if once and change.room_id == GARDEN:
+            await once.pop()()
+        return handled
+
+    house.arrivals._handlers = {**house.arrivals._handlers, MemberChange: slowly}
+    house.world.knock(GARDEN, ANA, "apples")
+    await house.later()
+    house.arrivals._handlers = {**house.arrivals._handlers, MemberChange: as_ever}
+
+
+@pytest.mark.parametrize("asks", ASKS)
+async def test_a_knock_that_is_judged_while_its_room_moves_tells_nothing_of_the_rooms_before(
+    house: House, asks: str
+) -> None:
+    await known_in_the_orchard(house)
+    await house.set_policy(ASKS[asks])
+    if asks == "unasked":
+        house.world.change(ORCHARD, ALICE, BOT, "leave")
+        await house.live()
+    house.world.room(ELSEWHERE, "Elsewhere", ALICE, BOT, levels=levels_for(), join_rule="invite")
+
+    async def moves() -> None:
+        house.world.say(ELSEWHERE, ALICE, f"!kb protect {GARDEN}")
+        await house.deliver()
+        await house.arrivals._start_rooms()
+
+        async def managed_from() -> str:
+            async with house.db.tx() as tx:
+                room = await rooms.find(tx, GARDEN)
+            return room.management_room if room is not None else ""
+
+        await until(managed_from, lambda where: where == ELSEWHERE, lambda where: f"managed from {where}")
+
+    await judged_while(house, moves)
+
+    said = await answered(house, "!kb show 1") + await answered(house, "!kb log") + await answered(house, "!kb list")
+    everything = said + "\n".join(str(content) for content in house.said(ELSEWHERE))
+    assert ANA in said
+    assert [word for word in ("Orchard", ORCHARD, "known”", "earlier") if word in everything] == []
+    request = await house.request(ANA)
+    assert (request.management_room, request.state, request.answer) == (ELSEWHERE, State.PENDING, None)
+    assert house.membership(ANA) == "knock"
+
+
+@pytest.mark.parametrize("asks", sorted(ASKS.keys() - {"unasked"}))
+async def test_a_knock_that_is_judged_while_its_room_stays_is_decided_by_what_is_known_there(
+    house: House, asks: str
+) -> None:
+    await known_in_the_orchard(house)
+    await house.set_policy(ASKS[asks])
+
+    async def nothing() -> None:
+        """The room stays."""
+
+    await judged_while(house, nothing)
+    decision = (await house.request(ANA)).decision
+    assert decision is not None
+    assert decision.rule == "known"
+
+
+async def test_a_card_that_is_written_while_its_room_moves_has_no_dossier_of_the_rooms_before(house: House) -> None:
+    await known_in_the_orchard(house)
+    await house.set_policy("otherwise: forward")
+    await decided(house)
+    request = await house.request(ANA)
+
+    async with house.db.tx() as tx:
+        there = await place.find(house.context, tx, GARDEN)
+    assert there is not None
+    before = await dossier.gather(house.context, there, request)
+    assert "Orchard" in str(before)
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET management_room = $1 WHERE room_id = $2", FARMERS, GARDEN)
+    assert await dossier.gather(house.context, there, request) == ()
 
 
 # --- rooms that the bot is not in ---------------------------------------------------------------------------------
