@@ -86,6 +86,7 @@ FEATURES: tuple[Feature, ...] = (
         },
         sees=acquaintance.joined,
         knocked=counts.knocked,
+        outdates=counts.outdates,
     ),
     Feature(
         "lists",

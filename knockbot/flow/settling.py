@@ -44,7 +44,7 @@ async def apply_decision(
     follows: it stays the answer of the person who gave it. Raises `Later` where a fact has changed since.
     """
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
-    if _is_of_another_place(there, judgement) or await tables.is_outdated(context, turn, judgement):
+    if _is_of_another_place(there, judgement) or await tables.is_outdated(context, turn, request, judgement):
         raise Later(because("facts.changed"), retry_after=SOON, unreachable=True)
     if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
         decision = held_back(decision, because("doubt.room_replaced"))

@@ -94,8 +94,8 @@ KeepsOut: TypeAlias = Callable[[Context, str, str, str], Awaitable[Notice | None
 """Why somebody must not be invited to a room where they did not ask; `None` if they may. It takes the room, the user,
 and what waits for the answer. May raise `Later`, `Never` and `Busy`."""
 
-Outdates: TypeAlias = Callable[[Context, Turn, Judgement], Awaitable[bool]]
-"""Whether what a judgement was made from has changed since: then it is made anew."""
+Outdates: TypeAlias = Callable[[Context, Turn, Request, Judgement], Awaitable[bool]]
+"""Whether what a judgement on a request was made from has changed since: then it is made anew."""
 
 Overrides: TypeAlias = Callable[[Judgement | None, Judgement], bool]
 """Whether the new judgement on a request overrides the accept of a rule, by the judgement before it."""
@@ -280,9 +280,11 @@ async def kept_out(context: Context, room_id: str, user_id: str, waiting: str) -
     return None
 
 
-async def is_outdated(context: Context, turn: Turn, judgement: Judgement) -> bool:
+async def is_outdated(context: Context, turn: Turn, request: Request, judgement: Judgement) -> bool:
     """Whether what a judgement was made from has changed since."""
-    return any([await feature.outdates(context, turn, judgement) for feature in rows(context) if feature.outdates])
+    return any(
+        [await feature.outdates(context, turn, request, judgement) for feature in rows(context) if feature.outdates]
+    )
 
 
 def overridden(context: Context, before: Judgement | None, judgement: Judgement) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from knockbot.domain.model import MemberChange
 from knockbot.domain.reasons import in_words
+from knockbot.engine.turn import Handled
+from knockbot.flow.context import Context
+from knockbot.store import requests
 from tests.flow.house import GARDEN, House
 from tests.flow.neighbours import MEADOW, ORCHARD, decided, with_neighbours
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR
@@ -194,3 +199,46 @@ async def test_single_knocks_are_forgotten_after_a_month(house: House) -> None:
     async with house.db.tx() as tx:
         left = [await tx.fetchval(f"SELECT count(*) FROM {table}") for table in ("knocks", "reasons", "requests")]
     assert left == [0, 0, 1]
+
+
+# --- at the same moment -------------------------------------------------------------------------------------------
+
+MANY = "rules: [{{name: many, when: {{{}: {{more_than: 1, within: 1d, where: managed}}}}, then: forward}}]"
+
+
+@pytest.mark.parametrize("counts", ["knocks", "knocks_from_server", "same_reason"])
+async def test_of_two_knocks_that_are_judged_at_the_same_moment_the_later_one_counts_the_other(
+    house: House, counts: str
+) -> None:
+    """Both have counted before either is written down."""
+    await with_neighbours(house)
+    as_ever, counted, both = house.arrivals._handlers[MemberChange], list[str](), asyncio.Event()
+
+    async def together(context: Context, change: MemberChange) -> Handled:
+        handled = await as_ever(context, change)
+        counted.append(change.room_id)
+        if len(counted) == 2:
+            both.set()
+        await both.wait()
+        return handled
+
+    for room_id in (GARDEN, ORCHARD):
+        await house.set_policy(MANY.format(counts), room_id)
+    house.arrivals._handlers = {**house.arrivals._handlers, MemberChange: together}
+    for room_id, user_id in ((GARDEN, ANA), (ORCHARD, ANA if counts != "same_reason" else BEA)):
+        house.world.knock(room_id, user_id, "apples")
+    await house.later()
+    await house.later()  # the later one is judged again after a moment
+
+    rules = [await rule_in(house, room_id) for room_id in (GARDEN, ORCHARD)]
+    assert sorted(rules) == ["many", "otherwise"]
+    assert len(counted) == 3, "the later one was judged twice"
+
+
+async def rule_in(house: House, room_id: str) -> str:
+    """The rule that decided on the only request of a room."""
+    async with house.db.tx() as tx:
+        [row] = await tx.fetch("SELECT id FROM requests WHERE room_id = $1", room_id)
+        decision = (await requests.get(tx, row["id"])).decision
+    assert decision is not None
+    return str(decision.rule)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from knockbot.documents.text import gist
 from knockbot.domain.criteria.counts import COUNTED, KNOCKS_KEPT, asked_for
-from knockbot.domain.model import Count, Fact, Facts, MemberChange
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import Count, Counting, Fact, Facts, MemberChange, Request, Where
 from knockbot.engine.turn import Turn
 from knockbot.features.history import acquaintance
 from knockbot.flow.asking import Asked
@@ -37,6 +38,32 @@ async def _counted(fact: Fact, asked: Asked, facts: Facts, needs: Sequence[str])
             number = 1 + await knocks.others(tx, counting, knock, same, until=until, most=most - 1)
             found[counting] = Count(number, cut=number == most)
     return replace(facts, counts=found)
+
+
+async def outdates(context: Context, turn: Turn, request: Request, judgement: Judgement) -> bool:
+    """Whether a knock at another room managed from here was written down since this one was counted.
+
+    Knocks at one room are judged one after another, those at several at the same time. New requests of one management
+    room are written one after another, for the sake of their numbers; so the later one finds the earlier one here.
+    """
+    knock, facts = request.knock, judgement.facts
+    wide = [*_wide(facts)] if judgement.event_id == knock.event_id else []
+    until = await knocks.moment(turn.tx, knock) or turn.now if wide else 0
+    for counting, counted in wide:
+        same = _fingerprint(context, knock.reason) if counting.fact is Fact.SAME_REASON else None
+        if counting.fact is Fact.SAME_REASON and (same is None or facts.measure != knock.measure):
+            continue  # the reason that was judged is not the one on record
+        others = await knocks.others(turn.tx, counting, knock, same, until=until, most=counted.number)
+        if 1 + others > counted.number:
+            return True
+    return False
+
+
+def _wide(facts: Facts) -> Iterator[tuple[Counting, Count]]:
+    """What was counted in several rooms, and can still become more."""
+    for counting, counted in facts.counts.items():
+        if counting.where is Where.MANAGED and not counted.cut:
+            yield counting, counted
 
 
 GATHERS = {fact: partial(_counted, fact) for fact in COUNTED}

@@ -145,7 +145,7 @@ async def _as_far_as_shown(context: Context, asked_by: str, found: Mapping[str, 
 # --- has it changed since? ------------------------------------------------------------------------------------
 
 
-async def outdates(_: Context, turn: Turn, judgement: Judgement) -> bool:
+async def outdates(_: Context, turn: Turn, __: Request, judgement: Judgement) -> bool:
     """Whether a list has changed since somebody was found not to be on it; nobody changes it before the turn ends."""
     for listed in _all(judgement.facts):
         if listed.version is not None and not await _is_current(turn.tx, listed.room_id, listed.version):
