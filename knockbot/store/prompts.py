@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx, for_update
+from knockbot.store.requests import UNSETTLED
 from knockbot.store.rows import Row
 
 
@@ -206,8 +207,8 @@ async def unposted(tx: Tx, room_id: str) -> list[Prompt]:
 
 async def _open(tx: Tx, room_id: str) -> list[Prompt]:
     rows = await tx.fetch(
-        f"{_PROMPT.select} WHERE id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') "
-        "ORDER BY id",
+        f"{_PROMPT.select} WHERE id IN "
+        f"(SELECT card_id FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending') ORDER BY id",
         room_id,
     )
     return _PROMPT.all(rows)

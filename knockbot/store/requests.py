@@ -330,6 +330,10 @@ async def answered_by(tx: Tx, management_room: str, event_id: str) -> list[Reque
     return [request for request in found if request.answer is not None and request.answer.cause == event_id]
 
 
+UNSETTLED = "state IN ('pending', 'accepted', 'standing', 'redeemed')"
+"""As the index `requests_unsettled` has it: SQLite takes such an index only for the same words."""
+
+
 async def awaiting(tx: Tx, room_id: str) -> list[int]:
     """The requests at a room that wait for an answer, oldest first; not those that came over from another room."""
     return [request_id for request_id, _ in await who_awaits(tx, room_id)]
@@ -338,8 +342,8 @@ async def awaiting(tx: Tx, room_id: str) -> list[int]:
 async def who_awaits(tx: Tx, room_id: str) -> list[tuple[int, str]]:
     """The same, each with its applicant; with an empty text where nobody redeemed a third-party invite yet."""
     rows = await tx.fetch(
-        "SELECT id, user_id FROM requests WHERE room_id = $1 AND state = 'pending' AND answer_json IS NULL "
-        "AND moved_from IS NULL ORDER BY id",
+        f"SELECT id, user_id FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending' "
+        "AND answer_json IS NULL AND moved_from IS NULL ORDER BY id",
         room_id,
     )
     return [(row["id"], row["user_id"]) for row in rows]
@@ -362,7 +366,7 @@ async def invited_among(tx: Tx, room_id: str, user_ids: Sequence[str]) -> list[s
 async def answered_by_rule(tx: Tx, room_id: str, limit: int) -> list[Request]:
     """The newest requests at a room that a rule has answered and nobody has joined by, as far as the records say."""
     rows = await tx.fetch(
-        f"{_REQUEST.select} WHERE room_id = $1 AND state IN ('pending', 'accepted', 'standing', 'redeemed') "
+        f"{_REQUEST.select} WHERE room_id = $1 AND {UNSETTLED} "
         "AND answer_json IS NOT NULL AND moved_from IS NULL ORDER BY id DESC LIMIT $2",
         room_id,
         limit,
@@ -390,7 +394,9 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
     Each with as much of its reason as a card shows, because there may be thousands.
     """
     rows = await tx.fetch(
-        f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
+        f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state IN ('pending', 'accepted') "
+        "ORDER BY id",
+        room_id,
     )
     return _REQUEST.all(rows)
 

@@ -257,6 +257,9 @@ CREATE INDEX requests_by_event ON requests (event_id);
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, kind, id, state, counts_as, counts_since);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
 CREATE INDEX requests_pending ON requests (management_room, user_id) WHERE state = 'pending';
+-- What a room may still change, among thousands that are over. The queries repeat the condition word by word.
+CREATE INDEX requests_unsettled ON requests (room_id, state, id)
+    WHERE state IN ('pending', 'accepted', 'standing', 'redeemed');
 CREATE INDEX requests_on_card ON requests (card_id);
 CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.

@@ -28,9 +28,8 @@ async def moved(context: Context, change: MemberChange) -> Write[None] | None:
     if change.membership not in (Membership.JOIN, Membership.LEAVE, Membership.BAN):
         return None
     async with context.db.tx() as tx:
-        given_for = await approvals.rooms_of_giver(tx, change.user_id)
-        rooms = await _deciding(tx, change.room_id) if given_for else []
-        waiting = await _approved(tx, change.room_id, context.now()) if given_for.intersection(rooms) else []
+        is_giver = await _has_given(tx, change.user_id, change.room_id)
+        waiting = await _approved(tx, change.room_id, context.now()) if is_giver else []
     return _judging_again(context, change, waiting)
 
 
@@ -43,6 +42,13 @@ def _judging_again(context: Context, change: RoomChange | MemberChange, waiting:
         await rejudging.plan_each(context, turn, again)
 
     return write
+
+
+async def _has_given(tx: Tx, given_by: str, room_id: str) -> bool:
+    """Whether somebody has approved people for a room; most who come and go have approved nobody anywhere."""
+    if not await approvals.has_given(tx, given_by):
+        return False
+    return await approvals.has_given(tx, given_by, await _deciding(tx, room_id))
 
 
 async def _approved(tx: Tx, room_id: str, now: int) -> list[int]:
