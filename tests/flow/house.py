@@ -169,11 +169,12 @@ class House:
         await self.deliver()
         for _ in range(MOST_ROUNDS):
             await self.arrivals._start_rooms()
-            under_way = [*self.arrivals._busy.values(), *self.context.elsewhere.under_way]
+            busy, errands = [*self.arrivals._busy.values()], self.context.elsewhere.under_way
             await self._perhaps_forget_ended()
-            if not under_way:
+            if not busy and not errands:
                 return
-            await asyncio.gather(*under_way)
+            await asyncio.gather(*busy)
+            await asyncio.gather(*errands, return_exceptions=True)  # who asked for one gets its error
         raise AssertionError("the arrivals go in circles")
 
     async def work(self) -> None:
