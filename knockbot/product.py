@@ -134,7 +134,16 @@ FEATURES: tuple[Feature, ...] = (
         let_go=choosing.let_go,
         looks=choosing.look,
     ),
-    Feature("replay", revised=applying.offer, applied=applying.close, let_go=applying.let_go, looks=applying.look),
+    Feature(
+        "replay",
+        answered=applying.changed,
+        left_open=applying.changed,
+        settled=applying.changed,
+        revised=applying.offer,
+        applied=applying.close,
+        let_go=applying.let_go,
+        looks=applying.look,
+    ),
     Feature(
         "preapproval",
         hears={RoomChange: powers.changed},

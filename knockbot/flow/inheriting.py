@@ -9,7 +9,7 @@ from knockbot.engine.turn import Turn
 from knockbot.flow import place, rules, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import layers, places, requests, rooms
+from knockbot.store import judgements, layers, places, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.rooms import ProtectedRoom
@@ -34,6 +34,16 @@ async def waiting(tx: Tx, space: ProtectedRoom) -> list[tuple[ProtectedRoom, int
     found = [room for room in (space, *await takers(tx, space)) if pending[room.management_room, room.room_id]]
     counts = [(room, len(await requests.awaiting(tx, room.room_id))) for room in found]
     return [(room, count) for room, count in counts if count]
+
+
+async def judged_before(context: Context, tx: Tx, space: ProtectedRoom) -> list[tuple[ProtectedRoom, int]]:
+    """The same without those that were judged by the policies in force there."""
+    found: list[tuple[ProtectedRoom, int]] = []
+    for room, count in await waiting(tx, space):
+        there = await place.find(context, tx, room.room_id)
+        by = await judgements.policies_of_waiting(tx, room.room_id)
+        found.append((room, count - sum(there is not None and one == there.policies for one in by)))
+    return [(room, count) for room, count in found if count > 0]
 
 
 def called(room: ProtectedRoom) -> Room:

@@ -73,6 +73,21 @@ async def close(turn: Turn, offer: Offer, room_id: str) -> None:
         await refresh(turn, prompt.id)
 
 
+async def are_open(turn: Turn, offer: Offer, room_id: str) -> bool:
+    """Whether there is an open offer of this kind about a room."""
+    return bool(await prompts.still_open(turn.tx, offer.name, room_id))
+
+
+SOON = 2000
+"""Milliseconds for which changes of what an offer says are gathered."""
+
+
+async def renew(turn: Turn, offer: Offer, room_id: str) -> None:
+    """What the open offer of this kind about a room says has changed: it is edited soon, once for many changes."""
+    for prompt in await prompts.still_open(turn.tx, offer.name, room_id):
+        await refresh(turn, prompt.id, after=SOON)
+
+
 async def is_open(turn: Turn, prompt: Prompt) -> bool:
     """Whether an offer can still be taken: somebody else may have been quicker."""
     return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)

@@ -57,6 +57,7 @@ async def apply_decision(
     await record(turn, request, context.bot, kind, **detail)
     if decision.verdict is Verdict.FORWARD and (word is None or word.verdict is Verdict.FORWARD):
         await cards.show(context, turn, request.id, card_id=card_id)
+        await tables.left_open(context, turn, request)
         return
     ruled = Answer(
         decision.verdict,

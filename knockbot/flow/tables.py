@@ -159,6 +159,8 @@ class Feature:
     """After a policy was put in force, in the same turn."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
+    left_open: Follows | None = None
+    """After a request is left to the moderators."""
     settled: Follows | None = None
     """After the outcome of a request is recorded."""
     granted: Grants | None = None
@@ -317,6 +319,13 @@ async def answered(context: Context, turn: Turn, request: Request) -> None:
     for feature in rows(context):
         if feature.answered is not None:
             await feature.answered(context, turn, request)
+
+
+async def left_open(context: Context, turn: Turn, request: Request) -> None:
+    """This request is left to the moderators: write what else follows."""
+    for feature in rows(context):
+        if feature.left_open is not None:
+            await feature.left_open(context, turn, request)
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:

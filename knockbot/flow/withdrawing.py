@@ -14,7 +14,7 @@ from knockbot.domain.notices import Numbered, User, because, below, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Never
-from knockbot.flow import cards, saying, settling
+from knockbot.flow import cards, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
@@ -79,6 +79,7 @@ async def _is_withdrawn(context: Context, turn: Turn, request: Request, by: str)
     await settling.withdraw_answer(turn, request, because("overtaken.unclicked", user=User(by)), inviter_too=True)
     await record(turn, request, by, Recorded.ANSWER_TAKEN_BACK, verdict=verdict)
     await cards.show(context, turn, request.id)
+    await tables.left_open(context, turn, request)
     return True
 
 

@@ -176,6 +176,17 @@ async def newest(tx: Tx, request_id: int) -> Judgement | None:
     )
 
 
+async def policies_of_waiting(tx: Tx, room_id: str) -> list[tuple[int | None, dict[str, int]]]:
+    """The policies by which the requests at a room that wait for an answer were judged last (`Judgement.policies`)."""
+    rows = await tx.fetch(
+        "SELECT revision, inherited_json FROM judgements AS j WHERE request_id IN (SELECT id FROM requests "
+        "WHERE room_id = $1 AND state = 'pending' AND answer_json IS NULL AND moved_from IS NULL) "
+        "AND number = (SELECT max(number) FROM judgements WHERE request_id = j.request_id)",
+        room_id,
+    )
+    return [(row["revision"], json.loads(row["inherited_json"])) for row in rows]
+
+
 async def is_judged(tx: Tx, request_id: int, because: Because, cause: str) -> bool:
     """Whether a request was judged for this cause."""
     row = await tx.fetchrow(

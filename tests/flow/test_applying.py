@@ -206,3 +206,69 @@ async def test_it_closes_where_the_room_is_managed_from_another_room(house: Hous
     assert not offer(house).is_open
     await click(house, offer(house))
     assert members(house, ANA) == ["knock"]
+
+
+# --- how many wait ------------------------------------------------------------------------------------------------
+
+
+def counted(house: House) -> int | None:
+    """How many requests the last offer is about; `None` once it is closed."""
+    last = offered(house)[-1]
+    return int(last.text.split()[0]) if last.is_open else None
+
+
+async def edited(house: House) -> None:
+    """Until what is edited some seconds later is edited."""
+    await house.later(3)
+    await house.live()
+
+
+async def test_the_offer_counts_who_still_waits_and_closes_with_the_last_one(house: House) -> None:
+    await waiting(house, ANA, BEA)
+    await policy_set(house)
+    assert counted(house) == 2
+
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.live()
+    await edited(house)
+    assert counted(house) == 1
+
+    house.world.change(GARDEN, BEA, BEA, "leave")
+    await house.live()
+    await edited(house)
+    assert counted(house) is None
+    assert await click(house, offer(house)) == ["This question is closed."]
+
+
+async def test_whoever_was_judged_by_the_policy_in_force_is_not_counted(house: House) -> None:
+    await waiting(house, ANA, BEA)
+    await policy_set(house, "rules: [{name: ours, when: {local: true}, then: forward}]")
+    carl = "@carl:tulip.example"
+    await waiting(house, carl)
+    await edited(house)
+    assert counted(house) == 2
+
+    house.world.knock(GARDEN, ANA, "once more")
+    await house.live()
+    await edited(house)
+    assert counted(house) == 1
+
+    house.world.knock(GARDEN, BEA, "once more")
+    await house.live()
+    await edited(house)
+    assert counted(house) is None
+    assert members(house, ANA, BEA, carl) == ["knock"] * 3
+
+
+async def test_an_answer_that_is_taken_back_leaves_the_offer(house: House) -> None:
+    await waiting(house, ANA)
+    await policy_set(house)
+    clicked = house.click("❌")
+    await house.hear()  # and nothing is carried out yet
+    assert (await house.request(ANA)).answer is not None
+    house.world.redact(MODS, ALICE, clicked)
+    await house.live()
+    await edited(house)
+    assert (members(house, ANA), counted(house)) == (["knock"], 1)
+    await click(house, offer(house))
+    assert members(house, ANA) == ["invite"]

@@ -516,6 +516,8 @@ async def test_who_waits_and_is_named_already_is_decided_at_once_by_a_list_that_
 
     await set_policy(listed, after)
     assert listed.membership(ANA) == membership
+    left = membership == "knock" and "dry_run" not in after
+    assert is_offered(listed) is left, "the offer is only for those about whom nothing was decided yet"
 
 
 async def test_who_waits_until_a_list_is_read_waits_for_the_click_if_the_policy_changes_meanwhile(house: House) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
-from knockbot.domain.model import Reaction
+from knockbot.domain.model import Reaction, Request
 from knockbot.domain.notices import Code, Notice, Number, notice
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import inheriting, offers, rulebook
+from knockbot.flow import inheriting, offers, place, rulebook
 from knockbot.flow.context import Context
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
-from knockbot.store import rooms
+from knockbot.store import requests, rooms
 from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
@@ -21,10 +22,40 @@ YES = "✅"
 async def offer(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: offer to apply it, where requests wait that the one before has judged."""
     room = await rooms.find(turn.tx, room_id)
-    if room is not None and await inheriting.waiting(turn.tx, room):
+    if room is not None and await inheriting.judged_before(context, turn.tx, room):
         await offers.make(context, turn, APPLY, room_id)
     else:
         await offers.close(turn, APPLY, room_id)
+
+
+async def changed(context: Context, turn: Turn, request: Request) -> None:
+    """A request with a card was answered, settled, or left to the moderators anew: another number may wait now by the
+    policy of before."""
+    if request.card_id is not None:
+        turn.at_last(partial(_recount, context, turn, request))
+
+
+async def _recount(context: Context, turn: Turn, request: Request) -> None:
+    """Have the offers about a room, and about the spaces whose policies decide there, say how many wait now.
+
+    Where nobody does they are closed; but not while the last answer can still be taken back.
+    """
+    there = await place.of(context, turn, request.room_id)
+    concerned = {layer.room_id for layer in there.layers} if there is not None else set()
+    for room_id in sorted({request.room_id, *concerned}):
+        room = await rooms.find(turn.tx, room_id) if await offers.are_open(turn, APPLY, room_id) else None
+        if room is None:
+            continue
+        if await inheriting.judged_before(context, turn.tx, room):
+            await offers.renew(turn, APPLY, room_id)
+        elif not await _is_answered(turn, request):
+            await offers.close(turn, APPLY, room_id)
+
+
+async def _is_answered(turn: Turn, request: Request) -> bool:
+    """Whether a request has an answer that is not carried out yet."""
+    now = await requests.get(turn.tx, request.id, held=False)
+    return now.open and now.answer is not None
 
 
 async def close(_: Context, turn: Turn, room_id: str) -> None:
@@ -44,7 +75,7 @@ async def look(context: Context, there: Place) -> None:
 
 async def _words(context: Context, there: Place) -> Notice:
     async with context.db.tx() as tx:
-        found = await inheriting.waiting(tx, there.room)
+        found = await inheriting.judged_before(context, tx, there.room)
     count, command = Number(sum(count for _, count in found)), Code(f"!kb policy apply {there.room_id}")
     if all(room.room_id == there.room_id for room, _ in found):
         return notice("policy.may_be_applied", count=count, room=there.called, command=command)
