@@ -23,6 +23,7 @@ from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.documents.text import without_marks
 from knockbot.errors import Unavailable
 from knockbot.flow.context import Context
+from knockbot.matrix import watching
 from knockbot.store import inbox
 from tests import warm
 from tests.lab import DoorSlot, LabHomeserver
@@ -30,6 +31,9 @@ from tests.warm import Warm
 
 WITHIN = 20.0
 """Seconds that anything is waited for."""
+
+THROUGH_WITHIN = watching.PINGS + watching.WATCH + WITHIN
+"""Seconds that the homeserver's last word is waited for: it may hold it back until the bot's next ping."""
 
 SIGTERM_WITHIN = 25.0
 """Seconds that a process may drain, and some to start Python's own end."""
@@ -208,19 +212,25 @@ class InProcess(Keeper):
     async def catch_up(self, garden: Garden) -> None:
         """The same, cheaper: the homeserver delivers in order, so all that came before a last word is there with it."""
         last_word = await garden.alice.say(garden.mods, "…")
-        await until(lambda: self._is_through(last_word), bool, lambda _: "knockbot did not get through", within=WITHIN)
+        await until(
+            lambda: self._left(last_word),
+            lambda left: not left,
+            lambda left: f"knockbot did not get through: {left}",
+            within=THROUGH_WITHIN,
+        )
 
-    async def _is_through(self, last_word: str) -> bool:
-        """Whether this message came in, and nothing is left to do now."""
+    async def _left(self, last_word: str) -> str:
+        """What keeps it from being through; empty once this message came in, and nothing is left to do now."""
+        busy = "SELECT key, state, why FROM jobs WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
         async with self.context.db.tx() as tx:
-            if (
-                not await inbox.is_known(tx, last_word)
-                or await inbox.queues_waiting(tx)
-                or self.context.wakeups.unchecked
-            ):
-                return False
-            busy = "SELECT 1 FROM jobs WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
-            return await tx.fetchrow(busy, self.context.now()) is None
+            if not await inbox.is_known(tx, last_word):
+                return "the homeserver has not told it of the last message"
+            if waiting := await inbox.queues_waiting(tx):
+                return f"events wait in {waiting}"
+            if self.context.wakeups.unchecked:
+                return f"it has yet to look at {self.context.wakeups.unchecked}"
+            row = await tx.fetchrow(busy, self.context.now())
+            return f"it has yet to do {tuple(row)}" if row is not None else ""
 
     async def _run(self) -> None:
         settings = read_settings(self.config)
