@@ -110,11 +110,12 @@ class FederatingHomeserver(LabHomeserver):
         *,
         slots: int = FEW,
         extra: Mapping[str, Any] | None = None,
+        lines: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(directory, slots=slots)
         port = free_port()
         self.name = f"{NAME}:{port}"
-        self.registrations = [slot.registration for slot in self.free_slots]  # they hold its name
+        self.registrations = [{**slot.registration, **(lines or {})} for slot in self.free_slots]  # they hold its name
         self.extra |= federation(files, client_port=self.port, federation_port=port) | dict(extra or {})
         self.environ = files.environ
 

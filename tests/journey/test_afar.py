@@ -11,10 +11,12 @@ from knockbot.app import new_session
 from knockbot.check import check
 from knockbot.config.registration import MEMBERSHIP_LINES
 from knockbot.config.settings import read_settings
+from knockbot.demo.people import Person
 from knockbot.documents.yaml import read_document
 from knockbot.matrix.homeserver import Homeserver
-from tests.keeper import Garden, InProcess, config
+from tests.keeper import Garden, InProcess, config, words
 from tests.lab import Lab, LabHomeserver
+from tests.sydent import FederatingHomeserver, FederatingLab
 
 pytestmark = pytest.mark.long
 
@@ -82,6 +84,57 @@ async def test_who_is_not_in_it_can_name_it_in_no_policy_and_a_room_elsewhere_is
                 assert await asking.is_joined(room, mxid=garden.alice.user_id)
                 assert await asking.is_joined(room, server_name=keeper.user_id.partition(":")[2])
                 assert not await asking.is_joined("!never:elsewhere.test", server_name=keeper.user_id.partition(":")[2])
+
+
+@pytest.mark.parametrize("version", ["11", "12"])
+async def test_members_of_another_server_come_in_as_long_as_our_homeserver_is_in_the_room(
+    federating_lab: FederatingLab, other_homeserver: FederatingHomeserver, sqlite_url: str, version: str
+) -> None:
+    async with federating_lab.own_homeserver(**TELLING) as homeserver:
+        keeper = InProcess(homeserver.take_slot(), sqlite_url, permissions={"*": "user"})
+        async with keeper.running():
+            garden = await keeper.plant()
+            ana, ben, bert = [await other_homeserver.person(name) for name in ("ana", "ben", "bert")]
+            room = await faraway(garden, ana, version=version)
+            theirs = await bert.create_room("Theirs", invite=[garden.alice.user_id, ana.user_id], room_version=version)
+            await ana.join(theirs)
+            await garden.alice.join(theirs)
+            rules = [
+                f"{{name: {name}, when: {{member_of: '{one}'}}, then: accept}}"
+                for name, one in (("ours", room), ("theirs", theirs))
+            ]
+            await garden.set_policy(f"rules: [{', '.join(rules)}]")
+
+            async def knocks(who: Person) -> None:
+                await who.knock(garden.room, via=[homeserver.name])
+
+            for person in (ana, ben, bert):
+                await knocks(person)
+            await garden.shown(ana, "accepted", rule="ours")
+            await garden.shown(bert, "accepted", rule="theirs")
+            assert "user is not in" in await tested(garden, ben)
+
+            async with new_session() as session:
+                asking = Homeserver(session, homeserver.url, keeper.slot.registration["as_token"], keeper.user_id)
+                for one, who, inside in ((room, ana, True), (theirs, ana, True), (theirs, ben, False)):
+                    assert await asking.is_joined(one, mxid=who.user_id) is inside
+
+                # Once nobody of our server is in the room, it is not told what becomes of its members.
+                await garden.alice.leave(theirs)
+                assert not await asking.is_joined(theirs, server_name=homeserver.name)
+                assert not await asking.is_joined(theirs, mxid=ana.user_id), "untrue: hence our server is asked about"
+            assert "rule “theirs” cannot be checked" in await tested(garden, bert)
+            cleo = await other_homeserver.person("cleo")
+            await bert.invite(theirs, cleo.user_id)
+            await cleo.join(theirs)
+            await knocks(cleo)
+            card = await garden.card(cleo)
+            assert "cannot be checked" in words(card)
+
+
+async def tested(garden: Garden, who: Person) -> str:
+    """What `test` says of somebody."""
+    return await garden.command(f"test {garden.room} {who.user_id}")
 
 
 async def test_beside_a_homeserver_that_does_not_tell_it_is_as_ever(lab: Lab, sqlite_url: str, tmp_path: Path) -> None:
