@@ -108,6 +108,29 @@ async def test_an_invite_that_was_not_taken_is_withdrawn(keeper: InProcess, gard
     await garden.shown(ana, "banned", rule="list community")
 
 
+async def test_who_is_listed_at_another_room_is_let_in_here_and_not_invited_there(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    ana, ben = await garden.person("ana"), await garden.person("ben")
+    lawn = await keeper.plant(alice=garden.alice, mods=garden.mods, name="Lawn")
+    await use(lawn, await bans(liz, ana.user_id))
+    await garden.set_policy(f'{{also_invite: "{lawn.room}", otherwise: accept}}')
+    for who in (ben, ana):
+        await who.knock(garden.room)
+        await garden.membership(who, "invite")
+        await who.join(garden.room)
+
+    await lawn.membership(ben, "invite")
+    missed = await garden.heard(
+        lambda event: "could not invite them to 1 other room" in words(event), "what is missing"
+    )
+    assert ana.user_id in words(missed)
+    assert "Lawn: a policy list of that room names them" in words(missed)
+    await garden.caught_up()
+    assert await garden.alice.membership(lawn.room, ana.user_id) is None
+    assert await garden.alice.membership(garden.room, ana.user_id) == "join"
+
+
 async def test_what_was_put_on_the_list_while_the_bot_was_down_counts(
     keeper: InProcess, garden: Garden, liz: Person
 ) -> None:
