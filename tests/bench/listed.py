@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from knockbot.app import service
+from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
-from knockbot.domain.model import ListChange
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import Knock, ListChange, Verdict
 from knockbot.features.lists import matching, reading
+from knockbot.flow import judging, rules
 from knockbot.flow.context import Context
 from knockbot.matrix import events
-from knockbot.store import lists
+from knockbot.store import lists, policies
+from tests.bench.crowd import SERVER
 from tests.bench.entries import BANS, KINDS, event
 from tests.bench.figures import Row, memory
 
 AT_ONCE = 500
+
+GARDEN, MOD = f"!garden:{SERVER}", f"@mod:{SERVER}"
 
 
 async def fill(context: Context, kind: str, count: str) -> Row:
@@ -81,7 +87,43 @@ async def read(context: Context) -> Row:
     return {"took": took, "cpu": used, "entries": sum(counts.usable.values())}
 
 
-WORDS: dict[str, Callable[..., Awaitable[Row]]] = {"fill": fill, "look": look, "read": read}
+RULES = """
+rules:
+- {name: ours, when: {server: ["*.rose.spam", rose.spam]}, then: ban}
+- {name: students, when: {reason_matches: "(?i)\\\\bstudent\\\\b"}, then: reject}
+- {name: short, when: {not: {reason_length_at_least: 5}}, then: reject}
+otherwise: forward
+"""
+"""Rules that somebody who knocks has to be compared with, and that leave them to the moderators."""
+
+
+async def judge(context: Context, times: str, lists_named: str) -> Row:
+    """Judge strangers by a policy with rules, which names the list or none: seconds each, seconds of CPU, MB more."""
+    gc.collect()
+    before = memory()
+    text = (f'lists: [{{room: "{BANS}", name: bans}}]' if lists_named == "list" else "") + RULES
+    async with context.db.tx() as tx:
+        settings, now = read_known_policy(text).settings, context.now()
+        await policies.revise(tx, GARDEN, author=MOD, text=text, now=now, cause=None, settings=settings)
+    await _judged(context, 0)  # compiled, and in memory
+    gc.collect()
+    held, took, used = memory() - before, [], time.process_time()
+    for number in range(int(times)):
+        began = time.perf_counter()
+        judgement = await _judged(context, number)
+        took.append(time.perf_counter() - began)
+        assert judgement.decision.verdict is Verdict.FORWARD
+        assert judgement.decision.unknown is None
+    return {"took": took, "cpu": (time.process_time() - used) / int(times), "held": held}
+
+
+async def _judged(context: Context, number: int) -> Judgement:
+    who = f"@ana_{number}:matrix.rose.example"
+    knock = Knock(GARDEN, who, f"$knock{number}", "I would like to see the roses", "Ana")
+    return await judging.judge(context, await rules.look_up(context, GARDEN), judging.Case(knock))
+
+
+WORDS: dict[str, Callable[..., Awaitable[Row]]] = {"fill": fill, "look": look, "judge": judge, "read": read}
 
 
 async def main(config: Mapping[str, Any]) -> None:

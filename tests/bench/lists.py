@@ -30,11 +30,13 @@ ANSWER = 2**20
 
 
 async def run(sizes: Sizes) -> list[Table]:
-    """A table for looks, and one for readings; each on every engine."""
+    """A table for looks, one for whole decisions, and one for readings; each on every engine."""
     looks = [row for engine in sizes.engines for row in await _looks(sizes, engine)]
+    decisions = [row for engine in sizes.engines for row in await _decisions(sizes, engine)]
     readings = [await _reading(sizes, engine) for engine in sizes.engines]
     return [
         Table("lists", "Asking a policy list (somebody whom it does not name)", looks, [LOOKS]),
+        Table("lists", "A whole decision by a policy with rules (somebody whom no list names)", decisions, [DECISIONS]),
         Table("lists", "Reading a policy list beside knocks of another room", readings, [READINGS]),
     ]
 
@@ -42,6 +44,11 @@ async def run(sizes: Sizes) -> list[Table]:
 LOOKS = (
     "A look asks the database for the version of the list, and memory for the rest. MB: what the process has grown by "
     "when the list was taken into memory."
+)
+DECISIONS = (
+    "From the look for the policy in force until the decision: facts gathered, the list asked, three rules walked; the "
+    "best of three medians. The policy leaves them to the moderators, so that nobody is asked what its author may do, "
+    "which would take longer than all else. MB more: the list in memory, and the policy."
 )
 READINGS = (
     "A fake homeserver sends the state of the list's room in one answer, and beside it one knock after the other at "
@@ -76,6 +83,33 @@ async def _look(sizes: Sizes, engine: str, kind: str, count: int) -> Row:
         "s to take into memory": said["loading"],
         "MB": said["held"],
     }
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------
+
+
+async def _decisions(sizes: Sizes, engine: str) -> list[Row]:
+    """By a policy that names no list, one that names an empty list, and one that names a long list; in turn."""
+    kind = next(iter(KINDS))
+    rows: list[Row] = []
+    for which, count in (("none", 0), ("an empty list", 0), (kind, sizes.entries)):
+        async with _beside(engine) as (_, bot):
+            await bot.does("fill", kind, count)
+            named = "none" if which == "none" else "list"
+            said = [await bot.does("judge", sizes.looks, named) for _ in range(3)]
+        took = min(median(one["took"]) for one in said)
+        rows.append(
+            {
+                "engine": engine,
+                "entries": count,
+                "which": which,
+                "median µs a decision": took * 1e6,
+                "× that with none": took * 1e6 / (rows[0]["median µs a decision"] if rows else took * 1e6),
+                "CPU µs": min(one["cpu"] for one in said) * 1e6,
+                "MB more": said[0]["held"],
+            }
+        )
+    return rows
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
