@@ -32,10 +32,15 @@ class Listed:
     """The lists that this process has needed so far, by room."""
 
     started: int = 0
-    """When this process started: what has happened to a list before may not have been heard of."""
+    """When this process started, or the homeserver came back: what has happened to a list before may not have been
+    heard of."""
     _lists: dict[str, ListInMemory] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _waits: dict[str, int] = field(default_factory=dict)
+
+    def may_have_missed(self, now: int) -> None:
+        """The homeserver may have forgotten to tell of changes until now: each list has to be read again."""
+        self.started = now
 
     def waits_since(self, what: str, now: int) -> int:
         """Since when something waits for lists that have yet to take in what arrived; it begins to wait with this."""

@@ -40,7 +40,8 @@ async def reconcile(context: Context, room_id: str) -> None:
 
 
 async def look_at_all(context: Context) -> None:
-    """Have every protected room, and every management room, looked at soon."""
+    """Have every protected room, and every management room, looked at soon: something may not have been heard of."""
+    context.listed.may_have_missed(context.now())
     async with context.db.tx() as tx:
         found = {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}
     for room_id in found:

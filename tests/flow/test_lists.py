@@ -14,6 +14,7 @@ from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.features.lists import hits, reading
+from knockbot.flow import looking
 from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.store import lists
@@ -1038,6 +1039,26 @@ async def test_after_a_start_a_list_is_read_again_before_it_is_trusted(listed: H
     await settled(listed)
     assert listed.membership(ANA) == "ban"
     assert "invite" not in memberships(listed, ANA)
+
+
+@pytest.mark.parametrize("knock_first", [True, False])
+async def test_an_entry_that_the_homeserver_forgot_to_tell_counts_once_it_is_back(
+    listed: House, knock_first: bool
+) -> None:
+    """A homeserver that restarts forgets what it was about to deliver."""
+    if knock_first:
+        listed.world.knock(GARDEN, ANA)
+        await settled(listed)
+        assert listed.membership(ANA) == "invite"
+    listed.world.list_entity(BANS, LIZ, ANA)
+    listed.world.outbox.pop()
+    await listed.later(60)
+
+    await looking.look_at_all(listed.context)
+    if not knock_first:
+        listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert memberships(listed, ANA) == (["knock", "invite", "ban"] if knock_first else ["knock", "ban"])
 
 
 @pytest.mark.parametrize("listed_meanwhile", [True, False])
