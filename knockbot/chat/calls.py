@@ -238,8 +238,19 @@ async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str, of_
     if user_id is not None:
         shown, text = [one for one in shown if one.subject == user_id], behind.strip()
         _insist_on_shown([User(user_id)] if not shown else [])
+    room = await _room_alone(tx, call, text) if len({one.room_id for one in shown}) > 1 else None
+    if room is not None:
+        shown, text = [one for one in shown if one.room_id == room.room_id], ""
+        _insist_on_shown([Room(room.room_id, room.label)] if not shown else [])
     found = [await _managed_request(tx, call.room, one.number) for one in of_card(shown)]
     return Meant(tuple(found), told=len(found) > 1, of_card=True), text
+
+
+async def _room_alone(tx: Tx, call: Call, text: str) -> ProtectedRoom | None:
+    """The room that a text names, if it is nothing but the name or the ID of one room managed from here."""
+    managed = await rooms.managed_by(tx, call.room)
+    named = [room for room in managed if text == room.room_id or after_name(text, room.name) == ""]
+    return named[0] if len(named) == 1 else None
 
 
 def _insist_on_shown(missing: Sequence[Arg]) -> None:

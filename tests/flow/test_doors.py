@@ -289,6 +289,7 @@ async def test_show_in_a_reply_to_a_card_of_very_many_shows_the_newest_and_count
 @pytest.mark.parametrize(
     ("words", "answered"),
     [
+        *((words, [POND]) for words in ("ban Pond", 'accept "pond"', f"reject {POND}", f"ban {ANA} Pond")),
         *((words, [POND]) for words in ("ban 2", "accept #2", "reject 2 not now", "reject 2: not now")),
         *((words, [GARDEN, POND]) for words in ("accept 1, 2", "ban 1 2", "reject #1 #2", "reject 1-2 not now")),
         *((words, [GARDEN, POND, SPACE]) for words in ("ban", "reject 1-3", f"reject {ANA} not now")),
@@ -308,7 +309,7 @@ async def test_a_reply_to_the_card_with_numbers_answers_just_those(
     assert ("You chose" in house.spoken()[-1]) if len(answered) > 1 else house.spoken() == []
 
 
-@pytest.mark.parametrize("words", ["4", "#4", "1, 4", "1 4", "3-4 not now", "4 days", BEA])
+@pytest.mark.parametrize("words", ["4", "#4", "1, 4", "1 4", "3-4 not now", "4 days", BEA, "Shed"])
 async def test_a_reply_to_the_card_with_a_number_that_is_not_on_it_is_asked_about(house: House, words: str) -> None:
     await knock(house, *DOORS_OF_SPACE)
     house.tell(f"ban {words}", reply_to=house.card().event_id)
@@ -316,7 +317,9 @@ async def test_a_reply_to_the_card_with_a_number_that_is_not_on_it_is_asked_abou
 
     assert memberships(house) == ["knock"] * 3
     [said] = house.spoken()
-    assert said.startswith(f"The message that you replied to is not about {BEA if words == BEA else '#4'}, so I did")
+    assert said.startswith(
+        f"The message that you replied to is not about {words if words in (BEA, 'Shed') else '#4'}, so I did"
+    )
 
 
 async def test_a_command_with_a_number_answers_one_and_the_others_wait(house: House) -> None:
