@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from knockbot.chat.looks import MOST_SHOWN
+from knockbot.domain.jobs import Act
 from knockbot.domain.model import State
+from knockbot.engine.worker import Outcome
+from knockbot.flow.ports import REQUEST_KEY
 from knockbot.flow.sharing import CROWDED, DOORS
+from knockbot.flow.working import hooks
 from knockbot.store import rooms
+from knockbot.store.jobs import Claimed
 from tests.flow.house import GARDEN, MODS, Card, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
@@ -584,6 +590,30 @@ async def test_a_room_that_goes_and_comes_back_leaves_the_card_and_joins_it_agai
     house.click("❌")
     await house.later()
     assert memberships(house, ESTATE, LAWN) == ["leave", "leave"]
+
+
+async def test_a_card_whose_request_moves_away_while_it_is_being_posted_says_so(house: House) -> None:
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    as_ever = hooks(house.context).run
+
+    async def posting(claimed: Claimed[Any]) -> Outcome:
+        came = await as_ever(claimed)
+        if claimed.job.room_id == MODS:
+            house.world.say(OTHERS, ALICE, f"!kb protect {POND}")
+            await house.hear()
+        return came
+
+    house.actions[Act.POST_PROMPT] = posting
+    house.world.knock(POND, ANA)
+    await house.later()
+    await house.later()
+
+    [posted] = [content for content in house.said() if content.get(REQUEST_KEY)]
+    edits = [e["content"] for e in house.world.rooms[MODS].said if "m.new_content" in e["content"]]
+    assert "now managed from another room" in edits[-1]["m.new_content"]["body"]
+    assert posted[REQUEST_KEY]["room_id"] == house.card(OTHERS).block["room_id"] == POND
+    clicks = [e["content"].get("m.relates_to", {}).get("rel_type") for e in house.world.rooms[MODS].said]
+    assert "m.annotation" not in clicks, "it offers nothing"
 
 
 async def test_a_redacted_card_is_posted_again_with_all_that_waits(house: House) -> None:
