@@ -273,7 +273,7 @@ async def test_an_answer_falls_with_whoever_gave_it(ruled: House, emoji: str, fa
     assert not (await ruled.request(ANA)).open
 
 
-@pytest.mark.parametrize("command", ["accept", "show", "reject 2 words would do"])
+@pytest.mark.parametrize("command", ["accept", "show", "reject two words would do"])
 async def test_a_reply_to_an_alarm_about_a_request_means_that_request(ruled: House, command: str) -> None:
     ruled.world.knock(GARDEN, BEA)
     ruled.world.knock(GARDEN, ANA)
