@@ -393,12 +393,12 @@ async def test_a_command_in_the_thread_of_a_card_means_it_and_is_answered_there(
     talk = await garden.alice.say(garden.mods, "who is that?", content=thread(card["event_id"]))
     asked = await garden.tell("show", content=thread(talk))
     said = await garden.answer_to(asked)
-    await garden.tell("reject 12 words, please", content=thread(other["event_id"]))
+    await garden.tell("reject twelve words, please", content=thread(other["event_id"]))
 
     assert ana.user_id in said
     (reply,) = await garden.answers_to(asked)
     assert reply["content"]["m.relates_to"] == thread(asked)["m.relates_to"]
-    assert (await garden.membership(ana, "leave"))["reason"] == "12 words, please"
+    assert (await garden.membership(ana, "leave"))["reason"] == "twelve words, please"
     await garden.caught_up()
     assert await garden.alice.membership(garden.room, ben.user_id) == "knock"
 
