@@ -231,6 +231,13 @@ def test_every_complaint_is_told_with_its_mend() -> None:
     assert untold == {}, "docs/troubleshooting.md does not tell it"
 
 
+def test_no_chapter_tells_the_mend_of_a_complaint_twice() -> None:
+    for chapter in re.split(r"^## ", prose("docs/troubleshooting.md"), flags=re.MULTILINE):
+        complaints = [line.partition(" | ")[0] for line in chapter.splitlines() if line.startswith("| ")]
+
+        assert [one for one in complaints if complaints.count(one) > 1] == []
+
+
 def test_every_step_of_check_is_told() -> None:
     sound = next(block.text for block in blocks_of(ROOT / "docs/install.md") if "✅ config" in block.text)
 
@@ -299,6 +306,7 @@ CATCHES_REFUSALS = {
     "chat/commands.py": "a command",
     "chat/presets.py": "a room that is not managed from here is the one whose members come in",
     "chat/orders.py": "one of several requests that a command is about",
+    "chat/replay.py": "a policy that is only tried, so that no change is refused",
     "flow/answering.py": "a click on a card",
     "features/spaces/inviting.py": "an answer that is carried out in other rooms too",
     "features/spaces/leaving.py": "one of several rooms that a command is about",

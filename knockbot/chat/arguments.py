@@ -113,11 +113,15 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     only = await only_room(call)
     if only is not None:
         return only, text
-    if text and not _is_someone(text):
+    if text and not _is_someone(text) and _NUMBER_OR_TIME.match(text) is None:
         raise Refused(unknown_room(text))
     if not await manages_rooms(call):
         raise Refused(replies.no_rooms())
     return None
+
+
+_NUMBER_OR_TIME = re.compile(r"[-+]?#?[0-9]+[a-z]*(?=\s|$)")
+"""A revision, or a time such as ``30d``: the room is left out."""
 
 
 def _is_someone(text: str) -> bool:

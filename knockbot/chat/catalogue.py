@@ -90,6 +90,8 @@ def _put_in(template: str, place: str, arg: Arg, language: Language) -> Words:
     """An argument in its place: by whom it was, if that begins the sentence, has a capital, and a sentence within it no
     full stop."""
     told = RENDER[type(arg)](arg, language)
+    if isinstance(arg, Duration):
+        return _ours(times.in_its_case(told.plain, template.partition(f"{{{place}}}")[0], language))
     if isinstance(arg, Notice) and arg.code.startswith("by.") and template.startswith(f"{{{place}}}"):
         told = _beginning(told)
     goes_on = isinstance(arg, Notice) and re.search(rf"\{{{place}\}}[^\s{{]", template)

@@ -9,13 +9,15 @@ from knockbot.chat.arguments import POLICY, ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call
 from knockbot.chat.command import Command
 from knockbot.chat.orders import in_a_sentence
+from knockbot.chat.times import in_units
 from knockbot.documents.reading import duration
 from knockbot.domain import card
 from knockbot.domain.may import Deed
-from knockbot.domain.notices import Code, Duration, Notice, Number, Numbered, Room, Stranger, Term, below, notice
+from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, Term, below, notice
 from knockbot.engine.turn import WAITS
 from knockbot.errors import Fault, Refused
 from knockbot.features.replay.trying import Decided, Trial, tried
+from knockbot.flow import refusals
 from knockbot.flow.changes import Change
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import DAY
@@ -30,22 +32,38 @@ async def policy_try(call: Call, room: ProtectedRoom, span: int | None, text: st
         trial = await tried(call.context, Change(room, call.actor, text, call.cause), span or USUAL)
     except Fault as fault:
         raise Refused(notice("try.refused", fault=in_a_sentence(fault))) from fault
+    except Refused as refused:
+        raise Refused(_not_tried(refused.said)) from refused
     return _told(Room(room.room_id, room.label), trial) if trial is not None else WAITS
 
 
+def _not_tried(said: Notice) -> Notice:
+    """What is refused, without a word of a change: none was wanted."""
+    why = refusals.why_not_changed(said)
+    return notice("try.not_tried", why=why) if why is not None else said
+
+
 def _told(room: Room, trial: Trial) -> Notice:
-    span, count = Duration(trial.span), Number(trial.judged)
+    span, count = _the_last(trial.span), Number(trial.judged)
     if not trial.judged:
-        return notice("try.nothing", room=room, time=span)
+        return notice("try.nothing", room=room, span=span)
     more = trial.differ - len(trial.shown)
     return below(
-        notice("try.head", room=room, time=span, count=count),
+        notice("try.head", room=room, span=span, count=count),
         notice("try.cut") if trial.cut else None,
         notice("try.differ", count=Number(trial.differ)),
         *map(_row, trial.shown),
         notice("who.more", count=Number(more)) if more else None,
         notice("try.unknown", count=Number(trial.unknown)) if trial.unknown else None,
     )
+
+
+def _the_last(milliseconds: int) -> Notice:
+    """The time that is looked at: "the last 30 days"."""
+    count, unit = in_units(milliseconds)
+    if count == 1:
+        return notice("try.span_of_one", unit=Choice(unit))
+    return notice("try.span", unit=Choice(unit), count=Number(count))
 
 
 def _row(one: Decided) -> Notice:

@@ -201,7 +201,7 @@ def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
     return below(
         notice("test.head", user=User(knock.user_id), room=room),
         *explained(decision),
-        notice("test.told", reason=Stranger(reason, REASON_LIMIT)) if reason else None,
+        notice("test.told", reason=reason) if reason else None,
     )
 
 
@@ -211,6 +211,8 @@ def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
 def history_line(entry: Entry) -> Notice:
     """One line of the log, where the lines around it say what it is about: when, what, and by whom."""
     at, what, by = _at(entry)
+    if entry.kind in _BY_THEMSELVES:
+        return notice("log.line_alone", moment=at, what=what)
     return notice("log.line", moment=at, what=what, by=by)
 
 
@@ -228,7 +230,7 @@ def log_line(line: Line) -> Notice:
         if line.names_room:
             room = Room(entry.room_id, line.label)
             whose = notice("log.of_request_at", request=number, user=user, room=room)
-        if by == user and entry.kind in _BY_THEMSELVES:
+        if entry.kind in _BY_THEMSELVES:
             return notice("log.line_of_themselves", moment=at, whose=whose, what=what)
         return notice("log.line_of_request", moment=at, whose=whose, what=what, by=by)
     return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)

@@ -32,7 +32,7 @@ async def with_its_rooms(call: Call, room: ProtectedRoom) -> Answered:
         kept = found.kept
         return below(
             notice("protect.ended", room=called),
-            notice("space.ended", space=called, count=Number(len(found.rooms))),
+            notice("space.ended", space=called, count=Number(len(found.rooms))) if found.rooms else None,
             notice("space.kept", count=Number(len(kept))) if kept else None,
             *kept[:NAMED],
         )

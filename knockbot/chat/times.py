@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -38,18 +39,29 @@ def moment(at: int, language: Language) -> str:
 
 def duration(milliseconds: int, language: Language) -> str:
     """A length of time in the largest unit that it fills: "2 hours"."""
-    count, unit = _in_units(milliseconds)
+    count, unit = in_units(milliseconds)
     return format_unit(count, f"duration-{unit}", locale=LOCALES[language])
+
+
+DATIVE = re.compile(r"(?:von|vor|in|seit|nach) $")
+"""What stands before a length of time in German where it is in the dative case."""
+
+
+def in_its_case(told: str, before: str, language: Language) -> str:
+    """A length of time as it is written behind these words."""
+    is_dative = language is Language.DE and DATIVE.search(before) is not None
+    return f"{told}n" if is_dative and told.endswith(" Tage") else told
 
 
 def ago(milliseconds: int, language: Language) -> str:
     """How long ago something was: "2 hours ago"."""
-    count, unit = _in_units(milliseconds)
+    count, unit = in_units(milliseconds)
     length = timedelta(milliseconds=-count * dict(UNITS)[unit])
     return format_timedelta(length, unit, threshold=float("inf"), add_direction=True, locale=LOCALES[language])
 
 
-def _in_units(milliseconds: int) -> tuple[int, Unit]:
+def in_units(milliseconds: int) -> tuple[int, Unit]:
+    """A length of time in the largest unit that it fills."""
     for unit, length in UNITS:
         if milliseconds >= length:
             return min(milliseconds, LAST) // length, unit

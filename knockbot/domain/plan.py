@@ -36,7 +36,6 @@ from knockbot.domain.jobs import (
     Write,
 )
 from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Verdict
-from knockbot.domain.reasons import in_words
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each answer does in the room; `forward` asks the moderators instead."""
@@ -107,11 +106,6 @@ INSTEAD: dict[Verdict, tuple[Membership, ...]] = {
 def _told(answer: Answer) -> dict[str, Any]:
     """What the applicant is told: the text that people wrote, else the bot's own text."""
     return {"reason": answer.reason} if answer.reason else {"told": answer.told}
-
-
-def reason_of(payload: Invite | Kick | Ban | Write) -> str | None:
-    """What an act tells the applicant."""
-    return payload.reason or (in_words(payload.told) if payload.told is not None else None)
 
 
 def _clear_up(request: Request, room_id: str, answer: Answer) -> Job[Kick]:

@@ -32,7 +32,7 @@ from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
-from knockbot.domain.notices import Notice, because
+from knockbot.domain.notices import Notice, because, notice
 from knockbot.errors import Fault
 
 MAX_RULES = 1000
@@ -336,7 +336,7 @@ UNSAID: Final = RoomSettings()
 POLICY_KEYS = keys_of(Policy)
 
 
-def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[str, str, str]]:
+def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[str, str | Notice, str | Notice]]:
     """The settings that differ between two policies: key, value before, value after, as people write them."""
     changed = []
     for setting in SETTINGS_KEYS:
@@ -346,20 +346,20 @@ def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[st
     return changed
 
 
-NONE_OF = {"call": "nobody"}
+NONE_OF = {"call": notice("setting.nobody")}
 """What an empty list is called, where that is not ``none``."""
 
 
-def _written(value: object, setting: str) -> str:
-    """A setting as it is written in YAML."""
+def _written(value: object, setting: str) -> str | Notice:
+    """A setting as it is written in YAML; in words, if nothing is written."""
     if value is None:
-        return "not set"
+        return notice("setting.not_set")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
         return written_duration(value)
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or NONE_OF.get(setting, "none")
+        return ", ".join(map(str, value)) or NONE_OF.get(setting, notice("setting.none"))
     return str(value)
 
 

@@ -11,7 +11,7 @@ from dataclasses import astuple
 from datetime import UTC, datetime
 
 from knockbot.documents.reading import in_clear
-from knockbot.documents.text import shown, shown_id
+from knockbot.documents.text import REASON_LIMIT, shown, shown_id
 from knockbot.domain.model import Answer, Decision
 from knockbot.domain.notices import (
     Arg,
@@ -29,7 +29,7 @@ from knockbot.domain.notices import (
     User,
     because,
 )
-from knockbot.times import DAY, HOUR
+from knockbot.times import DAY, HOUR, SECOND
 
 NAMED = 3
 """How many values, or reasons, an explanation names before it counts the rest."""
@@ -145,12 +145,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     ),
     "finding.avatar": "user has an avatar",
     "finding.no_avatar": "user has no avatar",
-    "finding.lookalike": "the name looks like that of somebody with power in the room",
+    "finding.lookalike": "the name looks like the name of somebody with power in the room",
     "finding.lookalike_of": "the name looks like {name}, the name of {user}",
     "finding.lookalike_of_id": "the name looks like the user ID {user}",
-    "finding.no_lookalike": "the name looks like that of nobody with power in the room",
-    "finding.lookalike_unknown": "whether the name looks like that of somebody with power in the room",
-    "finding.lookalike_unknown_why": "whether the name looks like that of somebody with power in the room ({why})",
+    "finding.no_lookalike": "the name does not look like the name of anybody with power in the room",
+    "finding.lookalike_unknown": "whether the name looks like the name of somebody with power in the room",
+    "finding.lookalike_unknown_why": "whether the name looks like the name of somebody with power in the room ({why})",
     "finding.rejected": ("user was rejected {count} time before", "user was rejected {count} times before"),
     "finding.rejected_within": (
         "user was rejected {count} time before in that time",
@@ -264,8 +264,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.server_pre_approved": "everybody from {server} is pre-approved by {by}",
     "finding.server_pre_approved_until": "everybody from {server} is pre-approved by {by} until {until}",
     "finding.not_pre_approved": "user is not pre-approved",
-    "finding.pre_approval_void": "the pre-approval by {by} does not count",
-    "finding.pre_approval_void_why": "the pre-approval by {by} does not count ({why})",
+    "finding.pre_approval_void": "{by} pre-approved the user, but this has no effect now",
+    "finding.pre_approval_void_why": "{by} pre-approved the user, but this has no effect now ({why})",
     "finding.pre_approved_unknown": "whether the user is pre-approved (not checked)",
     "finding.pre_approved_unknown_why": "whether the user is pre-approved ({why})",
     "finding.inviter_unknown": "who invited them (the third-party invite is not known)",
@@ -645,9 +645,9 @@ def clause(said: Notice) -> str:
     return in_words(said).removesuffix(".")
 
 
-def told_with(answer: Answer | Decision) -> str | None:
+def told_with(answer: Answer | Decision) -> Stranger | Notice | None:
     """What an applicant is told with an answer: the text that people wrote, else the bot's own text."""
-    return answer.reason or (in_words(answer.told) if answer.told is not None else None)
+    return Stranger(answer.reason, REASON_LIMIT) if answer.reason else answer.told
 
 
 class _Parts(dict[str, str]):
@@ -686,7 +686,7 @@ def _length(milliseconds: int) -> str:
     for unit, length in (("day", DAY), ("hour", HOUR)):
         if milliseconds >= length:
             return f"{milliseconds // length} {unit}{'s' if milliseconds >= 2 * length else ''}"
-    return f"{milliseconds / 1000:g} seconds"
+    return f"{milliseconds / 1000:g} second{'s' if milliseconds != SECOND else ''}"
 
 
 def is_finding(arg: Arg) -> bool:

@@ -54,15 +54,28 @@ def lacks_power_to_protect(room: Room, needed: PowerLevel, level: PowerLevel) ->
     return notice("may.lacks_power_to_protect", needed=shown(needed), room=room, level=shown(level))
 
 
+def policy_not_changed(why: Notice) -> Notice:
+    """A policy is not put in force; the one that is in force stays."""
+    return notice("policy.not_changed", why=why)
+
+
+def why_not_changed(said: Notice) -> Notice | None:
+    """The reason that this refusal of a policy gives; none if it is another refusal."""
+    why = said.args.get("why") if said.code == "policy.not_changed" else None
+    return why if isinstance(why, Notice) else None
+
+
 def verdict_too_high(place: str, verdict: Verdict, room: Room, needed: PowerLevel, level: PowerLevel) -> Notice:
     """The author of a policy could not do what it says; `place` is where it says so."""
-    return notice(
-        "policy.lacks_power",
-        place=Stranger(place),
-        verdict=Term(verdict),
-        needed=shown(needed),
-        room=room,
-        level=shown(level),
+    return policy_not_changed(
+        notice(
+            "policy.lacks_power",
+            place=Stranger(place),
+            verdict=Term(verdict),
+            needed=shown(needed),
+            room=room,
+            level=shown(level),
+        )
     )
 
 

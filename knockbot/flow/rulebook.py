@@ -14,7 +14,7 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.layers import INHERIT
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Because
-from knockbot.domain.notices import Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
+from knockbot.domain.notices import Arg, Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
 from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
@@ -109,7 +109,11 @@ async def _room_invited_to(context: Context, change: Change, reference: str) -> 
     if managed is not None and managed.management_room == change.room.management_room:
         return managed.room_id
     place = Stranger(await _where(change, names=reference, key="also_invite"))
-    raise Refused(notice("policy.invites_elsewhere", place=place, room=Letters(reference)))
+    raise _refused(notice("policy.invites_elsewhere", place=place, room=Letters(reference)))
+
+
+def _refused(why: Notice) -> Refused:
+    return Refused(refusals.policy_not_changed(why))
 
 
 async def _room_meant(context: Context, change: Change, reference: str) -> str:
@@ -125,7 +129,7 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
         return  # its meaning stays, and the bot asks on its own about a replacement (`successors.py`)
     tombstone = await context.outside.tombstone(room_id) if await is_in(context, room_id) else None
     if tombstone is not None:
-        raise Refused(
+        raise _refused(
             notice(
                 "policy.names_replaced_room",
                 place=Stranger(await _where(change, names=reference)),
@@ -145,11 +149,11 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
 
 async def _not_in(context: Context, change: Change, reference: str) -> Refused:
     place = Stranger(await _where(change, names=reference))
-    return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
+    return _refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 
 def _not_found(reference: str, error: ActionError) -> Refused:
-    return Refused(notice("policy.names_unknown_room", room=Letters(reference), why=error.why))
+    return _refused(notice("policy.names_unknown_room", room=Letters(reference), why=error.why))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,10 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     return below(*_taken(change.room, revision, sound), *named, *told, *takers)
 
 
+def _set_to(value: str | Notice) -> Arg:
+    return value if isinstance(value, Notice) else Stranger(value)
+
+
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
     """A new policy is in force, how it differs from the one before, and how to get that one back."""
     before, policy = sound.before, sound.whole
@@ -269,7 +277,7 @@ def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
         before=Number(len(before.rules)),
     )
     changed = [
-        notice("policy.changed", key=Code(key), now=Term(now), before=Stranger(then))
+        notice("policy.changed", key=Code(key), now=_set_to(now), before=_set_to(then))
         for key, then, now in changed_settings(before, policy)
     ]
     undo = notice("policy.undo", command=Code(f"!kb policy revert {sound.change.room.room_id} {revision - 1}"))

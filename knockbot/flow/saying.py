@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from knockbot.domain import plan
-from knockbot.domain.jobs import LINE, Line, Say
+from knockbot.domain.jobs import LINE, Ban, Invite, Kick, Line, Say, Write
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
@@ -18,6 +18,7 @@ from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place
 from knockbot.flow.context import Context, log
 from knockbot.store import messages, rooms
+from knockbot.store.db import Tx
 
 
 class Urgency(StrEnum):
@@ -84,6 +85,14 @@ async def say(
     job = plan.say(to.room_id, occasion, what)
     await turn.plan(job)
     await messages.once(turn.tx, job.key, turn.now)
+
+
+async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Write) -> str | None:
+    """What an act tells the applicant: the text that people wrote, else the bot's own, in the language of the room."""
+    if act.reason or act.told is None:
+        return act.reason
+    there = await place.find(context, tx, room_id)
+    return context.wording.words(act.told, place.language_of(context, [there] if there is not None else []))
 
 
 async def _language(context: Context, turn: Turn, to: Audience, said: Notice) -> Language:

@@ -399,6 +399,16 @@ REASONED: list[tuple[Notice, str, str]] = [
         "Begründung hat 1 Zeichen, weniger als 20",
     ),
     (because("foreign", words=Foreign("No.")), "No.", "No."),
+    (  # a length of time is in the case that the words before it want
+        because("policy_list.too_slow", time=Duration(3 * 86_400_000)),
+        "its room was not read within 3 days",
+        "sein Raum wurde nicht innerhalb von 3 Tagen gelesen",
+    ),
+    (
+        notice("time.earlier", time=Duration(3 * 86_400_000)),
+        "3 days earlier",
+        "3 Tage früher",
+    ),
 ]
 
 

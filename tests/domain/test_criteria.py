@@ -621,9 +621,12 @@ BY, CHRISTMAS = "@alice:tulip.example", 1_798_156_799_999
         (
             PreApproved(Truth.FALSE, BY, why=LEFT),
             Truth.FALSE,
-            f"the pre-approval by {BY} does not count (this needs the permission of {BY}, who is not in the room now)",
+            (
+                f"{BY} pre-approved the user, but this has no effect now "
+                f"(this needs the permission of {BY}, who is not in the room now)"
+            ),
         ),
-        (PreApproved(Truth.FALSE, BY), Truth.FALSE, f"the pre-approval by {BY} does not count"),
+        (PreApproved(Truth.FALSE, BY), Truth.FALSE, f"{BY} pre-approved the user, but this has no effect now"),
         (
             PreApproved(Truth.UNKNOWN, BY, why=foreign("no answer")),
             Truth.UNKNOWN,
@@ -765,14 +768,14 @@ LOOKS_LIKE_HER = because("finding.lookalike_of", name=Letters("Alice"), user=Use
     ("known", "truth", "why"),
     [
         (Known(Truth.TRUE, LOOKS_LIKE_HER), Truth.TRUE, "the name looks like Alice, the name of @alice:tulip.example"),
-        (Known(Truth.TRUE), Truth.TRUE, "the name looks like that of somebody with power in the room"),
-        (Known(Truth.FALSE), Truth.FALSE, "the name looks like that of nobody with power in the room"),
+        (Known(Truth.TRUE), Truth.TRUE, "the name looks like the name of somebody with power in the room"),
+        (Known(Truth.FALSE), Truth.FALSE, "the name does not look like the name of anybody with power in the room"),
         (
             Known(Truth.UNKNOWN, foreign("no answer")),
             Truth.UNKNOWN,
-            "whether the name looks like that of somebody with power in the room (no answer)",
+            "whether the name looks like the name of somebody with power in the room (no answer)",
         ),
-        (None, Truth.UNKNOWN, "whether the name looks like that of somebody with power in the room"),
+        (None, Truth.UNKNOWN, "whether the name looks like the name of somebody with power in the room"),
     ],
 )
 def test_a_name_looks_like_that_of_somebody_with_power(known: Known | None, truth: Truth, why: str) -> None:

@@ -13,6 +13,7 @@ from knockbot.documents.schema import each
 from knockbot.domain.judgements import decode, encode
 from knockbot.domain.listed import MAX_LISTS, ListThen, PolicyList
 from knockbot.domain.model import Decision, Fact, Facts, Kind, Listed, Truth, Verdict
+from knockbot.domain.notices import notice
 from knockbot.domain.policy import SETTINGS, Policy, changed_settings, decide, parse_policy
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Fault
@@ -173,7 +174,7 @@ def test_lists_are_settings_that_are_stored_and_read_back() -> None:
     by = policy("ban", "forward")
     assert SETTINGS.decode(SETTINGS.encode(by.settings)) == by.settings
     assert changed_settings(parse_policy({}), parse_policy({"lists": [{"room": "#one:tulip.example"}]})) == [
-        ("lists", "none", "one (#one:tulip.example, ban)")
+        ("lists", notice("setting.none"), "one (#one:tulip.example, ban)")
     ]
 
 

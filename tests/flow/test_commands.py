@@ -796,6 +796,21 @@ async def test_what_is_wrong_with_a_command_is_told_with_its_usage_and_an_exampl
     assert "For example: !kb " in reply
 
 
+@pytest.mark.parametrize("command", ["policy revert 3", "policy show #3", "policy try 30d\notherwise: reject"])
+async def test_what_is_for_another_argument_is_no_room_where_several_are_managed(house: House, command: str) -> None:
+    house.world.room("!shed:tulip.example", "Shed", ALICE, BOT, levels=levels_for())
+    await told(house, "protect !shed:tulip.example")
+    *_, reply = await told(house, command)
+
+    assert reply.startswith("Which room? Usage: !kb policy ")
+
+
+async def test_a_room_that_is_no_space_has_no_rooms_to_let_go(house: House) -> None:
+    [reply] = await told(house, f"unprotect {GARDEN} with rooms")
+
+    assert reply == "Garden is no longer protected. Please answer its pending join requests yourself, in your client."
+
+
 async def test_where_no_room_is_protected_a_command_for_a_room_says_so(house: House) -> None:
     await told(house, f"unprotect {GARDEN}")
     [reply] = await told(house, "check")
@@ -996,3 +1011,14 @@ async def test_text_below_the_closing_fence_of_a_policy_is_named_as_the_mistake(
     house.tell(f"policy set {GARDEN}\n```yaml\notherwise: ban\n```\nthanks!")
     await house.live()
     assert house.spoken()[-1].startswith("Write nothing below the closing ```.")
+
+
+async def test_who_joined_did_so_by_themselves_whoever_accepted_them(house: House) -> None:
+    await knocks(house, ANA)
+    await told(house, "accept 1")
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    for command in ("show 1", "log 1", f"log {ANA}", "log"):
+        *_, reply = await told(house, command)
+        assert f"accepted · by {ALICE}" in reply
+        assert re.search(r"· joined$", reply, re.MULTILINE)

@@ -146,6 +146,13 @@ async def test_what_becomes_of_a_policy_is_told_in_german(german: House, policy:
     assert (await set_policy(german, policy)).startswith(told)
 
 
+async def test_what_a_policy_does_not_set_is_told_in_german(german: House) -> None:
+    said = await set_policy(german, f"language: de\ncall: ['{ALICE}']\nlists: []")
+    assert f"call: {ALICE} (vorher: niemand)" in said
+    await set_policy(german, "otherwise: forward")
+    assert "language: de (vorher: nicht gesetzt)" in await set_policy(german, "language: de")
+
+
 async def test_help_and_how_a_command_is_written_are_told_in_english(german: House) -> None:
     assert await reply(german, "invite carla") == (
         "Whom? Give an e-mail address, or a phone number with its country code (+49 …). "

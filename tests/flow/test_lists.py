@@ -1024,7 +1024,7 @@ async def test_lists_of_other_management_rooms_are_not_shown(listed: House) -> N
     listed.world.room(other, "Other mods", ALICE, BOT, levels=levels_for(), join_rule="invite")
     listed.world.say(other, ALICE, "!kb lists")
     await listed.live()
-    assert listed.spoken(other) == ["No policy here names a policy list (lists)."]
+    assert listed.spoken(other) == ["No policy here uses a policy list. A policy names its lists under lists."]
 
 
 async def test_after_a_start_a_list_is_read_again_before_it_is_trusted(listed: House) -> None:

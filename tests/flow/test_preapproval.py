@@ -216,9 +216,9 @@ async def test_an_approval_counts_only_while_whoever_gave_it_could_accept_by_han
     await house.live()
 
     assert await knocks(house, ANA) is State.PENDING
-    assert f"The pre-approval by {BOB} does not count" in house.card().text
+    assert f"{BOB} pre-approved them, but this has no effect now" in house.card().text
     assert "level 50 is needed" in house.card().text
-    assert f"⚠️ The pre-approvals by {BOB} do not count now" in await told(house, "allowed")
+    assert f"⚠️ What {BOB} pre-approved has no effect now" in await told(house, "allowed")
 
     house.world.set_levels(GARDEN, **levels_for((ALICE, BOB)))
     house.world.change(GARDEN, BOB, BOB, "leave")
@@ -269,9 +269,9 @@ def is_banned_unheard(house: House) -> None:
 
 
 GIVERS_FALL: Mapping[Callable[[House], None], str] = {
-    loses_the_power: f"The pre-approval by {BOB} does not count",
-    leaves_unheard: f"The pre-approval by {BOB} does not count",
-    is_banned_unheard: f"The pre-approval by {BOB} does not count",
+    loses_the_power: f"{BOB} pre-approved them, but this has no effect now",
+    leaves_unheard: f"{BOB} pre-approved them, but this has no effect now",
+    is_banned_unheard: f"{BOB} pre-approved them, but this has no effect now",
 }
 
 
@@ -356,7 +356,7 @@ async def test_of_several_approvals_any_that_counts_is_enough(house: House) -> N
 
     assert await knocks(house, ANA) is State.ACCEPTED
     assert await knocks(house, BEA) is State.PENDING
-    assert f"The pre-approval by {BOB} does not count" in house.card().text
+    assert f"{BOB} pre-approved them, but this has no effect now" in house.card().text
 
 
 async def test_an_approval_is_taken_back_by_anybody_who_could_give_it(house: House) -> None:
@@ -704,7 +704,7 @@ async def test_an_approval_for_a_space_takes_the_power_in_the_room_where_they_kn
     assert (await told(town, f"allow {ANA} {TOWN}", by=BOB)).startswith("✅ Pre-approved for Town")
 
     assert await knocks(town, ANA) is State.PENDING
-    assert f"The pre-approval by {BOB} does not count" in town.card().text
+    assert f"{BOB} pre-approved them, but this has no effect now" in town.card().text
 
 
 async def test_an_approval_for_a_space_is_nothing_where_a_policy_of_its_own_decides_alone(town: House) -> None:

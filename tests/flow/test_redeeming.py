@@ -127,6 +127,20 @@ async def test_redeemed_after_it_was_taken_back_the_guest_is_kicked_and_told(hou
     assert house.world.rooms[GARDEN].members[DAVE]["content"]["reason"] == "This invite was revoked."
 
 
+async def test_a_guest_is_told_in_the_language_of_the_room_as_the_card_says(house: House) -> None:
+    await house.set_policy("language: de")
+    await planted(house)
+    house.click("❌")
+    await house.hear()
+    house.world.redeem(GARDEN, DAVE)
+    await house.work()
+    await house.live()
+
+    told = "Diese Einladung wurde widerrufen."
+    assert house.world.rooms[GARDEN].members[DAVE]["content"]["reason"] == told
+    assert told in house.card().text
+
+
 @pytest.mark.parametrize("word", ["❌", "⛔", "reject 1 not you", "ban 1", "revoke 1", "revoke 1 of those that stand"])
 async def test_redeemed_after_a_moderator_took_it_back_it_is_that_moderators_answer(house: House, word: str) -> None:
     move_in(house)

@@ -158,8 +158,44 @@ async def test_whoever_is_not_in_a_room_learns_nothing_of_its_members(club: Hous
     await knocked(club, ANA)
     for policy in (BY_CLUB, BY_ID):
         reply = await try_(club, policy, by=BOB)
-        assert reply.startswith("Policy not changed: line 1: rule")
+        assert reply.startswith("I could not try this policy: line 1: rule")
         assert ANA not in reply
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (f"rules: [{{when: {{member_of: '{ALIAS}x'}}, then: accept}}]", "line 1: rule #1: when.member_of names"),
+        ("lists: [{room: '#nowhere:tulip.example'}]", "I cannot find #nowhere:tulip.example: "),
+        ("lists: [{room: '!nowhere:tulip.example'}]", "line 1: lists.#1.room names !nowhere:tulip.example. A list"),
+        ("also_invite: ['#nowhere:tulip.example']", "line 1: also_invite.#1 names #nowhere:tulip.example, which"),
+        ("otherwise: dance", 'line 1: otherwise: unknown word "dance"'),
+    ],
+)
+async def test_why_a_policy_is_not_tried_says_nothing_of_a_change(house: House, policy: str, why: str) -> None:
+    assert (await try_(house, policy)).startswith(f"I could not try this policy: {why}")
+
+
+@pytest.mark.parametrize(
+    ("span", "english", "german"),
+    [
+        ("1s", "the last second", "der letzten Sekunde"),
+        ("1m", "the last minute", "der letzten Minute"),
+        ("12h", "the last 12 hours", "den letzten 12 Stunden"),
+        ("1d", "the last day", "dem letzten Tag"),
+        ("1w", "the last 7 days", "den letzten 7 Tagen"),
+    ],
+)
+async def test_the_time_that_is_looked_at_reads_as_people_write(
+    house: House, span: str, english: str, german: str
+) -> None:
+    house.tell(f"policy try {GARDEN} {span}\n{OURS}")
+    await house.live()
+    assert house.spoken()[-1] == f"No decision about Garden is on record from {english}."
+    await house.set_policy("language: de")
+    house.tell(f"policy try {GARDEN} {span}\n{OURS}")
+    await house.live()
+    assert house.spoken()[-1] == f"Zu Garden ist aus {german} keine Entscheidung verzeichnet."
 
 
 async def test_words_that_are_gone_are_unknown(house: House) -> None:
@@ -319,7 +355,7 @@ async def test_where_the_share_of_time_is_used_up_it_says_how_far_it_came(
     monkeypatch.setattr(trying, "_again", costly)
     reply = await try_(house, OURS)
     assert figures(reply) == (2, 2, 0)
-    assert "the newest decisions only" in reply
+    assert "only at the newest decisions" in reply
 
 
 # --- against a slow oracle ----------------------------------------------------------------------------------------

@@ -60,6 +60,17 @@ async def knocked(house: House, user_id: str = ANA, reason: str = "hello", room:
     await house.live()
 
 
+async def test_of_two_rooms_with_one_name_the_question_says_which_is_which(house: House) -> None:
+    house.world.room(NEW, "Garden", ALICE, BOT, levels=levels_for(), predecessor=GARDEN)
+    house.world.replace(GARDEN, NEW)
+    await house.live()
+
+    asked = house.spoken()[-1]
+    assert asked.startswith(f"🚚 Garden was replaced by another room with the same name, {NEW}, so I no longer accept")
+    await click(house)
+    assert f"Garden ({NEW}) is now protected" in house.spoken()[-1]
+
+
 # --- the old room -------------------------------------------------------------------------------------------------
 
 

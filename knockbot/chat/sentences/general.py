@@ -197,7 +197,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.may_have_withdrawn": says(
         "The join request was more than a day old and came from another server. Other servers do not report when somebody withdraws a request, so the applicant may not expect this invite any more."
     ),
-    "card.told": says("They were told: {reason}", reason=Stranger),
+    "card.told": says("They were told: {reason}", reason=Stranger | Notice),
     "card.answer": says("{offers} · or {command}", offers=Many, command=Code),
     "offer.knock/accept": says("✅ accept", verdict=Choice),
     "offer.knock/reject": says("❌ reject", verdict=Choice),
@@ -335,6 +335,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "log.none": says("The log has no entries for this."),
     "log.line": says("{moment} · {what} · by {by}", moment=Moment, what=Notice, by=By),
+    "log.line_alone": says("{moment} · {what}", moment=Moment, what=Notice),
     "log.line_of_room": says("{moment} · {room} · {what} · by {by}", moment=Moment, room=Room, what=Notice, by=By),
     "log.line_of_request": says(
         "{moment} · {whose} · {what} · by {by}", moment=Moment, whose=Notice, what=Notice, by=By
@@ -413,7 +414,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "test.head": says(
         "If {user} knocked at {room} now, this would happen (this is a test; nothing is done):", user=User, room=Room
     ),
-    "test.told": says("They would be told: {reason}", reason=Stranger),
+    "test.told": says("They would be told: {reason}", reason=Stranger | Notice),
     # --- messages that are too long
     "message.more_lines": says("… and {count} more line", "… and {count} more lines", count=Number),
     "message.more_characters": says("… and {count} more character", "… and {count} more characters", count=Number),
@@ -510,7 +511,7 @@ SENTENCES: Mapping[str, Sentence] = {
         commands=Many,
         help=Code,
     ),
-    "ask.below_fence": says("Write nothing below the closing ```."),
+    "ask.below_fence": in_english("Write nothing below the closing ```."),
     "meant.half_a_command": says(
         "The command {word} is not complete. Use one of these: {commands}.", word=Code, commands=Many
     ),
@@ -654,7 +655,12 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         before=Number,
     ),
-    "policy.changed": says("{key}: {now} (before: {before})", key=Code, now=Term, before=Stranger),
+    "policy.changed": says(
+        "{key}: {now} (before: {before})", key=Code, now=Stranger | Notice, before=Stranger | Notice
+    ),
+    "setting.not_set": says("not set"),
+    "setting.none": says("none"),
+    "setting.nobody": says("nobody"),
     "policy.otherwise": says("Otherwise: {verdict}.", verdict=Term),
     "policy.in_dry_run": says(
         "This policy is in dry run: I do nothing by myself. Each card says what I would do, and you decide."
@@ -687,21 +693,22 @@ SENTENCES: Mapping[str, Sentence] = {
         forward=Number,
     ),
     "policy.undo": says("To undo this: {command}", command=Code),
+    "policy.not_changed": says("Policy not changed: {why}", why=Notice),
     "policy.refused": says("Policy not changed: {fault}", fault=Foreign),
     "policy.names_another_room": says(
-        "Policy not changed: {place} names {room}. Only rooms that you and {bot} have both joined can be named there.",
+        "{place} names {room}. Only rooms that you and {bot} have both joined can be named there.",
         place=Stranger,
         room=Letters,
         bot=User,
     ),
     "policy.names_replaced_room": says(
-        "Policy not changed: {place} names {room}, and that room was replaced by {new}. Name the new room.",
+        "{place} names {room}, and that room was replaced by {new}. Name the new room.",
         place=Stranger,
         room=Letters,
         new=Letters,
     ),
     "policy.lacks_power": says(
-        "Policy not changed: {place}: {verdict} needs level {needed} in {room}, and yours is {level}.",
+        "{place}: {verdict} needs level {needed} in {room}, and yours is {level}.",
         place=Stranger,
         verdict=Term,
         needed=Level,
@@ -1029,6 +1036,12 @@ SENTENCES: Mapping[str, Sentence] = {
         "🚚 {room} was replaced by {new} {id}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from here, with the same policy and all pending requests: {waiting}.",
         room=Room,
         new=Room,
+        id=Id,
+        waiting=Number,
+    ),
+    "upgrade.offered_alike": says(
+        "🚚 {room} was replaced by another room with the same name, {id}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from here, with the same policy and all pending requests: {waiting}.",
+        room=Room,
         id=Id,
         waiting=Number,
     ),

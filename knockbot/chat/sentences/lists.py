@@ -23,21 +23,21 @@ SENTENCES: Mapping[str, Sentence] = {
         "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Term, why=Notice
     ),
     "policy.names_closed_list": says(
-        "Policy not changed: {place} names {room}. A list must be public, or you must have joined its room; and {bot} must "
+        "{place} names {room}. A list must be public, or you must have joined its room; and {bot} must "
         "be able to join it. Invite {bot} there, and set the policy again.",
         place=Stranger,
         room=Letters,
         bot=User,
     ),
     "policy.names_list_twice": says(
-        "Policy not changed: {place} names {room}, which is the same room as that of the list {name}. Name each list once.",
+        "{place} names {room}, which is the same room as that of the list {name}. Name each list once.",
         place=Stranger,
         room=Letters,
         name=Stranger,
     ),
-    "policy.names_unknown_room": says("Policy not changed: I cannot find {room}: {why}", room=Letters, why=Notice),
+    "policy.names_unknown_room": says("I cannot find {room}: {why}", room=Letters, why=Notice),
     "policy_list.cannot_enter": says(
-        "Policy not changed: I cannot join the list {name} now: {why} Try again later.", name=Stranger, why=Notice
+        "I cannot join the list {name} now: {why} Try again later.", name=Stranger, why=Notice
     ),
     "policy_list.keeps_out": says("a policy list of that room names them, or cannot be checked now."),
     "policy_list.lost": says(

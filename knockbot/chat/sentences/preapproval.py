@@ -69,7 +69,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "disallow.invited": says(
         "⚠️ Already accepted, and still invited: {who}. To withdraw an invite, kick the user in your client.", who=Notice
     ),
-    "card.void_approval": says("⚠️ The pre-approval by {by} does not count: {why}", by=User, why=Notice),
+    "card.void_approval": says("⚠️ {by} pre-approved them, but this has no effect now: {why}", by=User, why=Notice),
     # --- what is looked up
     "allowed.none": says("Nobody is pre-approved for {room}.", room=Room),
     "allowed.head": says(
@@ -86,7 +86,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "allowed.row": says("{who}, by {by}", who=Notice, by=User),
     "allowed.space": says("What is pre-approved for {space} counts in {room} too.", space=Room, room=Room),
-    "allowed.void": says("⚠️ The pre-approvals by {by} do not count now: {why}", by=User, why=Notice),
+    "allowed.void": says("⚠️ What {by} pre-approved has no effect now: {why}", by=User, why=Notice),
     # --- what is wrong with a list
     "allow.no_one": says(
         "This is no user ID and no server: “{text}”. Write the full user ID ({user}), or {server} for everybody from a server.",

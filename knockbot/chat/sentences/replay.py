@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, Who, says
-from knockbot.domain.notices import Code, Duration, Foreign, Number, Numbered, Room, Stranger, Term
+from knockbot.domain.notices import Choice, Code, Foreign, Notice, Number, Numbered, Room, Stranger, Term
+
+
+def _span(text: str, plural: str) -> Sentence:
+    return says(text, plural, unit=Choice, count=Number)
+
 
 SENTENCES: Mapping[str, Sentence] = {
+    "try.not_tried": says("I could not try this policy: {why}", why=Notice),
     "try.refused": says("I could not try this policy: {fault}", fault=Foreign),
     "try.no_time": says(
         "I could not try this policy: {text} is no time. Write it like {example}.", text=Stranger, example=Code
     ),
-    "try.nothing": says("No decision about {room} is on record from the last {time}.", room=Room, time=Duration),
+    "try.nothing": says("No decision about {room} is on record from {span}.", room=Room, span=Notice),
     "try.head": says(
-        "I tried this policy on {count} decision about {room}, from the last {time}. Nothing was changed.",
-        "I tried this policy on {count} decisions about {room}, from the last {time}. Nothing was changed.",
+        "I tried this policy on {count} decision about {room}, from {span}. Nothing was changed.",
+        "I tried this policy on {count} decisions about {room}, from {span}. Nothing was changed.",
         room=Room,
-        time=Duration,
+        span=Notice,
         count=Number,
     ),
-    "try.cut": says("These are the newest decisions only, because the share of computing time is used up."),
+    "try.span/day": _span("the last {count} day", "the last {count} days"),
+    "try.span_of_one/day": says("the last day", unit=Choice),
+    "try.span/hour": _span("the last {count} hour", "the last {count} hours"),
+    "try.span_of_one/hour": says("the last hour", unit=Choice),
+    "try.span/minute": _span("the last {count} minute", "the last {count} minutes"),
+    "try.span_of_one/minute": says("the last minute", unit=Choice),
+    "try.span/second": _span("the last {count} second", "the last {count} seconds"),
+    "try.span_of_one/second": says("the last second", unit=Choice),
+    "try.cut": says(
+        "I looked only at the newest decisions, because this room has used its share of computing time for now."
+    ),
     "try.differ": says(
         "{count} decision would be different.",
         "{count} decisions would be different.",

@@ -81,7 +81,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "space.kept": says("{count} room stays protected:", "{count} rooms stay protected:", count=Number),
     # --- also_invite
     "policy.invites_elsewhere": says(
-        "Policy not changed: {place} names {room}, which is not managed from here. Protect it from here first.",
+        "{place} names {room}, which is not managed from here. Protect it from here first.",
         place=Stranger,
         room=Letters,
     ),

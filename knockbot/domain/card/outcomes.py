@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from knockbot.documents.text import REASON_LIMIT
 from knockbot.domain.card.who import By, credit, decided_by, origin_of, policy_key, rule_of
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Kind, Request, State, Verdict
-from knockbot.domain.notices import Choice, Notice, Stranger, User, because, notice
+from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
 
 SIGNS: dict[State, str] = {
@@ -104,7 +103,7 @@ def answered_with(request: Request) -> Notice | None:
     """What the applicant was told with the answer."""
     reason = told_with(request.answer) if request.answer else None
     settled = not request.open and request.state is not State.EXPIRED
-    return notice("card.told", reason=Stranger(reason, REASON_LIMIT)) if reason and settled else None
+    return notice("card.told", reason=reason) if reason and settled else None
 
 
 def trouble_of(request: Request) -> Notice | None:

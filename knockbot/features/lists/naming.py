@@ -12,7 +12,7 @@ from knockbot.domain.notices import Letters, Notice, Stranger, User, below, noti
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later, Never, Refused
 from knockbot.features.lists import following, hits, showing
-from knockbot.flow import rulebook
+from knockbot.flow import refusals, rulebook
 from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined
@@ -43,7 +43,7 @@ async def _may_use(context: Context, author: str, one: PolicyList, room_id: str)
         if await can_read(context, room_id, author):
             return True
     except Later as error:
-        raise Refused(notice("policy_list.cannot_enter", name=Stranger(one.name), why=error.why)) from error
+        raise _refused(notice("policy_list.cannot_enter", name=Stranger(one.name), why=error.why)) from error
     except Never:
         return False
     if not was_in:
@@ -72,18 +72,22 @@ async def _insist_on_current(context: Context, sound: Sound, place: int, one: Po
     if tombstone is not None:
         where = Stranger(await _where(sound, place))
         new = Letters(tombstone.replacement)
-        raise Refused(notice("policy.names_replaced_room", place=where, room=Letters(one.room), new=new))
+        raise _refused(notice("policy.names_replaced_room", place=where, room=Letters(one.room), new=new))
 
 
 async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyList) -> Refused:
     """The reply is the same whether the room is not there, or the bot or the author is not in it."""
     where = Stranger(await _where(sound, place))
-    return Refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
+    return _refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
+
+
+def _refused(why: Notice) -> Refused:
+    return Refused(refusals.policy_not_changed(why))
 
 
 async def _named_twice(sound: Sound, place: int, one: PolicyList, other: str) -> Refused:
     where = Stranger(await _where(sound, place))
-    return Refused(notice("policy.names_list_twice", place=where, room=Letters(one.room), name=Stranger(other)))
+    return _refused(notice("policy.names_list_twice", place=where, room=Letters(one.room), name=Stranger(other)))
 
 
 async def _where(sound: Sound, place: int) -> str:

@@ -88,7 +88,9 @@ async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
         room_id = await context.acts.create_room(content)
     try:
         if await context.outside.member(room_id, user_id) is None:
-            await context.acts.invite(room_id, user_id, plan.reason_of(job.payload))
+            async with context.db.tx() as tx:
+                reason = await saying.told_with(context, tx, job.room_id, job.payload)
+            await context.acts.invite(room_id, user_id, reason)
     except Never as error:
         await context.acts.leave(room_id)
         return Overtaken(error.why)
@@ -109,7 +111,8 @@ async def _written_to(context: Context, turn: Turn, job: Job[Write], came: Outco
 
 async def _letter(context: Context, turn: Turn, job: Job[Write]) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await place.called(context, turn, job.room_id), plan.reason_of(job.payload)
+    room = await place.called(context, turn, job.room_id)
+    reason = await saying.told_with(context, turn.tx, job.room_id, job.payload)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)

@@ -188,6 +188,8 @@ async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room
     async with context.db.tx() as tx:
         waiting = len(_going_over(await requests.pending(tx, there.management_room, there.room_id)))
     called, id_ = Room(there.room_id, there.label), Id(upgrade.replacement)
+    if new.label == there.label:
+        return notice("upgrade.offered_alike", room=called, id=id_, waiting=Number(waiting))
     return notice("upgrade.offered", room=called, new=new, id=id_, waiting=Number(waiting))
 
 

@@ -243,7 +243,9 @@ CHANGES_SINCE = 10
 
 async def _call(context: Context, job: Job[Membered]) -> None:
     call = {Act.INVITE: context.acts.invite, Act.KICK: context.acts.kick, Act.BAN: context.acts.ban}
-    await call[job.act](job.room_id, job.payload.user_id, plan.reason_of(job.payload))
+    async with context.db.tx() as tx:
+        reason = await saying.told_with(context, tx, job.room_id, job.payload)
+    await call[job.act](job.room_id, job.payload.user_id, reason)
 
 
 async def _standing(context: Context, claimed: Claimed[Membered]) -> MemberChange | None:
