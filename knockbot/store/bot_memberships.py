@@ -34,6 +34,17 @@ async def use(tx: Tx, room_id: str, now: int) -> None:
     )
 
 
+async def is_needed(tx: Tx, room_id: str) -> bool:
+    """Whether the bot has a reason to be in a room: somebody invited it there, uses it there, or a list is followed."""
+    reasons = (
+        "SELECT 1 FROM bot_memberships WHERE room_id = $1 AND (used OR inviter IS NOT NULL)",
+        "SELECT 1 FROM rooms WHERE room_id = $1 OR management_room = $1",
+        "SELECT 1 FROM pending_protects WHERE room_id = $1",
+        "SELECT 1 FROM list_rooms WHERE room_id = $1 AND followed",
+    )
+    return any([await tx.fetchval(reason, room_id) is not None for reason in reasons])
+
+
 async def unused(tx: Tx, before: int) -> list[str]:
     """The rooms that the bot entered before a moment and that nobody uses: not protected, not managed, not pending."""
     rows = await tx.fetch(

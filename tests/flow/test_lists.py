@@ -941,6 +941,54 @@ async def test_a_list_that_has_two_names_by_now_is_used_once_and_the_first_name_
     assert listed.membership(ANA) == membership
 
 
+NEW_BANS = "!newbans:tulip.example"
+
+
+async def tombstone(listed: House, **how: Any) -> str:
+    """The list's room is replaced by another, which the bot is not in; returns the question about it."""
+    how = {"predecessor": BANS, "join_rule": "public", **how}
+    listed.world.room(NEW_BANS, "New bans", LIZ, ALICE, levels=levels_for(LIZ), **how)
+    listed.world.replace(BANS, NEW_BANS, by=LIZ)
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+    [question] = [event for event in listed.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    return str(question["event_id"])
+
+
+async def test_the_new_room_of_a_list_is_entered_after_the_click(listed: House) -> None:
+    question = await tombstone(listed)
+    assert listed.membership(BOT, NEW_BANS) is None
+    listed.world.react(MODS, ALICE, question, "✅")
+    await settled(listed)
+    assert listed.membership(BOT, NEW_BANS) == "join"
+    assert NEW_BANS in await followed(listed)
+
+
+@pytest.mark.parametrize(
+    ("case", "why", "came"),
+    [
+        ("unrelated", "does not say that it replaces the old one", True),
+        ("closed", f"I cannot join {NEW_BANS}: the homeserver says: you are not invited", False),
+        ("no power", "You have 0.", False),
+    ],
+)
+async def test_a_new_room_of_a_list_that_cannot_be_used_is_not_stayed_in(
+    listed: House, case: str, why: str, came: bool
+) -> None:
+    how: dict[str, dict[str, Any]] = {"unrelated": {"predecessor": None}, "closed": {"join_rule": "invite"}}
+    question = await tombstone(listed, **how.get(case, {}))
+    if case == "no power":
+        listed.world.set_levels(GARDEN, users={BOT: 100, ALICE: 0})
+    assert listed.membership(BOT, NEW_BANS) is None
+    listed.world.react(MODS, ALICE, question, "✅")
+    await settled(listed)
+
+    assert any(why in text for text in listed.spoken()), listed.spoken()
+    assert listed.membership(BOT, NEW_BANS) == ("leave" if came else None)
+    assert await followed(listed) == [BANS]
+
+
 @pytest.mark.parametrize("names", [(ALIAS, BANS), (BANS, ALIAS)])
 async def test_a_policy_must_not_name_one_list_twice(listed: House, names: tuple[str, str]) -> None:
     one, other = (f'{{room: "{name}", name: {called}}}' for name, called in zip(names, ("a", "b"), strict=True))

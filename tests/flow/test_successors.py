@@ -163,6 +163,23 @@ async def test_a_room_that_does_not_say_that_it_replaces_the_named_one_is_not_of
     assert any("does not say that it replaces the old one" in said for said in by_club.spoken())
 
 
+async def test_a_public_room_that_replaces_nothing_is_left_again_at_once(by_club: House) -> None:
+    await replaced(by_club, predecessor=None, join_rule="public")
+    assert questions(by_club) == []
+    assert any("does not say that it replaces the old one" in said for said in by_club.spoken())
+    assert by_club.membership(BOT, NEW) == "leave"
+
+
+async def test_a_room_that_replaces_nothing_and_that_somebody_invited_the_bot_to_is_not_left(by_club: House) -> None:
+    by_club.world.room(TRAP, "Lounge", ALICE)
+    by_club.world.change(TRAP, ALICE, BOT, "invite")
+    await by_club.live()
+    by_club.world.replace(CLUB, TRAP)
+    await by_club.live()
+    assert any("does not say that it replaces the old one" in said for said in by_club.spoken())
+    assert by_club.membership(BOT, TRAP) == "join"
+
+
 @pytest.mark.parametrize("replacement", ["", "garbage", "#alias:tulip.example", CLUB])
 async def test_a_tombstone_that_makes_no_sense_is_told_once(by_club: House, replacement: str) -> None:
     by_club.world.replace(CLUB, replacement)

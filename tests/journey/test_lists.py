@@ -171,7 +171,9 @@ async def test_a_list_that_was_named_by_its_id_and_is_upgraded_is_followed_after
     await use(garden, old)
     answer = await liz.call("POST", "rooms", old, "upgrade", body={"new_version": "11"})
     new = str(answer["replacement_room"])
-    question = await garden.heard(lambda event: "uses the list" in words(event), "the question about the new room")
+    question = await garden.heard(
+        lambda event: f"uses the list {old}" in words(event), "the question about the new room"
+    )
     await garden.alice.react(garden.mods, question["event_id"], "✅")
     await garden.heard(lambda event: f"{old} means the room {new} here" in words(event), "that it was taken")
 
@@ -225,3 +227,20 @@ async def test_naming_an_empty_list_and_an_entry_about_somebody_else_let_nobody_
 
     await garden.alice.react(garden.mods, offer["event_id"], "✅")
     await garden.membership(ana, "invite")
+
+
+async def test_a_tombstone_sends_the_bot_into_no_unrelated_room(keeper: InProcess, garden: Garden, liz: Person) -> None:
+    room = await bans(liz)
+    await use(garden, room)
+    lounge = await liz.create_room("Lounge", preset="public_chat")
+    await liz.put_state(room, "m.room.tombstone", {"body": "moved", "replacement_room": lounge})
+    question = await garden.heard(
+        lambda event: f"uses the list {room}" in words(event), "the question about the new room"
+    )
+    await garden.caught_up()
+    assert await liz.membership(lounge, keeper.user_id) is None
+
+    await garden.alice.react(garden.mods, question["event_id"], "✅")
+    await garden.heard(lambda event: "does not say that it replaces the old one" in words(event), "the refusal")
+    await liz.wait_for_membership(lounge, keeper.user_id, "leave")
+    assert room in await garden.command("lists")

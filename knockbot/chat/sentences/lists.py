@@ -81,6 +81,13 @@ SENTENCES: Mapping[str, Sentence] = {
         id=Id,
         command=Code,
     ),
+    "named.cannot_enter": says(
+        "Policy not changed: I cannot join {new}: {why} Invite {bot} there, remove your ✅, and click it again.",
+        new=Id,
+        why=Notice,
+        bot=User,
+    ),
+    "named.not_used": says("Policy not changed: I do not use {new}: {why}", new=Id, why=Notice),
     "named.list_lost": says(
         "⚠️ The policy of {room} uses the list {name}, and its room was replaced by {new}. What the list said last stays in "
         "force. I do not use the new list: {why}",

@@ -11,17 +11,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from knockbot.domain.may import Deed
 from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Busy, Never, Refused
+from knockbot.errors import ActionError, Busy, Never, Refused
 from knockbot.features.upgrades import question, upgrading
-from knockbot.flow import rulebook, rules, saying
-from knockbot.flow.changes import Change
+from knockbot.flow import authority, rulebook, rules, saying
+from knockbot.flow.authority import Wanted
+from knockbot.flow.changes import Change, Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.questions import CLOSED
+from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -67,23 +70,34 @@ async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: st
 
 
 async def _follow(context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone) -> None:
-    """Enter the new room of a named room, and ask the moderators."""
+    """Ask the moderators whether the policy shall mean the new room. The bot enters it before to see what it replaces.
+
+    It does not enter the new room of a policy list: the people of a list are strangers, and it need not know who is in
+    there. So that is seen after the click.
+    """
     upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(context, room)
     if fault is not None:
         await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), fault)
         return
-    inside = await upgrading.get_in(context, room.room_id, tombstone)
+    is_list = _is_list(await rules.look_up(context, room.room_id), name)
+    inside = await (is_in(context, tombstone.replacement) if is_list else _get_in(context, room, tombstone))
     if inside is None:
         return
-    if not inside:
+    if not inside and not is_list:
         await _tell(context, room, name, upgrade, notice("named.let_me_in", bot=User(context.bot)))
-    elif await context.outside.predecessor(tombstone.replacement) != room_id:
+    elif inside and await context.outside.predecessor(tombstone.replacement) != room_id:
         await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
+        await upgrading.leave_again(context, tombstone)
     else:
         async with context.turn() as turn:
-            await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+            if inside:
+                await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
             await question.ask(turn, room, upgrade, NAMED_ROOM_UPGRADE)
+
+
+async def _get_in(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> bool | None:
+    return await upgrading.get_in(context, room.room_id, tombstone)
 
 
 async def _fault_of_place(context: Context, room: ProtectedRoom) -> Notice | None:
@@ -162,7 +176,7 @@ async def _answered(context: Context, reaction: Reaction, room: ProtectedRoom, u
     if current is None:
         raise Refused(CLOSED)
     change = Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
-    sound = await rulebook.examined(context, change)
+    sound = await _examined(context, change, upgrade)
 
     async def write(turn: Turn) -> None:
         if await question.still_asked(turn.tx, upgrade) is None:
@@ -176,6 +190,35 @@ async def _answered(context: Context, reaction: Reaction, room: ProtectedRoom, u
         await saying.say(context, turn, Audience(reaction.room_id), occasion, text, reply_to=reaction.target)
 
     return write
+
+
+async def _examined(context: Context, change: Change, upgrade: RoomUpgrade) -> Sound:
+    """The policy with the new room, which the bot enters now if it is that of a list. Raises `Refused` and `Never`."""
+    entered = not await is_in(context, upgrade.replacement)
+    if entered:
+        await _enter(context, change, upgrade)
+    try:
+        if await context.outside.predecessor(upgrade.replacement) != upgrade.room_id:
+            raise Refused(notice("named.not_used", new=Id(upgrade.replacement), why=notice("upgrade.no_predecessor")))
+        return await rulebook.examined(context, change)
+    except (Refused, Never):
+        if entered:
+            await context.acts.leave(upgrade.replacement)
+        raise
+
+
+async def _enter(context: Context, change: Change, upgrade: RoomUpgrade) -> None:
+    """Enter the new room for somebody who could set the policy. Raises `Refused`."""
+    called = Room(change.room.room_id, change.room.label)
+    await authority.insist(context, Wanted(Deed.SET_POLICY, change.author, called, locked=change.room.locked))
+    try:
+        tombstone = await context.outside.tombstone(upgrade.room_id)
+        via = upgrading.servers_of(context, tombstone) if tombstone is not None else (context.home,)
+        async with context.elsewhere.asking(via[0], change.author):
+            await context.acts.join(upgrade.replacement, via)
+    except ActionError as error:
+        new, bot = Id(upgrade.replacement), User(context.bot)
+        raise Refused(notice("named.cannot_enter", new=new, why=error.why, bot=bot)) from error
 
 
 def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[str, str]:

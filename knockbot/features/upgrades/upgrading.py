@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import Deed
@@ -71,6 +72,7 @@ async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone) -
     predecessor = await context.outside.predecessor(tombstone.replacement)
     if predecessor != room.room_id:
         await _refuse(context, room, tombstone, notice("upgrade.no_predecessor"))
+        await leave_again(context, tombstone)
         return
     await _offer(context, room, tombstone)
 
@@ -136,9 +138,21 @@ async def get_in(context: Context, room_id: str, tombstone: Tombstone) -> bool |
     return await is_in(context, tombstone.replacement)
 
 
+async def leave_again(context: Context, tombstone: Tombstone) -> None:
+    """Leave the room that a tombstone names, and that replaces nothing, if the bot came only to look at it."""
+    async with context.turn() as turn:
+        if not await bot_memberships.is_needed(turn.tx, tombstone.replacement):
+            await turn.plan(plan.leave(tombstone.replacement, tombstone.event_id))
+
+
+def servers_of(context: Context, tombstone: Tombstone) -> tuple[str, ...]:
+    """Servers to reach the replacement by."""
+    return tuple(dict.fromkeys((server_of(tombstone.sender), context.home)))
+
+
 async def _try_to_get_in(context: Context, tombstone: Tombstone) -> None:
     """Enter the replacement, or knock there."""
-    via = tuple(dict.fromkeys((server_of(tombstone.sender), context.home)))
+    via = servers_of(context, tombstone)
     for get_in in (context.acts.join, partial(context.acts.knock, reason=COMING_OVER)):
         try:
             async with context.elsewhere.asking(via[0]):
