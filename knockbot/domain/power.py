@@ -125,10 +125,10 @@ class Powers:
         """The level that sending a state event of this type needs."""
         return self.events.get(event_type, self.levels["state_default"])
 
-    def able_to_set(self, event_type: str) -> frozenset[str]:
-        """The users that can send a state event of this type, of those whom the levels name."""
-        named = {*self.users, *self.creators, *([self.founder] if self.founder is not None else [])}
-        return frozenset(user for user in named if self.level(user) >= self.needed_for_state(event_type))
+    @property
+    def named(self) -> frozenset[str]:
+        """The users who have a level of their own here."""
+        return frozenset({*self.users, *self.creators, *([self.founder] if self.founder is not None else [])})
 
     def needed_for_message(self, event_type: str = "m.room.message") -> Level:
         """The level that sending a message event of this type needs."""

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
 from knockbot.domain.model import ListChange, Redaction
 from knockbot.domain.notices import Notice, dumps
+from knockbot.domain.writers import Writers
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 
@@ -43,7 +44,7 @@ class ListRoom:
     """How many usable entries it had then."""
     told_everybody: int = 0
     """How many of them were about everybody."""
-    writers: tuple[str, ...] | None = None
+    writers: Writers | None = None
     """Who could write entries when that was looked at last; none before."""
     trouble: Notice | None = None
     """Why it cannot be followed now; what is known of it stays in force."""
@@ -57,8 +58,9 @@ class ListRoom:
         return self.trouble is None and self.read_at is not None and self.read_at < started
 
 
-def _writers(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+def _writers(text: str) -> Writers:
+    everybody, users = json.loads(text)
+    return Writers(everybody, frozenset(users))
 
 
 _LIST = Row(ListRoom, "list_rooms", writers=Column("writers_json", optional(_writers)))
@@ -161,9 +163,10 @@ async def told(tx: Tx, room_id: str, *, version: int, entries: int, everybody: i
     )
 
 
-async def set_writers(tx: Tx, room_id: str, writers: Sequence[str]) -> None:
+async def set_writers(tx: Tx, room_id: str, writers: Writers) -> None:
     """Note who can write entries of a list."""
-    await tx.execute("UPDATE list_rooms SET writers_json = $2 WHERE room_id = $1", room_id, json.dumps([*writers]))
+    written = json.dumps([writers.everybody, sorted(writers.users)])
+    await tx.execute("UPDATE list_rooms SET writers_json = $2 WHERE room_id = $1", room_id, written)
 
 
 async def set_trouble(tx: Tx, room_id: str, trouble: Notice | None) -> bool:

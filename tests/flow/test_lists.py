@@ -60,7 +60,7 @@ async def settled(house: House) -> None:
 @pytest.fixture
 async def listed(house: House) -> House:
     """A garden that is open to all who are not on a list, which was read."""
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     await set_policy(house)
     assert house.membership(BOT, BANS) == "join"
@@ -155,7 +155,7 @@ async def test_a_card_says_that_a_list_names_somebody_which_does_not_decide(list
 
 
 async def test_until_the_list_was_read_the_moderators_decide(house: House) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.list_entity(BANS, LIZ, ANA)
     house.world.play("policy_rules", Later(foreign("slow"), retry_after=30))
@@ -194,7 +194,7 @@ async def test_a_reading_that_does_not_end_is_given_up_told_once_and_tried_again
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "LONGEST", 0.05)
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.list_entity(BANS, LIZ, ANA)
     outside, endless = house.context.outside, Endless(house)
@@ -462,7 +462,7 @@ def is_offered(house: House) -> bool:
 @pytest.mark.parametrize("read_before", [False, True])
 @pytest.mark.parametrize("then", ["ban", "reject", "forward", "none"])
 async def test_naming_a_list_applies_nothing_else_to_those_who_wait(house: House, then: str, read_before: bool) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     if read_before:
         await set_policy(house)
@@ -522,7 +522,7 @@ async def test_who_waits_and_is_named_already_is_decided_at_once_by_a_list_that_
 
 
 async def test_who_waits_until_a_list_is_read_waits_for_the_click_if_the_policy_changes_meanwhile(house: House) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.play("policy_rules", Later(foreign("slow"), retry_after=60))
     house.tell(f"policy set {GARDEN}\n{open_door()}")
@@ -722,6 +722,45 @@ async def test_other_people_who_can_write_a_list_are_told_once(listed: House) ->
     assert f"New: {BEA}." in told[0]
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"state_default": 0},
+        {"events": {"m.policy.rule.user": 0}},
+        {"events": {"m.room.rule.server": 0}},
+        {"users_default": 50},
+        {"state_default": 0, "users": {ALICE: 100}},
+    ],
+)
+async def test_that_everybody_can_write_to_a_list_is_told_once_and_shown(listed: House, levels: dict[str, Any]) -> None:
+    before = dict(listed.world.rooms[BANS].levels)
+    assert "everybody" not in await told_lists(listed)
+    listed.world.set_levels(BANS, **levels)
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+    told = [text for text in listed.spoken() if "can write to it now" in text or "Other people can write" in text]
+    assert told == [f"⚠️ Everybody in the room of the policy list community ({BANS}) can write to it now."]
+    assert (await told_lists(listed)).splitlines()[-1] == "· ⚠️ everybody in its room can write to it"
+
+    listed.world.rooms[BANS].levels = before
+    listed.world.state_changed(BANS, "m.room.power_levels")
+    await settled(listed)
+    assert listed.spoken()[-1] == (
+        f"Not everybody in its room can write to the policy list community any more. These people can: {LIZ}."
+    )
+
+
+async def test_a_list_that_everybody_can_write_to_is_told_to_whoever_names_it(house: House) -> None:
+    house.world.room(
+        BANS, "Bans", LIZ, ALICE, levels={**levels_for([LIZ], bot=0), "state_default": 0}, join_rule="public"
+    )
+    house.world.aliases[ALIAS] = BANS
+    await set_policy(house)
+    [told] = [text for text in house.spoken() if "names nobody" in text]
+    assert told.splitlines()[-1] == "⚠️ Everybody in the room of this list can write to it."
+
+
 async def test_where_the_bot_is_put_out_the_last_state_stays_in_force(listed: House) -> None:
     listed.world.list_entity(BANS, LIZ, ANA)
     await settled(listed)
@@ -847,7 +886,7 @@ async def test_a_list_that_could_not_be_read_is_read_by_the_next_look(listed: Ho
 async def test_a_policy_names_only_lists_that_its_author_can_read(
     house: House, joined: tuple[str, ...], join_rule: str, taken: bool
 ) -> None:
-    house.world.room(BANS, "Bans", *joined, levels=levels_for(LIZ), join_rule=join_rule)
+    house.world.room(BANS, "Bans", *joined, levels=levels_for([LIZ], bot=0), join_rule=join_rule)
     house.world.aliases[ALIAS] = BANS
     reply = await set_policy(house)
     assert ("Revision 1 of the policy" in reply) is taken, reply
@@ -875,7 +914,9 @@ async def test_a_replaced_list_is_asked_about_and_followed_however_it_is_named(l
     new = "!newbans:tulip.example"
     listed.world.list_entity(BANS, LIZ, ANA)
     await set_policy(listed, open_door().replace(ALIAS, name))
-    listed.world.room(new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for(LIZ), join_rule="public")
+    listed.world.room(
+        new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for([LIZ], bot=0), join_rule="public"
+    )
     listed.world.list_entity(new, LIZ, BEA)
     listed.world.replace(BANS, new, by=LIZ)
     await settled(listed)
@@ -912,7 +953,9 @@ async def test_a_list_that_has_two_names_by_now_is_used_once_and_the_first_name_
     listed: House, first: str, second: str, membership: str
 ) -> None:
     new = "!newbans:tulip.example"
-    listed.world.room(new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for(LIZ), join_rule="public")
+    listed.world.room(
+        new, "New bans", LIZ, ALICE, BOT, predecessor=BANS, levels=levels_for([LIZ], bot=0), join_rule="public"
+    )
     await set_policy(listed, TWICE % (first, second))
     listed.world.replace(BANS, new, by=LIZ)
     await settled(listed)
@@ -947,7 +990,7 @@ NEW_BANS = "!newbans:tulip.example"
 async def tombstone(listed: House, **how: Any) -> str:
     """The list's room is replaced by another, which the bot is not in; returns the question about it."""
     how = {"predecessor": BANS, "join_rule": "public", **how}
-    listed.world.room(NEW_BANS, "New bans", LIZ, ALICE, levels=levels_for(LIZ), **how)
+    listed.world.room(NEW_BANS, "New bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), **how)
     listed.world.replace(BANS, NEW_BANS, by=LIZ)
     await settled(listed)
     await listed.look_everywhere()
@@ -1010,7 +1053,7 @@ async def test_a_list_whose_room_was_replaced_is_shown_so(
     listed: House, new: str, predecessor: str | None, said: str
 ) -> None:
     if predecessor is not None:
-        listed.world.room(new, "New", LIZ, ALICE, BOT, predecessor=predecessor, levels=levels_for(LIZ))
+        listed.world.room(new, "New", LIZ, ALICE, BOT, predecessor=predecessor, levels=levels_for([LIZ], bot=0))
     listed.world.replace(BANS, new, by=LIZ)
     await settled(listed)
     assert (await told_lists(listed)).splitlines()[2] == f"· ⚠️ moved to {new}: {said}"
@@ -1161,7 +1204,7 @@ async def test_who_was_approved_in_advance_is_banned_all_the_same(listed: House,
 async def test_a_new_list_says_whom_it_hits_once_it_was_read(
     house: House, then: str, waits: str, membership: str
 ) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     for user in (ANA, MONA):
         house.world.list_entity(BANS, LIZ, user)
@@ -1194,7 +1237,7 @@ async def test_a_new_list_says_whom_it_hits_once_it_was_read(
 async def test_where_more_people_are_in_the_room_than_are_compared_that_is_said(
     house: House, monkeypatch: pytest.MonkeyPatch, listed: str
 ) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.list_entity(BANS, LIZ, listed)
     house.world.knock(GARDEN, ANA)

@@ -62,6 +62,16 @@ SENTENCES: Mapping[str, Sentence] = {
         came=Notice,
         went=Notice,
     ),
+    "policy_list.opened": says(
+        "⚠️ Everybody in the room of the policy list {name} ({id}) can write to it now.", name=Stranger, id=Id
+    ),
+    "policy_list.closed": says(
+        "Not everybody in its room can write to the policy list {name} any more. These people can: {users}.",
+        name=Stranger,
+        users=Notice,
+    ),
+    "policy_list.open_to_write": says("⚠️ Everybody in the room of this list can write to it."),
+    "policy_list.row_open": says("· ⚠️ everybody in its room can write to it"),
     "policy_list.nobody": says("nobody"),
     "policy_list.people": says("{users}", users=Many),
     "policy_list.people_more": says("{users} and {more} more", users=Many, more=Number),

@@ -7,7 +7,7 @@ the list cannot be read, what is known of it stays in force.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from knockbot.domain import plan
@@ -16,6 +16,7 @@ from knockbot.domain.jobs import Act, FollowList, Job, ReadList
 from knockbot.domain.listed import PolicyList
 from knockbot.domain.model import ListChange, MemberChange, Membership, Redaction, RoomChange
 from knockbot.domain.notices import because
+from knockbot.domain.writers import Writers
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Done, Outcome, Overtaken
@@ -188,7 +189,7 @@ async def room_changed(context: Context, change: RoomChange) -> Write[None] | No
 class Read(Done):
     """The list was read as a whole."""
 
-    writers: tuple[str, ...] = ()
+    writers: Writers = field(default_factory=lambda: Writers(everybody=False))
     """Who can write entries."""
 
 

@@ -96,6 +96,7 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
         people = [*waiting, *joined]
         compared = people[:MOST]
         hit = [user for user in compared if await _is_hit(context, asked, user)]
+        everybody = (await telling.writers(context, asked.list_room)).everybody
     except Unread:
         waited = context.now() - asked.since >= HOUR
         return notice("policy_list.hits_unread", name=name, room=room) if waited else None
@@ -104,7 +105,8 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
     told = _told(
         name, there, asked, [user for user in hit if user in waiting], [user for user in hit if user in joined]
     )
-    return below(*told, _left_out(len(compared), len(people)))
+    opened = notice("policy_list.open_to_write") if everybody else None
+    return below(*told, _left_out(len(compared), len(people)), opened)
 
 
 def _told(name: Stranger, there: Place, asked: Asked, waiting: Sequence[str], joined: Sequence[str]) -> list[Notice]:

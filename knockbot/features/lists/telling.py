@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from knockbot.documents.text import storable
+from knockbot.domain import writers as who_may_write
 from knockbot.domain.notices import Id, Many, Notice, Number, Stranger, User, notice
 from knockbot.domain.reasons import quoted
+from knockbot.domain.writers import Changed, Writers
 from knockbot.engine.turn import Turn
 from knockbot.features.lists import using
 from knockbot.features.lists.using import Used
@@ -23,9 +25,6 @@ MANY: Final = 20
 
 NAMED: Final = 3
 """How many examples are named."""
-
-MOST_WRITERS: Final = 50
-"""How many of those who can write entries are kept."""
 
 
 async def tell(
@@ -70,37 +69,34 @@ def _never_read(used: Used, why: Notice, bot: User) -> Notice:
     return notice("policy_list.never_read", name=Stranger(used.one.name), id=Id(used.room_id), why=why, bot=bot)
 
 
-async def writers(context: Context, room_id: str) -> tuple[str, ...]:
-    """Who can write entries of a list now, by power. May raise `Never`."""
-    able = (await context.outside.powers(room_id)).able_to_set("m.policy.rule.user")
-    return tuple(sorted(map(storable, able))[:MOST_WRITERS])
+async def writers(context: Context, room_id: str) -> Writers:
+    """Who can write entries of a list now, by power. May raise `Later` and `Never`."""
+    found = who_may_write.writers(await context.outside.powers(room_id))
+    return Writers(found.everybody, frozenset(map(storable, found.users)))
 
 
-async def whose(context: Context, turn: Turn, room_id: str, now: Sequence[str], occasion: str) -> None:
+async def whose(context: Context, turn: Turn, room_id: str, now: Writers, occasion: str) -> None:
     """Others than before can write entries of a list: tell it once."""
     known = await lists.find(turn.tx, room_id)
-    if known is None or known.writers == tuple(now):
+    if known is None or known.writers == now:
         return
     await lists.set_writers(turn.tx, room_id, now)
-    if known.writers is None:
+    changed = who_may_write.changed(known.writers, now) if known.writers is not None else None
+    if changed is None:
         return
-    came, went = sorted({*now} - {*known.writers}), sorted({*known.writers} - {*now})
     users = await using.of_list(context, turn.tx, room_id)
-    await tell(
-        context,
-        turn,
-        users,
-        f"list writers:{room_id}:{occasion}",
-        lambda used: notice(
-            "policy_list.other_writers", name=Stranger(used.one.name), came=people(came), went=people(went)
-        ),
-        aloud=False,
-    )
+    occasion = f"list writers:{room_id}:{occasion}"
+    await tell(context, turn, users, occasion, lambda used: _other_writers(used, changed), aloud=changed.opened)
 
 
-def _other_writers(used: Used, came: Sequence[str], went: Sequence[str]) -> Notice:
+def _other_writers(used: Used, changed: Changed) -> Notice:
     name = Stranger(used.one.name)
-    return notice("policy_list.other_writers", name=name, came=people(came), went=people(went))
+    if changed.opened:
+        return notice("policy_list.opened", name=name, id=Id(used.room_id))
+    if changed.closed:
+        return notice("policy_list.closed", name=name, users=people(sorted(changed.now.users)))
+    came, went = people(sorted(changed.came)), people(sorted(changed.went))
+    return notice("policy_list.other_writers", name=name, came=came, went=went)
 
 
 def people(users: Sequence[str], most: int = NAMED) -> Notice:
