@@ -42,8 +42,6 @@ class ListRoom:
     """Up to which version it was looked at what changes of it mean for requests."""
     told_entries: int = 0
     """How many usable entries it had then."""
-    told_everybody: int = 0
-    """How many of them were about everybody."""
     writers: Writers | None = None
     """Who could write entries when that was looked at last; none before."""
     trouble: Notice | None = None
@@ -83,7 +81,7 @@ async def follow(tx: Tx, room_id: str, now: int) -> bool:
     row = await tx.fetchrow(
         "INSERT INTO list_rooms (room_id, since) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE SET "
         "followed = TRUE, since = $2, read_at = NULL, version = list_rooms.version + 1, "
-        "pruned = list_rooms.version + 1, changed_at = NULL, told_version = 0, told_entries = 0, told_everybody = 0, "
+        "pruned = list_rooms.version + 1, changed_at = NULL, told_version = 0, told_entries = 0, "
         "writers_json = NULL, trouble = NULL WHERE NOT list_rooms.followed RETURNING room_id",
         room_id,
         now,
@@ -150,15 +148,14 @@ async def still_at(tx: Tx, room_id: str, version: int) -> bool:
     return row is not None and row["version"] == version
 
 
-async def told(tx: Tx, room_id: str, *, version: int, entries: int, everybody: int, changed_at: int | None) -> None:
+async def told(tx: Tx, room_id: str, *, version: int, entries: int, changed_at: int | None) -> None:
     """Note up to which version it was looked at what the changes of a list mean, and what it had then."""
     await tx.execute(
-        "UPDATE list_rooms SET told_version = $2, told_entries = $3, told_everybody = $4, "
-        "changed_at = coalesce($5, changed_at) WHERE room_id = $1",
+        "UPDATE list_rooms SET told_version = $2, told_entries = $3, changed_at = coalesce($4, changed_at) "
+        "WHERE room_id = $1",
         room_id,
         version,
         entries,
-        everybody,
         changed_at,
     )
 
@@ -539,9 +536,14 @@ async def unusable(tx: Tx, room_id: str, limit: int) -> list[Unusable]:
     return _UNUSABLE.all(rows)
 
 
-async def everything(tx: Tx, room_id: str, limit: int) -> list[Entry]:
-    """Entries that are about everybody; at most `limit`."""
+async def everything(tx: Tx, room_id: str, since: int, version: int) -> list[Entry]:
+    """Entries that are about everybody, of those that came after one version and until another; at most `PORTION`."""
     rows = await tx.fetch(
-        f"{_ENTRY.select} WHERE room_id = $1 AND gone_at IS NULL AND everything ORDER BY id LIMIT $2", room_id, limit
+        f"{_ENTRY.select} WHERE room_id = $1 AND gone_at IS NULL AND everything AND version > $2 AND version <= $3 "
+        "ORDER BY id LIMIT $4",
+        room_id,
+        since,
+        version,
+        PORTION,
     )
     return _ENTRY.all(rows)

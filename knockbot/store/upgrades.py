@@ -580,12 +580,11 @@ CREATE TABLE list_rooms (
     is_read  BOOLEAN NOT NULL DEFAULT FALSE,
     version  BIGINT NOT NULL DEFAULT 0,
     pruned   BIGINT NOT NULL DEFAULT 0,
-    -- What was told of it: up to which version, how many entries it had, how many were about everybody, who could write
-    -- in it (as JSON), and what is amiss.
+    -- What was told of it: up to which version, how many entries it had, who could write in it (as JSON), and what is
+    -- amiss.
     changed_at     BIGINT,
     told_version   BIGINT NOT NULL DEFAULT 0,
     told_entries   BIGINT NOT NULL DEFAULT 0,
-    told_everybody BIGINT NOT NULL DEFAULT 0,
     writers_json   TEXT,
     trouble        TEXT
 );

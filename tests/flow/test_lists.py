@@ -690,6 +690,25 @@ async def test_an_entry_that_names_everybody_does_nothing_and_is_told_once(liste
     assert told.startswith('The policy list community has entries that name everybody: "@*:*". They do nothing')
 
 
+async def test_each_entry_that_names_everybody_is_told_and_many_are_one_line(listed: House) -> None:
+    def told() -> list[str]:
+        found = [text for text in listed.spoken() if "name everybody" in text]
+        return [text.partition("name everybody: ")[2].partition(". They")[0] for text in found]
+
+    listed.world.list_entity(BANS, LIZ, "*", EntityKind.SERVER)
+    await settled(listed)
+    listed.world.unlist(BANS, LIZ, "*", EntityKind.SERVER)
+    listed.world.list_entity(BANS, LIZ, "@*:*")
+    await settled(listed)
+    assert told() == ['"*"', '"@*:*"'], "there is one at each time"
+    for stars in range(2, 7):
+        listed.world.list_entity(BANS, LIZ, "*" * stars)
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+    assert told()[2:] == ['"**", "***", "****", 2 more']
+
+
 async def test_it_counts_where_the_policy_says_so(listed: House) -> None:
     await set_policy(listed, open_door(allow_everything="true"))
     listed.world.list_entity(BANS, LIZ, "@*:*")

@@ -68,7 +68,7 @@ async def managed(context: Context, management_room: str, only: str | None = Non
                 continue
             counts = await lists.counts(tx, room_id)
             unusable = await lists.unusable(tx, room_id, EXAMPLES)
-            everybody = await lists.everything(tx, room_id, EXAMPLES)
+            everybody = (await lists.everything(tx, room_id, 0, known.version))[:EXAMPLES]
             found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody)))
         return found
 

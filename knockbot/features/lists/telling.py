@@ -8,7 +8,8 @@ from typing import Final
 
 from knockbot.documents.text import storable
 from knockbot.domain import writers as who_may_write
-from knockbot.domain.notices import Id, Many, Notice, Number, Stranger, User, notice
+from knockbot.domain.lists import Entry
+from knockbot.domain.notices import Arg, Id, Many, Notice, Number, Stranger, User, notice
 from knockbot.domain.reasons import quoted
 from knockbot.domain.writers import Changed, Writers
 from knockbot.engine.turn import Turn
@@ -138,14 +139,14 @@ async def changes(context: Context, turn: Turn, found: Changes) -> None:
     known = found.known
     if found.shrunk:
         await _shrunk(context, turn, found)
-    if found.counts.everything > known.told_everybody:
-        await _names_everybody(context, turn, found)
+    everybody = await lists.everything(turn.tx, known.room_id, known.told_version, known.version)
+    if everybody:
+        await _names_everybody(context, turn, found, everybody)
     await lists.told(
         turn.tx,
         known.room_id,
         version=known.version,
         entries=found.entries,
-        everybody=found.counts.everything,
         changed_at=turn.now if known.version != known.told_version else None,
     )
 
@@ -167,9 +168,11 @@ async def _shrunk(context: Context, turn: Turn, found: Changes) -> None:
     )
 
 
-async def _names_everybody(context: Context, turn: Turn, found: Changes) -> None:
-    entries = await lists.everything(turn.tx, found.known.room_id, NAMED)
-    entities = Many(tuple(quoted(entry.entity or "") for entry in entries))
+async def _names_everybody(context: Context, turn: Turn, found: Changes, entries: Sequence[Entry]) -> None:
+    """Tell of entries that came since the last time: many that came in one go are one line."""
+    shown: list[Arg] = [quoted(entry.entity or "") for entry in entries[:NAMED]]
+    more = len(entries) - NAMED
+    entities = Many((*shown, *((notice("list.more", count=Number(more)),) if more > 0 else ())))
     await tell(
         context,
         turn,
