@@ -92,6 +92,7 @@ def _odd(one: Shown) -> list[Notice | None]:
         if one.unusable
         else None,
         notice("policy_list.everybody", entities=everybody) if one.everybody else None,
+        notice("policy_list.row_behind") if one.behind else None,
         notice("policy_list.row_open") if known.writers is not None and known.writers.everybody else None,
         notice("policy_list.trouble", why=known.trouble) if known.trouble is not None else None,
     ]

@@ -882,6 +882,34 @@ async def test_what_a_list_had_before_it_was_dropped_is_forgotten(listed: House)
     assert not [text for text in listed.spoken() if "lost" in text]
 
 
+async def test_lists_says_that_a_list_is_still_read_after_a_start(listed: House) -> None:
+    await listed.close()
+    listed.world.play("policy_rules", Later(foreign("slow"), retry_after=30))
+    await listed.start_again()
+    listed.tell("lists")
+    await listed.live()
+    assert "· I am still reading it; until then the moderators decide about everybody" in listed.spoken()[-1]
+    await listed.later(40)
+    await settled(listed)
+    assert "still reading" not in await told_lists(listed)
+
+
+async def test_entries_that_go_one_by_one_are_told_by_the_card_of_whom_they_free(listed: House) -> None:
+    people = [f"@p{number}:evil.example" for number in range(24)]
+    for user in [*people, ANA]:
+        listed.world.list_entity(BANS, LIZ, user)
+    await set_policy(listed, open_door("forward"))
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    before = len(listed.spoken())
+    for user in [ANA, *people[:12]]:
+        listed.world.unlist(BANS, LIZ, user)
+        await settled(listed)
+    assert listed.membership(ANA) == "invite"
+    assert listed.cards()[0].state == "accepted"
+    assert not [text for text in listed.spoken()[before:] if "lost" in text]
+
+
 async def test_a_list_that_could_not_be_read_is_read_by_the_next_look(listed: House) -> None:
     async with listed.db.tx() as tx:
         await lists.set_trouble(tx, BANS, foreign("amiss"))

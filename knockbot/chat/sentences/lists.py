@@ -71,6 +71,7 @@ SENTENCES: Mapping[str, Sentence] = {
         users=Notice,
     ),
     "policy_list.open_to_write": says("⚠️ Everybody in the room of this list can write to it."),
+    "policy_list.row_behind": says("· I am still reading it; until then the moderators decide about everybody"),
     "policy_list.row_open": says("· ⚠️ everybody in its room can write to it"),
     "policy_list.nobody": says("nobody"),
     "policy_list.people": says("{users}", users=Many),

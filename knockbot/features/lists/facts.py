@@ -18,7 +18,7 @@ from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
 from knockbot.domain.notices import Letters, Notice, because, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later
-from knockbot.features.lists import matching, naming, using
+from knockbot.features.lists import behind, matching, naming, using
 from knockbot.features.lists.matching import Unread
 from knockbot.features.lists.using import Named
 from knockbot.flow import place
@@ -27,7 +27,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import inbox, judgements, lists
 from knockbot.store.db import Tx
-from knockbot.times import MINUTE, SECOND
+from knockbot.times import SECOND
 
 SOON: Final = 0.25
 """Seconds after which it is looked again whether what arrived is taken in."""
@@ -70,7 +70,7 @@ async def look_up(
 async def taken_in(context: Context, room_ids: Sequence[str], waiting: str) -> bool:
     """Whether all entries that arrived are taken in; false where that takes too long. Raises `Later` before that."""
     async with context.db.statement() as tx:
-        since = [at for room_id in room_ids if (at := await _behind_since(context, tx, room_id)) is not None]
+        since = [at for room_id in room_ids if (at := await behind.since(context, tx, room_id)) is not None]
     if not since:
         context.listed.waits_no_more(waiting)
         return True
@@ -85,20 +85,7 @@ async def is_taken_in(context: Context, there: Place) -> bool:
     """Whether all entries that arrived are taken in, of all lists that decide in a room."""
     async with context.db.tx() as tx:
         used = {one.room_id for one in await using.in_room(context, tx, there)}
-        return not any([await _behind_since(context, tx, room_id) for room_id in used])
-
-
-STALE: Final = 10 * MINUTE
-"""Milliseconds after a start for which a list has to be read again before it is trusted; then it counts as it is."""
-
-
-async def _behind_since(context: Context, tx: Tx, room_id: str) -> int | None:
-    """Since when something of a list is not taken in: an entry that arrived, or what was missed before the start."""
-    started = context.listed.started
-    known = await lists.find(tx, room_id) if context.now() - started < STALE else None
-    if known is not None and known.has_missed_since(started):
-        return started
-    return await inbox.entries_since(tx, room_id)
+        return not any([await behind.since(context, tx, room_id) for room_id in used])
 
 
 async def _ask(context: Context, one: PolicyList, list_room: str, user_id: str, room_id: str) -> Listed:

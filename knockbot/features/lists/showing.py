@@ -8,7 +8,7 @@ from knockbot.domain.listed import PolicyList
 from knockbot.domain.lists import Entry, Unusable
 from knockbot.domain.notices import Id, Notice, Stranger, notice
 from knockbot.domain.upgrades import RoomUpgrade
-from knockbot.features.lists import using
+from knockbot.features.lists import behind, using
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -42,6 +42,8 @@ class Shown:
     counts: Counts | None
     unusable: tuple[Unusable, ...] = ()
     everybody: tuple[Entry, ...] = ()
+    behind: bool = False
+    """Whether something of it is not taken in yet."""
 
     @property
     def name(self) -> str:
@@ -69,7 +71,8 @@ async def managed(context: Context, management_room: str, only: str | None = Non
             counts = await lists.counts(tx, room_id)
             unusable = await lists.unusable(tx, room_id, EXAMPLES)
             everybody = (await lists.everything(tx, room_id, 0, known.version))[:EXAMPLES]
-            found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody)))
+            is_behind = await behind.since(context, tx, room_id) is not None
+            found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody), is_behind))
         return found
 
 
