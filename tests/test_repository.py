@@ -317,6 +317,7 @@ CATCHES_REFUSALS = {
     "flow/entering.py": "a command that waits for the bot to be let in",
     "flow/protecting.py": "goes on, once the room is left or the attempt forgiven",
     "flow/journal.py": "goes on, with a line of the log",
+    "features/upgrades/successors.py": "goes on, once the room that was entered for it is left",
 }
 """Where a no to a person becomes words: where they came in."""
 

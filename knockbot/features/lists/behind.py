@@ -1,4 +1,4 @@
-"""Since when something of a policy list is not taken in: until it is, nobody knows what the list says now."""
+"""Since when something of a policy list is not taken in, so that nobody knows what the list says now."""
 
 from __future__ import annotations
 
