@@ -131,8 +131,8 @@ FEATURES: tuple[Feature, ...] = (
         "presets",
         granted=choosing.granted,
         revised=choosing.revised,
-        let_go=choosing.let_go,
-        looks=choosing.look,
+        let_go=choosing.CHOICE.let_go,
+        looks=choosing.CHOICE.look,
     ),
     Feature(
         "replay",
@@ -141,8 +141,8 @@ FEATURES: tuple[Feature, ...] = (
         settled=applying.changed,
         revised=applying.offer,
         applied=applying.close,
-        let_go=applying.let_go,
-        looks=applying.look,
+        let_go=applying.APPLY.let_go,
+        looks=applying.APPLY.look,
     ),
     Feature(
         "preapproval",

@@ -24,6 +24,7 @@ from knockbot.flow.questions import Question, Take, by_its_sign
 from knockbot.store import prompts
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
+from knockbot.store.rooms import ProtectedRoom
 
 Words: TypeAlias = Callable[[Context, Place], Awaitable[Notice]]
 """Writes the question about a room."""
@@ -55,6 +56,17 @@ class Offer:
     def kind(self) -> PromptKind[Context]:
         """It as a kind of prompt."""
         return self.question.kind(partial(_face, self), partial(_removed, self))
+
+    async def let_go(self, _: Context, turn: Turn, room: ProtectedRoom) -> None:
+        """The room is no longer protected, or from another management room: the offer is of no use any more."""
+        await close(turn, self, room.room_id)
+
+    async def look(self, context: Context, there: Place) -> None:
+        """Look for clicks that came while the bot was away, and post again what was not posted."""
+        async with context.db.tx() as tx:
+            found = await prompts.still_open(tx, self.name, there.room_id)
+        for prompt in found:
+            await _look_at(context, prompt)
 
 
 async def make(context: Context, turn: Turn, offer: Offer, room_id: str) -> None:
@@ -93,20 +105,16 @@ async def is_open(turn: Turn, prompt: Prompt) -> bool:
     return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)
 
 
-async def look(context: Context, offer: Offer, there: Place) -> None:
-    """Look for clicks that came while the bot was away, and post again what was not posted."""
-    async with context.db.tx() as tx:
-        found = await prompts.still_open(tx, offer.name, there.room_id)
-    for prompt in found:
-        if prompt.event_id is None:
-            async with context.turn() as turn:
-                await post(turn, prompt, again=True)
-            continue
-        try:
-            seen = await seeing.prompt(context, prompt)
-        except Never:
-            continue  # the bot may not look into the management room, which is told elsewhere
-        await missed.on_a_prompt(context, prompt, compare(*seen))
+async def _look_at(context: Context, prompt: Prompt) -> None:
+    if prompt.event_id is None:
+        async with context.turn() as turn:
+            await post(turn, prompt, again=True)
+        return
+    try:
+        seen = await seeing.prompt(context, prompt)
+    except Never:
+        return  # the bot may not look into the management room, which is told elsewhere
+    await missed.on_a_prompt(context, prompt, compare(*seen))
 
 
 # --- as a prompt ----------------------------------------------------------------------------------------------

@@ -35,16 +35,6 @@ async def revised(_: Context, turn: Turn, room_id: str) -> None:
     await offers.close(turn, CHOICE, room_id)
 
 
-async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
-    """The room is no longer protected, or from another management room."""
-    await offers.close(turn, CHOICE, room.room_id)
-
-
-async def look(context: Context, there: Place) -> None:
-    """Look for clicks that came while the bot was away."""
-    await offers.look(context, CHOICE, there)
-
-
 def change(preset: Preset, room: ProtectedRoom, author: str, other: str | None, cause: str) -> Change:
     """The change that puts a preset in force. Raises `Refused` where it lacks the room that it is about."""
     if preset.needs_room and other is None:

@@ -14,7 +14,6 @@ from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
 from knockbot.store import requests, rooms
 from knockbot.store.prompts import Prompt
-from knockbot.store.rooms import ProtectedRoom
 
 YES = "✅"
 
@@ -61,16 +60,6 @@ async def _is_answered(turn: Turn, request: Request) -> bool:
 async def close(_: Context, turn: Turn, room_id: str) -> None:
     """The policy is being applied."""
     await offers.close(turn, APPLY, room_id)
-
-
-async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
-    """The room is no longer protected, or from another management room."""
-    await offers.close(turn, APPLY, room.room_id)
-
-
-async def look(context: Context, there: Place) -> None:
-    """Look for clicks that came while the bot was away."""
-    await offers.look(context, APPLY, there)
 
 
 async def _words(context: Context, there: Place) -> Notice:
