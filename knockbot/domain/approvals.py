@@ -312,9 +312,19 @@ def _begins_a_row(cell: str) -> bool:
 
 
 def _headings(cells: Sequence[str]) -> Mapping[str, int] | None:
-    """The known columns, by the headings in the first row; none where that is no row of headings."""
-    found = {HEADINGS[name]: at for at, name in reversed([*enumerate(map(_heading, cells))]) if name in HEADINGS}
-    return found if "who" in found and not any(map(is_who, cells)) else None
+    """The known columns, by the headings in the first row; none where that is no row of headings.
+
+    Raises `Refused` where two mean the same: nobody can say which of them counts.
+    """
+    known = [(HEADINGS[name], at) for at, name in enumerate(map(_heading, cells)) if name in HEADINGS]
+    found = dict(known)
+    if "who" not in found or any(map(is_who, cells)):
+        return None
+    if len(found) < len(known):
+        meant = [name for name, _ in known]
+        twice = [cells[at] for name, at in known if meant.count(name) > 1]
+        raise Refused(notice("allow.same_columns", first=Letters(twice[0], 60), other=Letters(twice[1], 60)))
+    return found
 
 
 def _heading(cell: str) -> str:

@@ -154,6 +154,12 @@ SENTENCES: Mapping[str, Sentence] = {
     "allow.no_table/not_utf8": _no_table(
         "This file is no CSV in UTF-8. Save it again as CSV in UTF-8 (“CSV UTF-8” in Excel), and send that file."
     ),
+    "allow.same_columns": says(
+        "Nothing is changed, because two columns of the file mean the same: “{first}” and “{other}”. Remove one of them, or "
+        "give it another heading.",
+        first=Letters,
+        other=Letters,
+    ),
     "allow.broken_table": says(
         "Nothing is changed, because the quotes in line {line} of the file are wrong.", line=Number
     ),
