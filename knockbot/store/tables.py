@@ -107,8 +107,9 @@ TABLES: Mapping[str, Table] = {
         Table(
             "jobs",
             "seven days after their end",
-            ("user_id", "payload_json", "why"),
+            ("user_id", "payload_json", "why", "put_off"),
             in_sql=(
+                "put_off",
                 "lane",
                 "request_id",
                 "prompt_id",
