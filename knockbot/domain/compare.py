@@ -227,7 +227,7 @@ def is_stale(request: Request, oldest: int) -> bool:
 
 def _waits(request: Request) -> bool:
     to_be_let_in = request.answer is None or request.answer.verdict is Verdict.ACCEPT
-    return kind_of(request).waits_outside and request.open and to_be_let_in
+    return kind_of(request).waits_outside and request.open and not request.invited and to_be_let_in
 
 
 def _is_unknown(request: Request, seen: Snapshot) -> bool:

@@ -680,6 +680,18 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Untaken:
+    """An invite by which nobody has joined yet, and whose accept by a rule does not hold any more."""
+
+    event_id: str
+    """The member event that invited them."""
+    rule: str
+    """The rule that had accepted them."""
+    origin: str = ""
+    """What people called the room whose policy has the rule, if that is another room."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One thing to decide, from the first knock to its outcome."""
 
@@ -719,6 +731,8 @@ class Request:
     """How many characters the reason had, if it was cut when the request was closed."""
     inviter_banned: bool = False
     """For a third-party invite: whether its inviter was banned with it."""
+    untaken: Untaken | None = None
+    """For a knock: the invite that the bot has to withdraw, or that the moderators decide about."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""
@@ -757,6 +771,11 @@ class Request:
     def open(self) -> bool:
         """Whether it has no outcome yet."""
         return self.state is State.PENDING
+
+    @property
+    def invited(self) -> bool:
+        """Whether it is about somebody who does not knock any more, since a rule had them invited."""
+        return self.open and self.untaken is not None
 
     @property
     def awaits_moderators(self) -> bool:

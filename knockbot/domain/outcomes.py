@@ -40,9 +40,20 @@ OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
 
 def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` if it changes nothing."""
-    state = OUTCOMES_OF[request.judged_as].get((request.state, change.membership, change.of_their_own))
+    if request.invited and change.membership is Membership.INVITE:
+        return State.ACCEPTED if _is_answered_by(request, change) else None
+    state = OUTCOMES_OF[request.judged_as].get(
+        (State.ACCEPTED if request.invited else request.state, change.membership, change.of_their_own)
+    )
     # An event that replaces the knock itself crossed with the invite, so they cannot have declined that.
     return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
+
+
+def _is_answered_by(request: Request, change: MemberChange) -> bool:
+    """Whether an invite is the answer to a request about an invite that is to be withdrawn: somebody invited them
+    again, or the one that they hold stays, since somebody accepted them after all."""
+    again = request.untaken is not None and change.event_id != request.untaken.event_id
+    return again or (request.answer is not None and request.answer.verdict is Verdict.ACCEPT)
 
 
 def credited(request: Request, change: MemberChange, bot: str) -> str:

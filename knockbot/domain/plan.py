@@ -80,7 +80,7 @@ def _let_in(request: Request, answer: Answer, home: str) -> Invite:
         (Membership.LEAVE, Membership.KNOCK) if moved else (Membership.KNOCK,),
         answer.on_behalf_of,
         knock=None if moved else answer.event_id,
-        server=server if server != home else None,
+        server=server if server != home and not request.invited else None,  # who is invited need not be invited again
         **_told(answer),
     )
 
@@ -88,9 +88,11 @@ def _let_in(request: Request, answer: Answer, home: str) -> Invite:
 def _keep_out(request: Request, answer: Answer) -> Kick | Ban:
     if request.moved_from is not None:
         while_in: tuple[Membership, ...] = (Membership.LEAVE, Membership.KNOCK)
+    elif request.invited:
+        while_in = TAKING_BACK[answer.verdict]
     else:
         while_in = INSTEAD[answer.verdict] if answer.instead else (Membership.KNOCK,)
-    instead = answer.instead and request.moved_from is None
+    instead = (answer.instead or request.invited) and request.moved_from is None
     return REFUSALS[answer.verdict](
         request.user_id, request.id, while_in, answer.on_behalf_of, instead=instead, **_told(answer)
     )
@@ -101,6 +103,12 @@ INSTEAD: dict[Verdict, tuple[Membership, ...]] = {
     Verdict.BAN: (Membership.KNOCK, Membership.INVITE, Membership.JOIN, Membership.LEAVE),
 }
 """The memberships that an act may find if the act that it overrides succeeded after all."""
+
+
+TAKING_BACK: dict[Verdict, tuple[Membership, ...]] = {
+    verdict: tuple(one for one in while_in if one is not Membership.JOIN) for verdict, while_in in INSTEAD.items()
+}
+"""The same where an invite is withdrawn: who has joined by it stays."""
 
 
 def _told(answer: Answer) -> dict[str, Any]:

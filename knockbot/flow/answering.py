@@ -114,7 +114,7 @@ OLD = DAY
 
 def _may_have_withdrawn(context: Context, request: Request) -> bool:
     """Whether the applicant may have given up long ago, and we were not told: their server tells no other server."""
-    remote = kind_of(request).waits_outside and server_of(request.user_id) != context.home
+    remote = kind_of(request).waits_outside and not request.invited and server_of(request.user_id) != context.home
     return remote and context.now() - request.changed_at > OLD
 
 

@@ -212,7 +212,7 @@ async def _was_invited_unasked(context: Context, change: MemberChange, last: Req
 
 def _is_overriding(request: Request) -> bool:
     """Whether a request got a second, different answer before the first was carried out."""
-    return request.open and request.answer is not None and request.answer.instead
+    return request.open and not request.invited and request.answer is not None and request.answer.instead
 
 
 async def _by_an_overridden_act(context: Context, change: MemberChange, request: Request | None) -> bool:

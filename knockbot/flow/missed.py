@@ -177,7 +177,7 @@ async def outcomes(context: Context, missed: Missed) -> None:
         async with context.turn() as turn:
             now = await requests.get(turn.tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
-                state = State.WITHDRAWN if now.open else State.DECLINED
+                state = State.WITHDRAWN if now.open and not now.invited else State.DECLINED
                 await settling.record_outcome(context, turn, now, state, now.user_id)
     for change in missed.moved_on:
         await moved_on(context, change)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from knockbot.domain.card import origin_of, ruling
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Answer, Membership, Request, State, Verdict
+from knockbot.domain.model import Answer, Membership, Request, State, Untaken, Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import settling
+from knockbot.flow import place, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.store import requests
@@ -32,26 +33,51 @@ def may_override(request: Request) -> bool:
     return request.open or (request.state in NOT_TAKEN and answer.verdict is Verdict.ACCEPT)
 
 
-async def is_taken(context: Context, request: Request) -> bool:
-    """Whether somebody has joined by the invite, or has declined it: then it is too late."""
-    if request.open or request.state is State.STANDING:
-        return False
+NO_INVITE: Final = ""
+"""Nobody is invited as far as this request goes, so that there is no invite to withdraw."""
+
+
+async def invite_to_withdraw(context: Context, request: Request) -> str | None:
+    """The event by which the bot invited somebody who has not joined yet, or `NO_INVITE`; `None` if it is too late.
+
+    It is too late where somebody has joined or declined, and where a moderator has invited them too. An invite may be
+    there although the answer is not carried out as far as the records say: the bot may have been killed just then.
+    """
+    if request.state is State.STANDING or not _may_be_invited(request):
+        return NO_INVITE
     try:
         member = await context.outside.member(request.room_id, request.user_id)
     except Never:
-        return True  # the bot cannot look, and cannot act either
-    return member is None or member.membership is not Membership.INVITE
+        return None  # the bot cannot look, and cannot act either
+    invited = member is not None and member.membership is Membership.INVITE
+    if request.redeemed:
+        return NO_INVITE if invited else None  # the invite is its inviter's
+    if member is not None and invited and member.sender == context.bot:
+        return member.event_id
+    return NO_INVITE if request.open else None
 
 
-async def override(context: Context, turn: Turn, request: Request, judged: Judgement) -> None:
-    """Withdraw the answer of a rule, and do what the policy says now instead."""
-    was_invited = request.state is State.ACCEPTED
+def _may_be_invited(request: Request) -> bool:
+    accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+    return not request.open or (accepted and not request.redeemed and bool(request.user_id))
+
+
+async def override(context: Context, turn: Turn, request: Request, judged: Judgement, *, invite: str) -> None:
+    """Withdraw the answer of a rule, and do what the policy says now instead; `invite` is what has to be withdrawn.
+
+    A policy in dry run leaves an invite as it is, because it does nothing by itself.
+    """
+    if request.state is State.ACCEPTED and await place.is_in_dry_run(context, turn.tx, request.room_id):
+        return
     await settling.withdraw_answer(turn, request, because("overtaken.facts_changed"))
     if not request.open:
         await requests.reopened(turn.tx, request.id, turn.now)
         await record(turn, request, context.bot, Recorded.OVERRIDDEN)
+    if invite and request.answer is not None:
+        was = Untaken(invite, request.answer.rule or "", origin_of(ruling(request)))
+        await requests.still_invited(turn.tx, request.id, was)
     now = await requests.get(turn.tx, request.id)
-    word = _withdrawing(context, turn, now, judged, request.answer) if was_invited else None
+    word = _withdrawing(context, turn, now, judged, request.answer) if invite else None
     await settling.apply_decision(context, turn, now, judged, word=word)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Because, Kind, Rejudge, Request, State, Verdict
+from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
 from knockbot.domain.notices import Notice, Number, Room, because, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Later
@@ -102,10 +102,13 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
     async with context.db.tx() as tx:
         kept = await place.find(context, tx, again.room_id) is not None
         request = await requests.find(tx, request_id) if kept else None
-    if request is None or not _may_change(request, again) or await overriding.is_taken(context, request):
+    if request is None or not _may_change(request, again):
         return None
     if request.answer is not None and await _is_under_way(context, request, again):
         return WAITS
+    invite = await overriding.invite_to_withdraw(context, request)
+    if invite is None:
+        return None
     async with context.db.tx() as tx:
         before = await judgements.newest(tx, request.id)
     judgement = await _judges(context)[request.judged_as](context, request, again.event_id)
@@ -121,12 +124,10 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
             return
         if now.awaits_moderators and now.room_id == again.room_id:
             await _decide_anew(context, turn, now, before, judged)
-        elif not _may_change(now, again) or await _stays_invited(context, turn, now):
-            return
-        elif tables.overridden(context, before, judged):
-            if await jobs.is_running(turn.tx, now.id):
+        elif _may_change(now, again) and tables.overridden(context, before, judged):
+            if now.state is not request.state or await jobs.is_running(turn.tx, now.id):
                 raise Later(because("act.under_way"), retry_after=1, unreachable=True)
-            await overriding.override(context, turn, now, judged)
+            await overriding.override(context, turn, now, judged, invite=invite)
 
     return write
 
@@ -156,11 +157,6 @@ def _may_change(request: Request, again: Rejudge) -> bool:
         return False
     changed = again.because is Because.FACTS_CHANGED
     return request.awaits_moderators or (changed and overriding.may_override(request))
-
-
-async def _stays_invited(context: Context, turn: Turn, request: Request) -> bool:
-    """Whether a policy in dry run leaves an invite as it is, because it does nothing by itself."""
-    return request.state is State.ACCEPTED and await place.is_in_dry_run(context, turn.tx, request.room_id)
 
 
 UNDER_WAY = 1000

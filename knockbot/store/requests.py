@@ -19,6 +19,7 @@ from knockbot.domain.model import (
     Request,
     State,
     ThirdPartyInvite,
+    Untaken,
     Verdict,
 )
 from knockbot.domain.notices import Notice, dumps, loads
@@ -46,6 +47,13 @@ def _written_answer(answer: Answer) -> str:
     return json.dumps(_ANSWER.encode(answer))
 
 
+_UNTAKEN = Coding(Untaken)
+
+
+def _untaken(text: str) -> Untaken:
+    return _UNTAKEN.decode(json.loads(text))
+
+
 _REQUEST = Row(
     Request,
     "requests",
@@ -53,6 +61,7 @@ _REQUEST = Row(
     decision=Column(judgements.NEWEST, optional(judgements.read)),
     answer=Column("answer_json", optional(_answer)),
     invite=Column("invite_json", optional(_invite)),
+    untaken=Column("untaken_json", optional(_untaken)),
     blocked=Column(jobs.BLOCKED, optional(loads)),
 )
 _ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
@@ -610,7 +619,8 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
     """Another knock of the same applicant replaces the current one."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6, "
-        "moved_from = NULL, knocks = CASE WHEN changed_at >= $7 THEN knocks + 1 ELSE 1 END WHERE id = $1",
+        "moved_from = NULL, untaken_json = NULL, "
+        "knocks = CASE WHEN changed_at >= $7 THEN knocks + 1 ELSE 1 END WHERE id = $1",
         request.id,
         change.event_id,
         change.reason,
@@ -779,6 +789,12 @@ async def reopened(tx: Tx, request_id: int, now: int) -> None:
     await tx.execute(
         "UPDATE requests SET state = 'pending', done_by = NULL, changed_at = $2 WHERE id = $1", request_id, now
     )
+
+
+async def still_invited(tx: Tx, request_id: int, untaken: Untaken) -> None:
+    """The applicant holds an invite by a rule whose accept does not hold any more."""
+    text = json.dumps(_UNTAKEN.encode(untaken))
+    await tx.execute("UPDATE requests SET untaken_json = $2 WHERE id = $1", request_id, text)
 
 
 async def in_trouble(tx: Tx, request_id: int, trouble: Notice) -> None:

@@ -249,7 +249,9 @@ CREATE TABLE requests (
     -- How many knocks it has seen, each soon after the one before.
     knocks          INTEGER NOT NULL DEFAULT 1,
     -- Of a third-party invite: whether its inviter was banned with it.
-    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE
+    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Of a knock: the invite by a rule that has to be withdrawn, or that the moderators decide about.
+    untaken_json    TEXT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);

@@ -108,6 +108,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
     "outcome.accepted_for_good": says("Accepted by {by}.", by=By),
     "outcome.joined": says("Joined. Accepted by {by}.", by=By),
+    "outcome.joined_invited": says("Joined by the invite before the moderators decided about it."),
     "outcome.joined_unasked": says("Joined without an answer: the room allows that."),
     "outcome.joined_before": says("Joined before the answer took effect."),
     "outcome.declined": says("Accepted, but they declined the invite."),
@@ -149,6 +150,17 @@ SENTENCES: Mapping[str, Sentence] = {
     "before.alone/expired": says("Before: nobody answered in time, {when}.", state=Choice, when=Notice),
     # --- cards
     "card.asks": says("{sign} {request} {who} asks to join {room}", sign=Sign, request=Numbered, who=Who, room=Room),
+    "card.still_invited": says(
+        "{sign} {request} {who} is invited to {room} and has not joined yet",
+        sign=Sign,
+        request=Numbered,
+        who=Who,
+        room=Room,
+    ),
+    "card.on_list_now": says("⚠️ They are now {why}.", why=Notice),
+    "card.invited_by": says("They were invited by {by}.", by=By),
+    "card.not_withdrawn": says("Nobody has withdrawn the invite."),
+    "card.not_withdrawn_why": says("I could not withdraw the invite: {why}", why=Notice),
     "card.did_ask": says(
         "{sign} {request} {who} asked to join {room}", sign=Sign, request=Numbered, who=Who, room=Room
     ),
@@ -202,6 +214,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "offer.knock/accept": says("✅ accept", verdict=Choice),
     "offer.knock/reject": says("❌ reject", verdict=Choice),
     "offer.knock/ban": says("⛔ ban", verdict=Choice),
+    "offer.still_invited/accept": says("✅ accept: the invite stays", verdict=Choice),
+    "offer.still_invited/reject": says("❌ reject: the invite is withdrawn", verdict=Choice),
+    "offer.still_invited/ban": says("⛔ ban", verdict=Choice),
     "offer.invite/accept": says("✅ accept: the invite stays", verdict=Choice),
     "offer.invite/reject": says("❌ reject: the invite is revoked", verdict=Choice),
     "offer.invite_ban": says(

@@ -34,6 +34,8 @@ from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Prof
 
 def _asks(request: Request, room: Room) -> Notice:
     sign, number, who = sign_of(request), Numbered(request.number), applicant(request)
+    if request.invited:
+        return notice("card.still_invited", sign=sign, request=number, who=who, room=room)
     if request.open:
         return notice("card.asks", sign=sign, request=number, who=who, room=room)
     return notice("card.did_ask", sign=sign, request=number, who=who, room=room)
@@ -65,7 +67,9 @@ def _invites_settled(sign: Sign, count: Number, room: Room) -> Notice:
     return notice("card.invites_settled", sign=sign, count=count, room=room)
 
 
-def _offer(_: Request, verdict: Verdict) -> Notice:
+def _offer(request: Request, verdict: Verdict) -> Notice:
+    if request.invited:
+        return notice("offer.still_invited", verdict=Choice(verdict))
     return notice("offer.knock", verdict=Choice(verdict))
 
 
@@ -200,7 +204,10 @@ def signs_of(requests: Sequence[Request]) -> Sign:
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
     """The state of a request, in one sentence; `for_ever` if the message will not be edited later."""
     if request.state is State.JOINED and request.by == request.user_id:
-        return notice("outcome.joined_unasked") if request.answer is None else notice("outcome.joined_before")
+        if request.answer is not None:
+            return notice("outcome.joined_before")
+        invited = request.untaken is not None
+        return notice("outcome.joined_invited") if invited else notice("outcome.joined_unasked")
     if not request.open:
         if for_ever:
             return LASTING[request.state](request, credit(request))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from knockbot.domain.card.who import By, credit, decided_by, origin_of, policy_key, rule_of
+from knockbot.domain.card.words import sentences
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Kind, Request, State, Verdict
+from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
 from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
 
@@ -108,7 +109,9 @@ def answered_with(request: Request) -> Notice | None:
 
 def trouble_of(request: Request) -> Notice | None:
     """What went wrong with the last answer."""
-    return notice("card.trouble", why=request.trouble) if request.trouble and request.open else None
+    if not request.trouble or not request.open or request.invited:  # that an invite stays is told by `doubt`
+        return None
+    return notice("card.trouble", why=request.trouble)
 
 
 def found(request: Request) -> Notice | None:
@@ -139,7 +142,18 @@ def doubt(request: Request) -> Notice | None:
         return None
     if decision.rehearsed is not None:
         return notice("card.dry_run", verdict=Choice(decision.rehearsed), by=would_decide(request))
+    if request.untaken is not None:
+        return _not_withdrawn(request, decision, request.untaken)
     return _by_list(decision) if name_of_list(decision.rule) is not None else _by_rule(decision)
+
+
+def _not_withdrawn(request: Request, decision: Decision, untaken: Untaken) -> Notice:
+    """Why somebody should not be invited any more, who accepted them, and why the invite could not be withdrawn."""
+    by = decided_by(policy_key(request, untaken.rule, Verdict.ACCEPT), None, untaken.origin)
+    why = request.trouble or decision.doubt or decision.unknown
+    stays = notice("card.not_withdrawn_why", why=why) if why is not None else notice("card.not_withdrawn")
+    listed = notice("card.on_list_now", why=decision.found) if decision.found is not None else None
+    return sentences([listed, notice("card.invited_by", by=by), stays])
 
 
 def _by_rule(decision: Decision) -> Notice | None:

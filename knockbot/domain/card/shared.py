@@ -36,7 +36,7 @@ def shared_card(
 def _row(request: Request, around: Around) -> Notice:
     """One request on a shared card."""
     rehearsed = request.decision is not None and request.decision.rehearsed is not None
-    why = doubt(request) if rehearsed or TOLD[request.judged_as].doubts_in_rows else None
+    why = doubt(request) if rehearsed or request.invited or TOLD[request.judged_as].doubts_in_rows else None
     what = standing(request) or sentences([reason_of(request, hidden=around.hidden), why])
     return notice(
         "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what

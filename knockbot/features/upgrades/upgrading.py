@@ -307,11 +307,14 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
 
 
 def _going_over(pending: list[Request]) -> list[Request]:
-    """The join requests that move: unanswered or accepted ones. Those that are being rejected stay in the old room."""
+    """The join requests that move: unanswered or accepted ones. Those that are being rejected stay in the old room, as
+    do those of people who hold an invite there."""
     return [
         request
         for request in pending
-        if kind_of(request).waits_outside and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
+        if kind_of(request).waits_outside
+        and not request.invited
+        and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
     ]
 
 

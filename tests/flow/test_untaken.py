@@ -1,0 +1,225 @@
+"""Somebody whom a rule invited is listed before they join, and nobody has the power to withdraw the invite."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from knockbot.domain.model import State
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.test_lists import ALIAS, BANS, LIZ, memberships, open_door, set_policy, settled
+from tests.flow.world import ALICE, ANA, BOT, levels_for
+
+MO = "@mo:tulip.example"
+"""Who set the policy."""
+BOB = "@bob:tulip.example"
+"""A moderator who may kick and ban."""
+EVE = "@eve:tulip.example"
+"""A member without power."""
+
+USERS = {ALICE: 100, MO: 60, BOB: 50, EVE: 0, BOT: 100}
+
+SAID = (
+    "🚪 #1 @ana:tulip.example is invited to Garden and has not joined yet\n"
+    "No reason given.\n"
+    '⚠️ They are now on list "community", which has "@ana:tulip.example": ads. '
+    "They were invited by the policy (otherwise). "
+    "I could not withdraw the invite: this needs the permission of @mo:tulip.example, "
+)
+
+
+def demoted(house: House) -> None:
+    """Mo loses the power."""
+    house.world.set_levels(GARDEN, users=USERS | {MO: 0})
+
+
+def left(house: House) -> None:
+    """Mo leaves."""
+    house.world.change(GARDEN, MO, MO, "leave")
+
+
+FALLS = [demoted, left]
+
+
+@pytest.fixture
+async def open_garden(house: House) -> House:
+    """A garden whose policy mo has set: it is open to all who are not on a list."""
+    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    for room_id in (GARDEN, MODS):
+        for who in (MO, BOB, EVE):
+            house.world.change(room_id, ALICE, who, "invite")
+            house.world.change(room_id, who, who, "join")
+    house.world.set_levels(GARDEN, users=USERS)
+    await set_policy(house, by=MO)
+    return house
+
+
+async def untaken(house: House, fall: Callable[[House], None] = demoted, *, then: str = "ban") -> House:
+    """A rule of mo's invited ana, mo has lost the power, and now ana is listed."""
+    if then != "ban":
+        await set_policy(house, open_door(then), by=MO)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    assert house.membership(ANA) == "invite"
+    fall(house)
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    return house
+
+
+@pytest.mark.parametrize("then", ["ban", "reject", "forward"])
+@pytest.mark.parametrize("fall", FALLS)
+async def test_the_card_says_who_is_invited_still_and_whose_power_is_missing(
+    open_garden: House, fall: Callable[[House], None], then: str
+) -> None:
+    house = await untaken(open_garden, fall, then=then)
+    card = house.card()
+    assert card.text.startswith(SAID), card.text
+    assert card.text.count("permission of") == 1
+    assert "✅ accept: the invite stays, ❌ reject: the invite is withdrawn, ⛔ ban" in card.text
+    assert (card.state, card.block["rule"], card.offers) == ("pending", None, ("✅", "❌", "⛔"))
+    assert house.membership(ANA) == "invite"
+
+
+ANSWERS = {
+    "❌": ("leave", State.REJECTED, "❌"),
+    "reject 1 not here": ("leave", State.REJECTED, "❌"),
+    "⛔": ("ban", State.BANNED, "⛔"),
+    "ban 1": ("ban", State.BANNED, "⛔"),
+    "✅": ("invite", State.ACCEPTED, "✅"),
+    "accept 1": ("invite", State.ACCEPTED, "✅"),
+}
+
+
+async def answer(house: House, how: str, by: str) -> None:
+    if how in "❌⛔✅":
+        house.click(how, by=by)
+    else:
+        house.tell(how, by=by)
+    await settled(house)
+
+
+@pytest.mark.parametrize("then", ["ban", "forward"])
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_the_answer_of_a_moderator_is_done(open_garden: House, how: str, then: str) -> None:
+    house = await untaken(open_garden, then=then)
+    await answer(house, how, BOB)
+
+    membership, state, sign = ANSWERS[how]
+    assert house.membership(ANA) == membership
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (state, BOB)
+    assert house.card().text.startswith(sign)
+    assert BOB in house.card().text
+    assert memberships(house, ANA) == ["knock", "invite", *([membership] if membership != "invite" else [])]
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_who_may_not_answer_changes_nothing(open_garden: House, how: str) -> None:
+    house = await untaken(open_garden)
+    before = house.card()
+    house.world.rooms[GARDEN].levels["invite"] = 50
+    house.world.set_levels(GARDEN)
+    await settled(house)
+    await answer(house, how, EVE)
+    assert house.membership(ANA) == "invite"
+    assert (house.card().text, house.card().offers) == (before.text, before.offers)
+    assert (await house.request(ANA)).awaits_moderators
+
+
+async def looks(house: House) -> None:
+    """A look at every room."""
+    await house.look_everywhere()
+    await settled(house)
+
+
+async def room_changes(house: House) -> None:
+    """Something else changes in the room."""
+    house.world.set_acl(GARDEN, allow=["*"], deny=["evil.example"])
+    await settled(house)
+
+
+async def restarts(house: House) -> None:
+    """A stop and a start."""
+    await house.close()
+    await house.start_again()
+    await settled(house)
+
+
+async def is_killed(house: House) -> None:
+    """A death and a start."""
+    await house.die()
+    await house.start_again()
+    await settled(house)
+
+
+async def a_month_passes(house: House) -> None:
+    """Longer than a knock may wait."""
+    await house.later(40 * 24 * 3600)
+    await looks(house)
+
+
+async def server_is_denied(house: House) -> None:
+    """The room denies the server of the applicant."""
+    house.world.set_acl(GARDEN, allow=["*"], deny=["tulip.example"])
+    await settled(house)
+    house.world.set_acl(GARDEN, allow=["*"])
+    await settled(house)
+
+
+async def events_come_again(house: House) -> None:
+    """The homeserver tells of the invite once more."""
+    events = house.world.rooms[GARDEN].members[ANA]
+    house.world.outbox.append(dict(events))
+    await settled(house)
+
+
+HAPPENS = [looks, room_changes, restarts, is_killed, a_month_passes, server_is_denied, events_come_again]
+
+
+@pytest.mark.parametrize("happens", HAPPENS)
+async def test_nothing_of_this_changes_by_what_the_bot_sees(
+    open_garden: House, happens: Callable[[House], Awaitable[None]]
+) -> None:
+    house = await untaken(open_garden)
+    await happens(house)
+
+    card = house.card()
+    assert card.text.startswith(SAID), card.text
+    assert (card.state, card.offers) == ("pending", ("✅", "❌", "⛔"))
+    assert (await house.request(ANA)).awaits_moderators
+    assert house.membership(ANA) == "invite"
+
+    await answer(house, "⛔", BOB)
+    assert (house.membership(ANA), (await house.request(ANA)).state) == ("ban", State.BANNED)
+
+
+@pytest.mark.parametrize(
+    ("by", "membership", "state"),
+    [
+        (ANA, "join", State.JOINED),
+        (ANA, "leave", State.DECLINED),
+        (BOB, "leave", State.REJECTED),
+        (BOB, "ban", State.BANNED),
+        (BOB, "invite", State.ACCEPTED),
+    ],
+)
+@pytest.mark.parametrize("heard", [True, False])
+async def test_what_others_do_about_the_invite_closes_the_request(
+    open_garden: House, by: str, membership: str, state: State, heard: bool
+) -> None:
+    house = await untaken(open_garden)
+    house.world.change(GARDEN, by, ANA, membership)
+    if not heard:
+        house.world.outbox.clear()
+        await looks(house)
+    await settled(house)
+
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (state, by)
+    assert house.card().state == state
+    assert BOT not in house.card().text
