@@ -36,6 +36,7 @@ from knockbot.domain.jobs import (
     Write,
 )
 from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.notices import because
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each answer does in the room; `forward` asks the moderators instead."""
@@ -149,9 +150,8 @@ PLANS: Mapping[Kind, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]]
 
 def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:
     """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter, or a user of an invite."""
-    payload = REFUSALS[answer.verdict](
-        user_id, request.id, INSIDE[answer.verdict], answer.on_behalf_of, guest=guest, **_told(answer)
-    )
+    while_in = TAKING_BACK[answer.verdict] if answer.instead else INSIDE[answer.verdict]
+    payload = REFUSALS[answer.verdict](user_id, request.id, while_in, answer.on_behalf_of, guest=guest, **_told(answer))
     return Job(_key(ACT_OF[answer.verdict], request, answer), request.room_id, payload)
 
 
@@ -262,6 +262,17 @@ def also_invite(request: Request, on_behalf_of: str, room_id: str, home: str) ->
     server = server_of(request.user_id)
     payload = AlsoInvite(request.user_id, request.id, on_behalf_of, server if server != home else None)
     return Job(f"also:{request.id}:{room_id}", room_id, payload)
+
+
+def call_back(room_id: str, user_id: str, on_behalf_of: str, cause: str) -> Job[Kick]:
+    """Withdraw an invite to another room, while it is not taken."""
+    told = because("told.invite_withdrawn")
+    kick = Kick(user_id, while_in=CALLED_BACK, on_behalf_of=on_behalf_of, told=told)
+    return Job(f"kick:also:{room_id}:{user_id}:{cause}", room_id, kick)
+
+
+CALLED_BACK: tuple[Membership, ...] = (Membership.INVITE,)
+"""Where such an invite can still be withdrawn."""
 
 
 def follow_list(room_id: str, occasion: str, via: tuple[str, ...]) -> Job[FollowList]:

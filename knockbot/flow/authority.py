@@ -158,6 +158,11 @@ async def lacking(
     return because("authority.powerless", user=User(who), why=shortfall.why)
 
 
+def is_lacking(why: Notice) -> bool:
+    """Whether this says that the person that the bot acts for may not do it."""
+    return why.code in ("authority.not_joined", "authority.powerless")
+
+
 async def _look(context: Context, room_id: str, who: str) -> Standing:
     standing = Standing(await is_joined(context, room_id, who), await context.outside.powers(room_id))
     context.standings.note(room_id, who, standing, context.now())

@@ -16,7 +16,7 @@ from knockbot.domain.notices import because
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import place, settling
+from knockbot.flow import authority, place, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.store import requests
@@ -77,8 +77,15 @@ async def override(context: Context, turn: Turn, request: Request, judged: Judge
         was = Untaken(invite, request.answer.rule or "", origin_of(ruling(request)))
         await requests.still_invited(turn.tx, request.id, was)
     now = await requests.get(turn.tx, request.id)
-    word = _withdrawing(context, turn, now, judged, request.answer) if invite else None
+    word = _withdrawing(context, turn, now, judged, request.answer) if invite or _may_join(request, judged) else None
     await settling.apply_decision(context, turn, now, judged, word=word)
+
+
+def _may_join(request: Request, judged: Judgement) -> bool:
+    """Whether somebody used a third-party invite and was let in by that, and only a list speaks against it now."""
+    decision = judged.decision
+    spared = decision.doubt is not None and not authority.is_lacking(decision.doubt)
+    return request.state is State.REDEEMED and decision.verdict is not Verdict.ACCEPT and not spared
 
 
 def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgement, before: Answer | None) -> Answer:

@@ -8,6 +8,7 @@ import pytest
 
 from knockbot.domain.model import State
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.planted import DAVE, MONA, move_in, planted, redeemed, stands, states
 from tests.flow.test_lists import ALIAS, BANS, LIZ, memberships, open_door, set_policy, settled
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
@@ -223,3 +224,144 @@ async def test_what_others_do_about_the_invite_closes_the_request(
     assert (request.state, request.by) == (state, by)
     assert house.card().state == state
     assert BOT not in house.card().text
+
+
+# --- other powers that are missing ----------------------------------------------------------------------------
+
+
+async def invited_and(house: House, happens: Callable[[House], object]) -> House:
+    """A rule of mo's invited ana, something happens, and ana is listed."""
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    happens(house)
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    assert house.membership(ANA) == "invite"
+    return house
+
+
+def bot_loses_power(house: House) -> None:
+    """The bot can do nothing any more."""
+    house.world.set_levels(GARDEN, users=USERS | {BOT: 0})
+
+
+def bot_has_power(house: House) -> None:
+    """The bot can act again."""
+    house.world.set_levels(GARDEN, users=USERS)
+
+
+def bot_is_put_out(house: House) -> None:
+    """The bot is not in the room."""
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+
+
+def bot_is_back(house: House) -> None:
+    """The bot is in the room again."""
+    for by, membership in ((ALICE, "invite"), (BOT, "join")):
+        house.world.change(GARDEN, by, BOT, membership)
+
+
+@pytest.mark.parametrize(("gone", "back"), [(bot_loses_power, bot_has_power), (bot_is_put_out, bot_is_back)])
+@pytest.mark.parametrize("joins", [False, True])
+async def test_it_is_withdrawn_once_the_bot_can_and_who_has_joined_by_then_stays(
+    open_garden: House, gone: Callable[[House], object], back: Callable[[House], object], joins: bool
+) -> None:
+    house = await invited_and(open_garden, gone)
+    await looks(house)
+    if joins:
+        house.world.change(GARDEN, ANA, ANA, "join")
+        await settled(house)
+    back(house)
+    await settled(house)
+    await looks(house)
+
+    assert house.membership(ANA) == ("join" if joins else "ban")
+    assert (await house.request(ANA)).state is (State.JOINED if joins else State.BANNED)
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_an_approval_that_is_taken_back_after_the_invite_changes_nothing_of_this(open_garden: House) -> None:
+    rules = "rules: [{name: named, when: {pre_approved: true}, then: accept}]\n"
+    await set_policy(open_garden, rules + open_door().replace("otherwise: accept", "otherwise: forward"), by=MO)
+    open_garden.tell(f"allow {ANA}", by=BOB)
+    await settled(open_garden)
+
+    def falls(house: House) -> None:
+        house.tell(f"disallow {ANA}", by=BOB)
+        demoted(house)
+
+    house = await invited_and(open_garden, falls)
+    assert "They were invited by rule “named”." in house.card().text
+    await answer(house, "❌", BOB)
+    assert (house.membership(ANA), (await house.request(ANA)).state) == ("leave", State.REJECTED)
+
+
+async def test_an_invite_of_a_moderators_own_stays(open_garden: House) -> None:
+    def invites(house: House) -> None:
+        house.world.change(GARDEN, BOB, ANA, "invite")
+        house.world.outbox.clear()
+
+    house = await invited_and(open_garden, invites)
+    await looks(house)
+    assert (house.membership(ANA), house.cards()) == ("invite", [])
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "state"), [("❌", "revoked"), ("✅", "standing"), ("⛔", "revoked")])
+async def test_an_accepted_third_party_invite_whose_inviter_is_listed_is_for_the_moderators_then(
+    open_garden: House, how: str, state: str
+) -> None:
+    house = open_garden
+    move_in(house)
+    await planted(house, by=MONA)
+    await settled(house)
+    assert await states(house) == ["standing"]
+    house.world.set_levels(GARDEN, users=USERS | {MO: 0, MONA: 40})
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(house)
+    await looks(house)
+    await restarts(house)
+
+    card = house.card()
+    assert (await states(house), stands(house), card.state) == (["pending"], True, "pending")
+    assert '"community"' in card.text
+    assert card.text.count(f"the permission of {MO}") == 1
+    await answer(house, how, BOB)
+    assert await states(house) == [state]
+    assert stands(house) is (state == "standing")
+    assert house.membership(MONA) == ("ban" if how == "⛔" else "join")
+
+
+@pytest.mark.parametrize("then", ["ban", "reject", "forward"])
+@pytest.mark.parametrize("lacks", [False, True])
+async def test_a_guest_who_has_not_joined_and_is_listed_is_taken_back_or_for_the_moderators(
+    open_garden: House, then: str, lacks: bool
+) -> None:
+    house = open_garden
+    await set_policy(house, open_door(then), by=MO)
+    move_in(house)
+    await planted(house, by=MONA)
+    await redeemed(house, DAVE, join=False)
+    await settled(house)
+    assert (await states(house), house.membership(DAVE)) == (["redeemed"], "invite")
+    if lacks:
+        demoted(house)
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, DAVE, reason="ads")
+    await settled(house)
+
+    if not lacks:
+        assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+        return
+    await looks(house)
+    await restarts(house)
+    card = house.card()
+    assert (await states(house), card.state, house.membership(DAVE)) == (["pending"], "pending", "invite")
+    assert '"community"' in card.text
+    assert card.text.count(f"the permission of {MO}") == 1
+    await answer(house, "❌", BOB)
+    assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")

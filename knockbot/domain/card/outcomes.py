@@ -109,9 +109,15 @@ def answered_with(request: Request) -> Notice | None:
 
 def trouble_of(request: Request) -> Notice | None:
     """What went wrong with the last answer."""
-    if not request.trouble or not request.open or request.invited:  # that an invite stays is told by `doubt`
+    if not request.trouble or not request.open or request.invited or _is_doubted(request, request.trouble):
         return None
     return notice("card.trouble", why=request.trouble)
+
+
+def _is_doubted(request: Request, trouble: Notice) -> bool:
+    """Whether the card tells the same as the reason why the moderators decide: the same person lacks the power."""
+    why = request.decision.doubt if request.awaits_moderators and request.decision is not None else None
+    return why is not None and (why.code, why.args.get("user")) == (trouble.code, trouble.args.get("user"))
 
 
 def found(request: Request) -> Notice | None:
