@@ -41,7 +41,7 @@ from knockbot.features.preapproval import giving, powers
 from knockbot.features.presets import choosing
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
-from knockbot.features.spaces import following, inviting, question, walking
+from knockbot.features.spaces import following, inviting, question, recalling, walking
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
@@ -115,6 +115,8 @@ FEATURES: tuple[Feature, ...] = (
         acts={**walking.ACTS, **inviting.ACTS},
         moved=inviting.moved,
         settled=inviting.settled,
+        sees=recalling.seen,
+        reconsiders=recalling.reconsider,
         hears={
             MemberChange: following.member_changed,
             Redaction: following.redacted,

@@ -94,6 +94,13 @@ KeepsOut: TypeAlias = Callable[[Context, str, str, str], Awaitable[Notice | None
 """Why somebody must not be invited to a room where they did not ask; `None` if they may. It takes the room, the user,
 and what waits for the answer. May raise `Later`, `Never` and `Busy`."""
 
+Names: TypeAlias = Callable[[str], Awaitable[Notice | None]]
+"""The entry by which a policy list that decides in a room names somebody now; `None` if none does."""
+
+Reconsiders: TypeAlias = Callable[[Context, str, Names], Awaitable[Write[None] | None]]
+"""Looks at those who were invited to a room where they did not ask, and returns what to write. May raise `Later` and
+`Busy`."""
+
 Outdates: TypeAlias = Callable[[Context, Turn, Request, Judgement], Awaitable[bool]]
 """Whether what a judgement on a request was made from has changed since: then it is made anew."""
 
@@ -139,6 +146,8 @@ class Feature:
     """Right before an accept by a rule is carried out."""
     keeps_out: KeepsOut | None = None
     """Right before somebody who was accepted at one room is invited to another."""
+    reconsiders: Reconsiders | None = None
+    """After a policy list of a room has changed, or what the policy does with it."""
     outdates: Outdates | None = None
     """When a judgement is stored."""
     overrides: Overrides | None = None
@@ -280,6 +289,12 @@ async def kept_out(context: Context, room_id: str, user_id: str, waiting: str) -
         if why is not None:
             return why
     return None
+
+
+async def reconsidered(context: Context, room_id: str, names: Names) -> Write[None] | None:
+    """A list has changed: what the features write about those who were invited to a room where they did not ask."""
+    asked = [feature.reconsiders for feature in rows(context) if feature.reconsiders is not None]
+    return together(*[await reconsiders(context, room_id, names) for reconsiders in asked])
 
 
 async def is_outdated(context: Context, turn: Turn, request: Request, judgement: Judgement) -> bool:

@@ -1,4 +1,5 @@
-"""The rooms to which somebody is invited as well because another room accepted them, until all are tried."""
+"""The rooms to which somebody is invited as well because another room accepted them: until all are tried, and until
+each of the invites that were sent is taken or gone."""
 
 from __future__ import annotations
 
@@ -57,3 +58,46 @@ async def take_missed(tx: Tx, request_id: int) -> list[Missed]:
     rows = await tx.fetch(f"{_MISSED.select} WHERE request_id = $1 AND why IS NOT NULL ORDER BY room_id", request_id)
     await tx.execute("DELETE FROM also_invites WHERE request_id = $1", request_id)
     return _MISSED.all(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An invite that was sent, and that nobody has taken yet."""
+
+    room_id: str
+    user_id: str
+    request_id: int
+    """The request at the room that accepted them."""
+    on_behalf_of: str
+    """With whose power they were invited."""
+
+
+_SENT = Row(Sent, "also_invited")
+
+
+async def put_sent(tx: Tx, sent: Sent) -> None:
+    """Remember an invite that was sent."""
+    await tx.execute(
+        "INSERT INTO also_invited (room_id, user_id, request_id, on_behalf_of) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (room_id, user_id) DO UPDATE SET request_id = $3, on_behalf_of = $4",
+        sent.room_id,
+        sent.user_id,
+        sent.request_id,
+        sent.on_behalf_of,
+    )
+
+
+async def is_sent(tx: Tx, room_id: str, user_id: str) -> bool:
+    """Whether somebody holds such an invite, as far as the records say."""
+    query = "SELECT 1 FROM also_invited WHERE room_id = $1 AND user_id = $2"
+    return await tx.fetchrow(query, room_id, user_id) is not None
+
+
+async def forget_sent(tx: Tx, room_id: str, user_id: str) -> None:
+    """Their invite was taken, declined or withdrawn."""
+    await tx.execute("DELETE FROM also_invited WHERE room_id = $1 AND user_id = $2", room_id, user_id)
+
+
+async def sent_to(tx: Tx, room_id: str) -> list[Sent]:
+    """All such invites to a room."""
+    return _SENT.all(await tx.fetch(f"{_SENT.select} WHERE room_id = $1 ORDER BY user_id", room_id))

@@ -136,6 +136,7 @@ TABLES: Mapping[str, Table] = {
             in_back_ups=False,
         ),
         Table("also_invites", "until the last of them was tried", ("why",), ("request_id", "ended")),
+        Table("also_invited", "until the invite is taken or gone", ("user_id", "on_behalf_of")),
         Table("space_rooms", "as long as the room is in the space", ("asked_by", "why")),
         Table("encrypted_rooms", FOR_EVER, (), ("room_id", "shared_with", "told_at")),
         Table("audit", FOR_EVER, ("actor", "detail_json"), ("id",), counts="id"),

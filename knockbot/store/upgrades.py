@@ -540,6 +540,15 @@ CREATE TABLE also_invites (
     PRIMARY KEY (request_id, room_id)
 );
 
+-- Those of these invites that were sent, until they are taken or gone.
+CREATE TABLE also_invited (
+    room_id      TEXT NOT NULL,
+    user_id      TEXT NOT NULL,
+    request_id   BIGINT NOT NULL REFERENCES requests (id),
+    on_behalf_of TEXT NOT NULL,
+    PRIMARY KEY (room_id, user_id)
+);
+
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.
 CREATE TABLE encrypted_rooms (

@@ -92,6 +92,19 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         count=Number,
     ),
+    "also.called_back": says(
+        "{user} was invited to {room} as well and has not joined. I withdraw the invite, because they are {why}.",
+        user=User,
+        room=Room,
+        why=Notice,
+    ),
+    "also.not_called_back": says(
+        "⚠️ {user} was invited to {room} as well and has not joined. A policy list of {room} names them now. I could not "
+        "withdraw the invite: {why} To withdraw it, remove them from the room in your client.",
+        user=User,
+        room=Room,
+        why=Notice,
+    ),
     "also.row": says("❌ {room}: {why}", room=Room | Id, why=Notice),
     "also.removed": says("{user} removed them there. To invite them all the same, type /invite there.", user=User),
     "also.replaced": says("it was replaced by another room."),

@@ -7,6 +7,7 @@ again is who is listed and was accepted by another policy: that accept may be wr
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from knockbot.domain.model import Because, Rejudge, Request, Truth
@@ -14,7 +15,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.lists import facts, following, telling, using
 from knockbot.features.lists.using import Used
-from knockbot.flow import overriding, place, rejudging
+from knockbot.flow import overriding, place, rejudging, tables
 from knockbot.flow.context import Context
 from knockbot.store import judgements, lists, requests
 from knockbot.store.timers import Timer
@@ -35,6 +36,7 @@ async def rings(context: Context, timer: Timer) -> Write[None] | None:
     # What is still being taken in may name somebody or not: nobody is judged again before that is known.
     settled = [used for used in users if await facts.is_taken_in(context, used.there)]
     hits = {used.there.room_id: await _hit(context, used) for used in settled} if known.read_at is not None else {}
+    recalls = [await tables.reconsidered(context, one, partial(facts.names, context, one)) for one in hits]
 
     async def write(turn: Turn) -> None:
         changed = not await lists.still_at(turn.tx, room_id, known.version)
@@ -44,6 +46,9 @@ async def rings(context: Context, timer: Timer) -> Write[None] | None:
             cause = f"list {room_id} {turn.now}"
             again = [Rejudge(protected, Because.FACTS_CHANGED, cause, request_id) for request_id in found]
             await rejudging.plan_each(context, turn, again)
+        for recall in recalls:
+            if recall is not None:
+                await recall(turn)
         await telling.changes(context, turn, telling.Changes(known, counts, users))
 
     return write

@@ -243,6 +243,20 @@ async def keeps_out(context: Context, room_id: str, user_id: str, waiting: str) 
     return None
 
 
+async def names(context: Context, room_id: str, user_id: str) -> Notice | None:
+    """The entry by which a list that decides in a room names somebody; `None` also where that is not known."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room_id)
+        of_policies = await using.of_place(context, tx, there) if there is not None else {}
+    for named in of_policies.values():
+        deciding = [(one, list_room) for one, list_room in named if one.then is not ListThen.NONE]
+        found = await look_up(context, deciding, user_id, room_id)
+        for name, listed in found.items():
+            if listed.truth is Truth.TRUE:
+                return is_on(name, listed).why
+    return None
+
+
 async def told(context: Context, _: Place, request: Request) -> Notice | None:
     """For a card: a list that names somebody, and does not decide."""
     news = await news_of(context, request)

@@ -32,6 +32,7 @@ from knockbot.flow.rooms import is_denied
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Doing, kept_out
 from knockbot.store import also_invites, pins, requests, rooms, spaces
+from knockbot.store.also_invites import Sent
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 
@@ -72,7 +73,13 @@ async def _plan(context: Context, turn: Turn, request: Request) -> None:
     by = answer.on_behalf_of if answer.rule is None else there.author_of(ALSO_INVITE) or context.bot
     for room_id in (await _rooms(turn.tx, there))[:MAX_INVITED]:
         await also_invites.add(turn.tx, request.id, room_id)
-        await turn.plan(plan.also_invite(request, by, room_id, context.home))
+        job = plan.also_invite(request, by, room_id, context.home)
+        await also_invites.put_sent(turn.tx, _sent(job))  # before it is sent: the bot may be killed right after that
+        await turn.plan(job)
+
+
+def _sent(job: Job[AlsoInvite]) -> Sent:
+    return Sent(job.room_id, job.payload.user_id, job.payload.of_request, job.payload.on_behalf_of)
 
 
 async def _rooms(tx: Tx, there: Place) -> list[str]:
@@ -145,6 +152,9 @@ async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcom
     """Note what came of an invite; after the last one, tell which were not possible."""
     if isinstance(came, Tried) and came.sent:
         await _put_on_record(turn, job)
+        await also_invites.put_sent(turn.tx, _sent(job))
+    else:
+        await also_invites.forget_sent(turn.tx, job.room_id, job.payload.user_id)
     await _note(context, turn, job, came.why if isinstance(came, Tried) else None)
 
 

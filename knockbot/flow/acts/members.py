@@ -327,10 +327,18 @@ async def _judge_anew(context: Context, turn: Turn, job: ToARequest, request: Re
 
 
 async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
-    """Report a failed invite by address, which has no request; other acts without a request are not reported."""
+    """Report a failed invite by address, which has no request."""
     if isinstance(job.payload, Invite):
         user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
         said = notice("issue.not_invited", user=user, room=room, why=why)
+        await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
+
+
+async def _not_called_back(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
+    """Report that an invite to another room could not be withdrawn, though a policy list names its user."""
+    if isinstance(job.payload, Kick) and job.payload.while_in == plan.CALLED_BACK:
+        user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
+        said = notice("also.not_called_back", user=user, room=room, why=why)
         await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
@@ -349,6 +357,7 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
     """The act will never be done: tell the moderators, and give the request back to them."""
     if job.request_id is None:
         await _not_called_in(context, turn, job, error.why)
+        await _not_called_back(context, turn, job, error.why)
         return
     request = await requests.get(turn.tx, job.request_id)
     if is_beside(job, request):

@@ -1,0 +1,88 @@
+"""An invite by `also_invite` that nobody has taken yet is withdrawn if a policy list of that room names its user.
+
+Such an invite has no request of its own at that room. So it is remembered until its user joins, declines or is removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain import plan
+from knockbot.domain.may import Deed
+from knockbot.domain.model import MemberChange, Membership
+from knockbot.domain.notices import Notice, User, notice
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never
+from knockbot.flow import authority, place, saying
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.saying import Audience
+from knockbot.flow.tables import Names
+from knockbot.store import also_invites
+from knockbot.store.also_invites import Sent
+
+
+async def seen(context: Context, change: MemberChange) -> Write[None] | None:
+    """Somebody's membership changed: an invite that was taken, declined or withdrawn is not remembered any more."""
+    if change.membership in (Membership.KNOCK, Membership.INVITE):
+        return None
+    async with context.db.tx() as tx:
+        if not await also_invites.is_sent(tx, change.room_id, change.user_id):
+            return None
+
+    async def write(turn: Turn) -> None:
+        await also_invites.forget_sent(turn.tx, change.room_id, change.user_id)
+
+    return write
+
+
+async def reconsider(context: Context, room_id: str, names: Names) -> Write[None] | None:
+    """Withdraw those invites to a room whose users a list of that room names now."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room_id)
+        sent = await also_invites.sent_to(tx, room_id)
+    if there is None or there.settings.dry_run:
+        return None
+    found = [(one, why) for one in sent if (why := await names(one.user_id)) is not None]
+    named = [Named(one, why, await _lacks(context, one)) for one, why in found if await _stands(context, one)]
+
+    async def write(turn: Turn) -> None:
+        for one in named:
+            await _withdraw(context, turn, there, one)
+
+    return write if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An invite whose user a list names."""
+
+    sent: Sent
+    why: Notice
+    lacking: Notice | None
+    """Why whoever had them invited may not withdraw that; none if they may."""
+
+
+async def _stands(context: Context, one: Sent) -> bool:
+    """Whether the bot's invite is in the room still; that of a moderator is not ours."""
+    try:
+        member = await context.outside.member(one.room_id, one.user_id)
+    except Never:
+        return False
+    return member is not None and member.membership is Membership.INVITE and member.sender == context.bot
+
+
+async def _lacks(context: Context, one: Sent) -> Notice | None:
+    return await authority.lacking(context, one.on_behalf_of, Deed.REJECT, room_id=one.room_id, target=one.user_id)
+
+
+async def _withdraw(context: Context, turn: Turn, there: Place, named: Named) -> None:
+    sent, user = named.sent, User(named.sent.user_id)
+    occasion = f"also back:{sent.request_id}:{sent.room_id}"
+    if named.lacking is not None:
+        said = notice("also.not_called_back", user=user, room=there.called, why=named.lacking)
+        await saying.alarm(context, turn, sent.room_id, occasion, said)
+        return
+    await turn.plan(plan.call_back(sent.room_id, sent.user_id, sent.on_behalf_of, f"{sent.request_id}:{turn.now}"))
+    said = notice("also.called_back", user=user, room=there.called, why=named.why)
+    await saying.say(context, turn, Audience(there.management_room, place=sent.room_id), f"{occasion}:{turn.now}", said)
