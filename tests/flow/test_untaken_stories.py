@@ -168,22 +168,29 @@ BOT_STEPS: dict[str, Step] = {
 }
 OFTEN_BOT = [*["settles"] * 8, *["lives"] * 3, *["hears"] * 3, *["looks"] * 2]
 AFTER = st.lists(st.tuples(st.sampled_from([*PEOPLE]), st.sampled_from([*BOT_STEPS, *OFTEN_BOT])), max_size=8)
-FIRST = st.sampled_from(["settles", "lives", "hears", "is killed after its act", "is killed before its act"])
+FIRST = st.sampled_from([*["settles"] * 6, "lives", "hears", "is killed after its act", "is killed before its act"])
 THEN = st.sampled_from(["ban", "reject", "forward"])
+
+
+BEGIN = ("ana knocks", "mo has no power", "liz lists ana")
+
+
+def furnish(house: House) -> None:
+    """The rooms of the story, and who is in them."""
+    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for(LIZ), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.room(GARDEN, "Garden", ALICE, MO, BOB, BOT, levels={"users": dict(USERS)})
+    house.world.room(MODS, "Mods", ALICE, MO, BOB, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
 
 
 async def play(url: str, then: str, first: tuple[str, ...], scenes: list[tuple[str, str]]) -> None:
     """A rule invites ana, mo loses the power, liz lists her: then anything."""
     async with no_complaints(), housed(url) as house:
-        house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for(LIZ), join_rule="public")
-        house.world.aliases[ALIAS] = BANS
-        house.world.room(GARDEN, "Garden", ALICE, MO, BOB, BOT, levels={"users": dict(USERS)})
-        house.world.room(MODS, "Mods", ALICE, MO, BOB, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
+        furnish(house)
         house.tell(f"policy set {GARDEN}\n{open_door(then)}", by=MO)
         await settled(house)
         story = Story(house)
-        begin = ["ana knocks", "mo has no power", "liz lists ana"]
-        for people, bot in [*zip(begin, first, strict=True), *scenes]:
+        for people, bot in [*zip(BEGIN, first, strict=True), *scenes]:
             house.clock.go_on(0.3)
             for step in (PEOPLE[people], BOT_STEPS[bot]):
                 happens = step(story)
@@ -234,3 +241,86 @@ async def test_so_does_every_one_on_postgresql(
         await play(empty_postgres_url, then, first, scenes)
     finally:
         await postgres.clear(empty_postgres_url)
+
+
+# --- several processes ----------------------------------------------------------------------------------------
+
+
+class Three(Story):
+    """The same story, and any of three processes does what comes next."""
+
+    def __init__(self, houses: list[House]) -> None:
+        super().__init__(houses[0])
+        self.houses = houses
+
+    def turn_to(self, which: int) -> None:
+        """Another process goes on."""
+        self.house = self.houses[which]
+
+    async def settle_all(self) -> None:
+        """Until none of them has anything left to do."""
+        for _ in range(3):
+            for house in self.houses:
+                await house.later(1)
+                await house.ring()
+
+    async def end(self) -> None:
+        """What is to come comes, to whichever process."""
+        self.world.behave()
+        self.power(bot=100)
+        for _ in range(2):
+            for house in self.houses:
+                await house.look_everywhere()
+            self.house.clock.go_on(700)
+            await self.settle_all()
+        await self.settle_all()
+        await self.check()
+
+
+AMONG_THREE = {name: step for name, step in BOT_STEPS.items() if name in ("away", "hears", "works", "lives", "looks")}
+WHICH = st.integers(0, 2)
+
+
+@given(
+    then=THEN,
+    first=st.tuples(WHICH, WHICH, WHICH),
+    scenes=st.lists(st.tuples(st.sampled_from([*PEOPLE]), st.sampled_from([*AMONG_THREE]), WHICH), max_size=8),
+)
+@settings(max_examples=8, derandomize=True, database=None, deadline=None)
+async def test_so_does_every_one_among_three_processes(
+    postgres: Postgres,
+    empty_postgres_url: str,
+    then: str,
+    first: tuple[int, ...],
+    scenes: list[tuple[str, str, int]],
+) -> None:
+    try:
+        await play_among_three(empty_postgres_url, then, first, scenes)
+    finally:
+        await postgres.clear(empty_postgres_url)
+
+
+async def play_among_three(url: str, then: str, first: tuple[int, ...], scenes: list[tuple[str, str, int]]) -> None:
+    """A rule invites ana, mo loses the power, liz lists her, each told to some process: then anything."""
+    async with no_complaints(), housed(url) as house:
+        furnish(house)
+        house.tell(f"policy set {GARDEN}\n{open_door(then)}", by=MO)
+        await settled(house)
+        others = [await House(url, house.world).open() for _ in range(2)]
+        try:
+            story = Three([house, *others])
+            for people, which in zip(BEGIN, first, strict=True):
+                story.turn_to(which)
+                PEOPLE[people](story)
+                await story.settle_all()
+            for people, bot, which in scenes:
+                story.turn_to(which)
+                house.clock.go_on(0.3)
+                for step in (PEOPLE[people], AMONG_THREE[bot]):
+                    happens = step(story)
+                    if isinstance(happens, Awaitable):
+                        await happens
+            await story.end()
+        finally:
+            for other in others:
+                await other.close()
