@@ -7,6 +7,7 @@ import pytest
 from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.domain.notices import UNKNOWN
 from knockbot.domain.reasons import in_words
+from knockbot.store import jobs
 from tests.federation import View, knock_from, sees, time_passes, view, waits_for
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 from tests.sydent import FederatingHomeserver, FederatingLab
@@ -313,13 +314,20 @@ async def test_a_message_hands_a_rejection_to_another_server(
     await garden.command(f"reject {await number_of(garden, ana)} No room left.")
 
     await garden.shown(ana, "rejected")
-    letter = await until(lambda: invited_to(ana), bool, lambda _: f"{ana} got no message")
-    await ana.join(letter[0])
-    said = await ana.wait_for(letter[0], lambda event: event["type"] == "m.room.message")
+    letter = await until(
+        lambda: letters(garden, ana), lambda seen: bool(seen[0]), lambda seen: f"{ana} got no message: {seen[1]}"
+    )
+    await ana.join(letter[0][0])
+    said = await ana.wait_for(letter[0][0], lambda event: event["type"] == "m.room.message")
     assert "Writing" in words(said)
     assert "No room left." in words(said)
     assert (await view(ana, garden.room)).section == "knock"
 
 
-async def invited_to(who: Person) -> list[str]:
-    return list((await who.sync()).get("rooms", {}).get("invite", {}))
+async def letters(garden: Garden, who: Person) -> tuple[list[str], list[jobs.Open]]:
+    """The rooms that they are invited to, and what the bot has yet to do about them."""
+    keeper = garden.keeper
+    assert isinstance(keeper, InProcess)
+    async with keeper.context.db.tx() as tx:
+        left = [act for act in await jobs.open_for(tx, [garden.room]) if act.user_id == who.user_id]
+    return list((await who.sync()).get("rooms", {}).get("invite", {})), left
