@@ -91,7 +91,7 @@ async def test_whose_approver_was_demoted_waits_and_the_card_says_why(garden: Ga
     await ana.knock(garden.room)
     card = await garden.card(ana)
     assert f"{mona.user_id} pre-approved them, but this has no effect now" in card["content"]["body"]
-    assert f"The pre-approvals by {mona.user_id} do not count now" in await garden.command(f"allowed {garden.room}")
+    assert f"What {mona.user_id} pre-approved has no effect now" in await garden.command(f"allowed {garden.room}")
 
     await garden.give_power(mona.user_id, 50)
     await ana.leave(garden.room)
