@@ -42,6 +42,7 @@ from knockbot.features.presets import choosing
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, recalling, walking
+from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
@@ -155,6 +156,7 @@ FEATURES: tuple[Feature, ...] = (
         at_once=approvals.at_once,
         took_place=giving.took_place,
     ),
+    Feature("templates", shortcuts=offering.shortcuts, revised=offering.revised),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",

@@ -179,7 +179,7 @@ NO_COMPLAINT_CODES = frozenset(
 
 NO_COMPLAINT_AREAS = (
     *("answer.hits", "before.", "by.", "dossier.", "explain.", "invites.", "list.", "log.", "message.", "offer."),
-    *("outcome.", "policy.", "queue.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
+    *("outcome.", "policy.", "queue.", "templates.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
 )
 """How the codes begin of what is only looked up, or a part of a card."""
 

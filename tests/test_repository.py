@@ -158,6 +158,7 @@ NOTHING = {
     "rules": "none",
     "lists": "none",
     "also_invite": "none",
+    "templates": "none",
     "call": "nobody",
     "language": "that of `defaults` in `config.yaml`",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from knockbot.chat import lists, looks, orders, preapproval, presets, replay
+from knockbot.chat import lists, looks, orders, preapproval, presets, replay, templates
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -101,6 +101,7 @@ COMMANDS: dict[str, Command] = {
         Command("test", (ROOM, USER, REASON), looks.test, Deed.LOOK),
         Command("log", (REQUEST_OR_USER,), looks.log, Deed.LOOK),
         *lists.COMMANDS,
+        *templates.COMMANDS,
         Command("queue", (), looks.list_queue, Deed.LOOK),
     )
 }

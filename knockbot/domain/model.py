@@ -692,6 +692,17 @@ class Untaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortcut:
+    """An answer with a text for the applicant, which a card offers by an emoji of its own."""
+
+    emoji: str
+    verdict: Verdict
+    name: str
+    """What the card calls it."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One thing to decide, from the first knock to its outcome."""
 

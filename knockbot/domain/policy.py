@@ -33,6 +33,7 @@ from knockbot.domain.languages import Language
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because, notice
+from knockbot.domain.templates import Template, read_templates
 from knockbot.errors import Fault
 
 MAX_RULES = 1000
@@ -233,6 +234,8 @@ class RoomSettings:
     """The policy lists, which decide before every rule."""
     also_invite: tuple[str, ...] = key(_read_also_invite, written=[])
     """The rooms to which whoever is accepted and joins is invited as well; or `CHILDREN`."""
+    templates: tuple[Template, ...] = key(read_templates, written={})
+    """Texts that moderators often send to applicants, by short names."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 

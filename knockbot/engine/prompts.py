@@ -34,6 +34,8 @@ class Face:
     """The people that it mentions when it is posted."""
     details: Mapping[int, str] = field(default_factory=dict)
     """What its kind has to know later about what was shown."""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """What offered answers say, by emoji, where that may change: a click gives the answer that was shown."""
     needless: Notice | None = None
     """Why it need not be posted any more; an edit is made all the same."""
 

@@ -28,7 +28,7 @@ from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
-from knockbot.flow import authority, hints, journal, place, refusals, saying, settling
+from knockbot.flow import authority, hints, journal, place, refusals, saying, settling, shortcuts
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_denied, is_in
@@ -180,16 +180,18 @@ async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[N
 
     Each takes the rights of its own room; what is refused is told in one reply.
     """
-    verdict = REACTIONS.get(reaction.key)
-    meant = await _requests_meant(context, card, verdict) if verdict is not None else []
-    if verdict is None:
+    click = await _read(context, card, reaction)
+    if click is None:
         return None
-    if not meant:
+    if not click.meant:
         return await _telling_it_is_closed(context, card, reaction)
-    wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True, of_card=True)
+    wish, meant = click.wish, click.meant
     refused = {request.id: why for request in meant if (why := await _why_not(context, wish, request)) is not None}
 
     async def write(turn: Turn) -> None:
+        if not await _was_shown(turn.tx, click, card, reaction.key):
+            await _say_other_text(context, turn, card, reaction)
+            return
         told = refused | await _taken(context, turn, wish, [one for one in meant if one.id not in refused])
         if told:
             said = await _refusals(context, turn, meant, told)
@@ -220,6 +222,55 @@ async def _telling_it_is_closed(context: Context, card: Prompt, reaction: Reacti
         await saying.say(context, turn, Audience(reaction.room_id), occasion, said, reply_to=reaction.target)
 
     return write
+
+
+@dataclass(frozen=True, slots=True)
+class _Click:
+    """An answer by an emoji on a card."""
+
+    wish: Wish
+    meant: Sequence[Request]
+    """The requests that it is about, as far as their rooms are managed from there."""
+    with_text: bool = False
+    """Whether the emoji stands for an answer with a text, which the card says."""
+
+
+async def _read(context: Context, card: Prompt, reaction: Reaction) -> _Click | None:
+    """The answer that a reaction on a card gives; `None` if it is no answer."""
+    verdict, text = REACTIONS.get(reaction.key), None
+    async with context.db.tx() as tx:
+        shown = meant_by(await requests.on_card(tx, card.id, held=False))
+        managed = [one for one in shown if await is_managed(tx, one, card.room_id)]
+        with_text = verdict is None and await shortcuts.shown(tx, card, reaction.key) is not None
+        if with_text:
+            asked = to_answer(managed, Verdict.REJECT)
+            places = await place.of_rooms(context, tx, (one.room_id for one in asked))
+            text = shortcuts.chosen(shortcuts.offered(context, asked, places), reaction.key)
+            verdict = text.verdict if text is not None else Verdict.REJECT
+    if verdict is None:
+        return None
+    reason = text.reason if text is not None else None
+    wish = Wish(reaction.sender, verdict, reaction.event_id, reason, by_click=True, of_card=True)
+    return _Click(wish, to_answer(managed, verdict), with_text)
+
+
+async def _was_shown(tx: Tx, click: _Click, card: Prompt, key: str) -> bool:
+    """Whether the card showed what this click gives: the text of an emoji may have changed since."""
+    if not click.with_text:
+        return True
+    offer = await shortcuts.shown(tx, card, key)
+    if offer is None or offer.meaning is None or offer.meaning != click.wish.reason:
+        return False
+    return offer.meanings == 1 or await _came_after_the_edit(tx, click.wish, click.meant[-1])
+
+
+async def _say_other_text(context: Context, turn: Turn, card: Prompt, reaction: Reaction) -> None:
+    """The emoji stands for another text by now, or for none: nothing is done, and the card shows what is offered."""
+    said, occasion = notice("answer.other_text"), f"reply:{reaction.event_id}"
+    await prompting.refresh(turn, card.id)
+    await saying.say(
+        context, turn, Audience(reaction.room_id, place=card.about), occasion, said, reply_to=reaction.target
+    )
 
 
 async def _why_not(context: Context, wish: Wish, request: Request) -> Notice | None:
@@ -253,13 +304,6 @@ async def _refusals(context: Context, turn: Turn, meant: Sequence[Request], told
         notice("answer.refused_one", request=Numbered(request.number), room=room, why=told[request.id])
         for request, room in zip(refused, called, strict=True)
     )
-
-
-async def _requests_meant(context: Context, card: Prompt, verdict: Verdict) -> list[Request]:
-    """The requests that a click on this card is about, as far as their rooms are managed from there."""
-    async with context.db.tx() as tx:
-        found = meant_by(await requests.on_card(tx, card.id, held=False))
-        return to_answer([one for one in found if await is_managed(tx, one, card.room_id)], verdict)
 
 
 async def is_managed(tx: Tx, request: Request, management_room: str) -> bool:

@@ -95,6 +95,12 @@ async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
     return _place(context, found) if found is not None else None
 
 
+async def of_rooms(context: Context, tx: Tx, room_ids: Iterable[str]) -> dict[str, Place]:
+    """Those of these rooms that are protected, by ID."""
+    found = {room_id: await find(context, tx, room_id) for room_id in set(room_ids)}
+    return {room_id: there for room_id, there in found.items() if there is not None}
+
+
 async def is_in_dry_run(context: Context, tx: Tx, room_id: str) -> bool:
     """Whether the policy of a protected room does nothing by itself."""
     there = await find(context, tx, room_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -10,12 +10,12 @@ from typing import Any, Final
 from knockbot.domain.card import EMOJI, Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Request
+from knockbot.domain.model import Request, Shortcut
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.policy import Reasons
 from knockbot.engine.prompts import Face, PromptKind
 from knockbot.engine.turn import Turn
-from knockbot.flow import answering, cards, dossier, place, withdrawing
+from knockbot.flow import answering, cards, dossier, place, shortcuts, withdrawing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import REQUEST_KEY
@@ -77,9 +77,8 @@ async def _about(context: Context, card: Prompt) -> _About:
         if not shown:
             managed = await place.managed_by(context, tx, card.room_id)
             return _About((), {}, None, place.language_of(context, managed))
-        found = {room_id: await place.find(context, tx, room_id) for room_id in {one.room_id for one in shown}}
+        places = await place.of_rooms(context, tx, (one.room_id for one in shown))
         earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
-    places = {room_id: there for room_id, there in found.items() if there is not None}
     return _About(shown, places, earlier, place.language_of(context, places.values()))
 
 
@@ -89,6 +88,8 @@ async def _whole(context: Context, about: _About) -> Face:
     outlook = await _outlook(context, about)
     one_applicant = len(shown) == 1 or answering.takes_clicks(shown)
     asking = about.waiting[-1] if one_applicant and about.waiting else None
+    clicks = answering.takes_clicks(shown)
+    texts = shortcuts.possible(context, about.waiting, about.places, outlook.possible) if clicks else ()
     around = Around(
         hidden=any(there.settings.reasons is Reasons.HIDDEN for there in about.places.values()),
         earlier=about.earlier,
@@ -97,11 +98,13 @@ async def _whole(context: Context, about: _About) -> Face:
         dossier=await dossier.gather(context, about.places[asking.room_id], asking) if asking is not None else (),
         doors=labels if len(labels) > 1 and one_applicant else {},
         closed=frozenset(labels) - about.places.keys(),
+        shortcuts=texts,
     )
     asks = partial(context.wording.card_message, shown, labels[shown[-1].room_id], outlook.possible)
     write = partial(asks, around=around, language=about.language)
     calls = tuple(dict.fromkeys(user for there in about.places.values() for user in there.settings.call))
-    return Face(write, _offers(about, outlook), calls, about.details, about.needless)
+    offers, meanings = _offers(about, outlook, texts), {one.emoji: one.reason for one in texts}
+    return Face(write, offers, calls, about.details, meanings, about.needless)
 
 
 def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
@@ -115,12 +118,14 @@ async def _outlook(context: Context, about: _About) -> answering.Outlook:
     return answering.together(found)
 
 
-def _offers(about: _About, outlook: answering.Outlook) -> tuple[str, ...] | None:
+def _offers(about: _About, outlook: answering.Outlook, texts: Iterable[Shortcut]) -> tuple[str, ...] | None:
     """The answers that a card offers now: empty once it is settled; `None`, no change, while an answer is under way."""
     open_doors = [request for request in about.shown if request.open and request.room_id in about.places]
     if not open_doors or not answering.takes_clicks(about.shown):
         return ()
-    return tuple(EMOJI[verdict] for verdict in outlook.possible) if about.waiting else None
+    if not about.waiting:
+        return None
+    return (*(EMOJI[verdict] for verdict in outlook.possible), *(one.emoji for one in texts))
 
 
 async def _takes_clicks(tx: Tx, card: Prompt) -> bool:

@@ -6,15 +6,16 @@ handed in (`Context.features`), in their order. The rows are in `product.py`: re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Fact, Kind, MemberChange, Request, RoomView
+from knockbot.domain.model import Fact, Kind, MemberChange, Request, RoomView, Shortcut
 from knockbot.domain.notices import Notice
+from knockbot.domain.policy import RoomSettings
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
@@ -104,6 +105,9 @@ Reconsiders: TypeAlias = Callable[[Context, str, Names], Awaitable[Write[None] |
 Outdates: TypeAlias = Callable[[Context, Turn, Request, Judgement], Awaitable[bool]]
 """Whether what a judgement on a request was made from has changed since: then it is made anew."""
 
+Shortcuts: TypeAlias = Callable[[RoomSettings, Request], Sequence[Shortcut]]
+"""Answers with a text that a card offers beside the usual ones, by the settings of the room."""
+
 Overrides: TypeAlias = Callable[[Judgement | None, Judgement], bool]
 """Whether the new judgement on a request overrides the accept of a rule, by the judgement before it."""
 
@@ -190,6 +194,8 @@ class Feature:
     """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
     looks: Looks | None = None
     """In a look at a protected room, after its knocks."""
+    shortcuts: Shortcuts | None = None
+    """Answers with a text that a card offers by more emoji."""
     tells: Mapping[Line, Tells] = field(default_factory=dict)
     """The lines of a card that help to decide; `Line` has their order, and a card shows the first few."""
 
@@ -327,6 +333,12 @@ def gathers(context: Context) -> dict[Fact, LookUp]:
 def tells(context: Context) -> dict[Line, Tells]:
     """What the features tell on cards."""
     return {line: tell for feature in rows(context) for line, tell in feature.tells.items()}
+
+
+def shortcuts(context: Context, settings: RoomSettings, request: Request) -> tuple[Shortcut, ...]:
+    """The answers with a text that cards offer for a request, each by another emoji."""
+    offering = [feature.shortcuts for feature in rows(context) if feature.shortcuts is not None]
+    return tuple(one for offers in offering for one in offers(settings, request))
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

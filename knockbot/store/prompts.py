@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx, for_update
@@ -152,6 +152,10 @@ class Offer:
     reaction: str | None
     """The bot's reaction while it is in the room or about to be sent; empty until it is known."""
     turns: int
+    meaning: str | None = None
+    """What a click on it says, as the prompt showed it last; none where that never changes, or is not known."""
+    meanings: int = 0
+    """How many different ones the prompt has shown."""
 
 
 _OFFER = Row(Offer, "offers")
@@ -172,6 +176,18 @@ async def offer(tx: Tx, prompt_id: int, emojis: Sequence[str]) -> None:
             "ON CONFLICT (prompt_id, emoji) DO UPDATE SET reaction = ''",
             prompt_id,
             *emojis,
+        )
+
+
+async def mean(tx: Tx, prompt_id: int, meanings: Mapping[str, str]) -> None:
+    """What a click on each of these offers says, as the prompt shows it now."""
+    for emoji, meaning in meanings.items():
+        await tx.execute(
+            "UPDATE offers SET meaning = $3, meanings = meanings + 1 WHERE prompt_id = $1 AND emoji = $2 "
+            "AND (meaning IS NULL OR meaning <> $3)",
+            prompt_id,
+            emoji,
+            meaning,
         )
 
 

@@ -93,7 +93,7 @@ TABLES: Mapping[str, Table] = {
             "for ever where they are of a prompt or about a request, else for 30 days",
             in_sql=("room_id", "prompt_id", "request_id"),
         ),
-        Table("offers", FOR_EVER, (), ("prompt_id",)),
+        Table("offers", FOR_EVER, ("meaning",), ("prompt_id",)),
         Table(
             "aims",
             "seven days",

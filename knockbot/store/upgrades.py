@@ -406,6 +406,8 @@ CREATE TABLE offers (
     emoji     TEXT NOT NULL,
     reaction  TEXT,
     turns     INTEGER NOT NULL DEFAULT 0,
+    meaning   TEXT,
+    meanings  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (prompt_id, emoji)
 );
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, replay, spaces
+from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, replay, spaces, templates
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
@@ -25,6 +25,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **replay.SENTENCES,
     **spaces.SENTENCES,
     **preapproval.SENTENCES,
+    **templates.SENTENCES,
 }
 
 CHOSEN = {"concern": "concern", "day": "day"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
 from knockbot.domain.card.lines import answered_before
-from knockbot.domain.card.one import Around, how_to_answer
+from knockbot.domain.card.one import Around, how_to_answer, texts_to_send
 from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
@@ -88,11 +88,11 @@ def _state(request: Request, around: Around, length: Length) -> Notice:
 def _how_to_answer(waiting: Sequence[Request], possible: Iterable[Verdict], around: Around) -> list[Notice | None]:
     """What one click does, and the command for one room."""
     if len(waiting) <= 1:
-        return how_to_answer(waiting[0], possible, around.missing) if waiting else []
+        return how_to_answer(waiting[0], possible, around) if waiting else []
     newest = waiting[-1]
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
     if not ready:
         return [around.missing]
     offers = listed(TOLD[newest.judged_as].offer(newest, verdict) for verdict in ready)
     one = Code(f"!kb {ready[0]} {newest.number}")
-    return [around.missing, notice("card.answer_doors", offers=offers, command=one)]
+    return [around.missing, notice("card.answer_doors", offers=offers, command=one), texts_to_send(around)]

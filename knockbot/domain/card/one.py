@@ -10,8 +10,20 @@ from knockbot.domain.card.kinds import TOLD, reason_of, standing
 from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.who import credit
 from knockbot.domain.card.words import sentences
-from knockbot.domain.model import Request, State, Verdict
-from knockbot.domain.notices import Choice, Code, Duration, Notice, Numbered, Room, below, listed, notice
+from knockbot.domain.model import Request, Shortcut, State, Verdict
+from knockbot.domain.notices import (
+    Choice,
+    Code,
+    Duration,
+    Notice,
+    Numbered,
+    Room,
+    Sign,
+    Stranger,
+    below,
+    listed,
+    notice,
+)
 from knockbot.domain.plan import REACTIONS
 from knockbot.times import MINUTE
 
@@ -36,6 +48,8 @@ class Around:
     """If it shows requests of one applicant at several rooms: what each of these is called."""
     closed: frozenset[str] = frozenset()
     """Those of the rooms that are protected no longer."""
+    shortcuts: tuple[Shortcut, ...] = ()
+    """The answers with a text that one click gives."""
 
 
 NOTHING_ELSE = Around()
@@ -54,7 +68,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
         _reached(request, around),
         withdrawn_perhaps(request),
         answered_with(request),
-        *how_to_answer(request, possible, around.missing),
+        *how_to_answer(request, possible, around),
     )
 
 
@@ -83,12 +97,21 @@ def before(request: Request, earlier: Request | None) -> Notice | None:
     return notice("before.alone", state=Choice(earlier.state), when=when)
 
 
-def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Notice | None = None) -> list[Notice | None]:
-    """Each click, or command, that would work; and what is `missing` for an accept."""
+def how_to_answer(request: Request, possible: Iterable[Verdict], around: Around) -> list[Notice | None]:
+    """Each click, or command, that would work; and what is missing for an accept."""
     if not request.awaits_moderators:
         return []
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
     if not ready:
-        return [missing]
+        return [around.missing]
     offers = listed(TOLD[request.judged_as].offer(request, verdict) for verdict in ready)
-    return [missing, notice("card.answer", offers=offers, command=Code(f"!kb {ready[0]} {request.number}"))]
+    answer = notice("card.answer", offers=offers, command=Code(f"!kb {ready[0]} {request.number}"))
+    return [around.missing, answer, texts_to_send(around)]
+
+
+def texts_to_send(around: Around) -> Notice | None:
+    """The clicks that reject with a text."""
+    if not around.shortcuts:
+        return None
+    rows = (notice("card.shortcut", sign=Sign(one.emoji), name=Stranger(one.name)) for one in around.shortcuts)
+    return notice("card.shortcuts", offers=listed(rows))

@@ -34,6 +34,8 @@ class Shown(Done):
     """As in `Face`."""
     digest: str | None = None
     """The digest of what it shows."""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """As in `Face`."""
 
 
 async def post(context: Context, claimed: Claimed[PostPrompt]) -> Outcome:
@@ -46,7 +48,7 @@ async def post(context: Context, claimed: Claimed[PostPrompt]) -> Outcome:
         return Overtaken(face.needless)
     calls = face.calls if face.calls and await _is_to_call(context, prompt) else ()
     content = face.message(calls, claimed.job.key)
-    return Shown(await send(context, claimed, content), face.offers, face.details, digest(content))
+    return Shown(await send(context, claimed, content), face.offers, face.details, digest(content), face.meanings)
 
 
 async def _now(context: Context, prompt_id: int) -> tuple[Prompt, Face]:
@@ -71,14 +73,14 @@ async def edit_again(context: Context, claimed: Claimed[EditPrompt]) -> Outcome:
     if prompt.digest == digest(new):
         async with context.db.tx() as tx:
             last = await messages.last_of_prompt(tx, prompt.id)
-        return Shown(last.event_id if last else None, face.offers, face.details, prompt.digest)
+        return Shown(last.event_id if last else None, face.offers, face.details, prompt.digest, face.meanings)
     if prompt.digest is not None:
         async with context.db.tx() as tx:  # until the result of this is known, here or at the next attempt
             await prompts.shows(tx, prompt.id, None)
     content = edit(new, prompt.event_id, claimed.job.key)
     # An attempt that shows something else than the last one must not count as a repeat of it.
     event_id = await send(context, claimed, content, unique=json.dumps(content))
-    return Shown(event_id, face.offers, face.details, digest(new))
+    return Shown(event_id, face.offers, face.details, digest(new), face.meanings)
 
 
 async def _posted(context: Context, turn: Turn, job: Job[PostPrompt], came: Outcome) -> None:
@@ -105,6 +107,7 @@ async def _follow(
     if came.offers is not None:
         takes = bool(came.offers) and await kind.takes_clicks(turn.tx, prompt)
         await offer(turn, prompt.id, came.offers if takes else (), named=True)
+        await prompts.mean(turn.tx, prompt.id, came.meanings)
     if kind.shown is not None:
         await kind.shown(context, turn, prompt, came.details)
     return prompt, kind
