@@ -18,7 +18,7 @@ from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
 from knockbot.domain.notices import Notice, Number, Room, because, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Later
-from knockbot.flow import overriding, place, rules, saying, settling, tables
+from knockbot.flow import cards, overriding, place, rules, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
@@ -139,6 +139,8 @@ async def _decide_anew(
     counts once that policy is applied, unless a feature says that it counts at once."""
     if not _waits_for_its_policy(request, before, judged) or tables.counts_at_once(context, before, judged):
         await settling.apply_decision(context, turn, request, judged)
+    elif request.card_id is not None:
+        await cards.refresh(turn, request.card_id)  # a list may name them that does not decide
 
 
 def _waits_for_its_policy(request: Request, before: Judgement | None, judged: Judgement) -> bool:

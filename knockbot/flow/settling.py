@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan
-from knockbot.domain.card import decision_line, machine_block, origin_of, policy_key, ruling
+from knockbot.domain.card import decision_line, is_withdrawn_accept, machine_block, origin_of, policy_key, ruling
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
@@ -128,8 +128,9 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     await tables.settled(context, turn, request)
     answer = request.answer if request.answer is not None and request.answer.by == by else None
-    rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
-    await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if answer else None))
+    by_rule = answer is not None and not is_withdrawn_accept(request)
+    rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
+    await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
     if request.card_id is not None:
         await cards.show(context, turn, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:

@@ -554,6 +554,72 @@ async def test_an_approval_in_advance_has_only_what_it_says_done_before_the_poli
     assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "invite"]
 
 
+NOT_LISTED = """
+lists: [{room: "#bans:tulip.example", name: community, then: none}]
+rules: [{name: strangers, when: {not: {on_list: community}}, then: accept}]
+otherwise: forward
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "by", "why"),
+    [
+        (NOT_LISTED, "the policy (otherwise)", "Rule “strangers” does not match any more: on list {entry}"),
+        (open_door("forward"), "policy list “community”", "They are on list {entry}"),
+    ],
+)
+@pytest.mark.parametrize("has_card", [False, True])
+async def test_nothing_claims_that_the_policy_rejected_whose_invite_was_withdrawn(
+    listed: House, policy: str, by: str, why: str, has_card: bool
+) -> None:
+    await set_policy(listed, FORWARD if has_card else policy)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    if has_card:
+        await set_policy(listed, policy)
+        listed.tell(f"policy apply {GARDEN}")
+        await settled(listed)
+    listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(listed)
+
+    assert listed.membership(ANA) == "leave"
+    entry = '"community", which has "@ana:tulip.example": ads.'
+    told = f"The invite was withdrawn by {by}. If they ask again, the moderators decide. {why.format(entry=entry)}"
+    said = listed.cards()[-1].text if has_card else next(text for text in listed.spoken() if "withdrawn" in text)
+    assert told in said
+    for command in ("show 1", "log 1"):
+        listed.tell(command)
+        await settled(listed)
+        shown = listed.spoken()[-1]
+        assert "rejected · by rule" not in shown, shown
+        assert "Rejected by" not in shown, shown
+        assert "rejected · by otherwise" not in shown, shown
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_card_tells_of_a_list_that_does_not_decide_as_soon_as_it_names_somebody(
+    listed: House, applied: bool
+) -> None:
+    watching = open_door("none").replace("otherwise: accept", FORWARD)
+    await set_policy(listed, watching if applied else FORWARD)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    if not applied:
+        await set_policy(listed, watching)
+    assert "on list" not in listed.card().text
+
+    listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(listed)
+    assert '⚠️ They are on list "community", which has "@ana:tulip.example": ads.' in listed.card().text
+    listed.world.list_entity(BANS, LIZ, ANA, reason="spam")
+    await settled(listed)
+    assert 'which has "@ana:tulip.example": spam.' in listed.card().text
+    listed.world.unlist(BANS, LIZ, ANA)
+    await settled(listed)
+    assert ("on list" not in listed.card().text) is applied, "what is not judged again is edited with its next change"
+    assert listed.membership(ANA) == "knock"
+
+
 # --- third-party invites --------------------------------------------------------------------------------------
 
 

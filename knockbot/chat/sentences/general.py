@@ -122,6 +122,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.issued": says("Sent for {by}. Not used yet.", by=By),
     "outcome.sent": says("Sent for {by}. Not yet added to the room.", by=By),
     "outcome.used": says("Used by {user}. Accepted by {by}.", user=User, by=By),
+    "outcome.invite_withdrawn": says(
+        "The invite was withdrawn by {by}. If they ask again, the moderators decide.", by=By
+    ),
     "outcome.revoked": says("Revoked by {by}.", by=By),
     "outcome.revoked_to_ban": says("Revoked by {by}. The answer was to ban {inviter}.", by=By, inviter=User),
     "outcome.revoked_banned": says("Revoked by {by}. {inviter} was banned as well.", by=By, inviter=User),

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Ago, Choice, Code, Id, Letters, Many, Notice, Number, Room, Stranger, Term, User
+from knockbot.domain.notices import (
+    Ago,
+    Choice,
+    Code,
+    Id,
+    Letters,
+    Many,
+    Notice,
+    Number,
+    Room,
+    Rule,
+    Stranger,
+    Term,
+    User,
+)
 
 SENTENCES: Mapping[str, Sentence] = {
     "card.found": says("They are {why}.", why=Notice),
     "card.found_inviter": says("The inviter is {why}.", why=Notice),
+    "card.no_longer": says("Rule {rule} does not match any more: {why}.", rule=Rule, why=Notice),
     "card.listed": says("⚠️ The policy asks you, because they are {why}.", why=Notice),
     "card.listed_though": says("⚠️ They are {why}. The moderators decide, because {doubt}.", why=Notice, doubt=Notice),
     "card.list_unknown": says(

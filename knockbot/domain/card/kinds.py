@@ -23,6 +23,7 @@ from knockbot.domain.card.who import (
     credit,
     invite_of,
     inviter,
+    is_withdrawn_accept,
     who_came_in,
     who_is_invited,
     who_knocks,
@@ -201,13 +202,19 @@ def signs_of(requests: Sequence[Request]) -> Sign:
     return Sign("".join(dict.fromkeys(sign_of(request).emoji for request in requests)))
 
 
+def _joined_unasked(request: Request) -> Notice:
+    if request.answer is not None:
+        return notice("outcome.joined_before")
+    invited = request.untaken is not None
+    return notice("outcome.joined_invited") if invited else notice("outcome.joined_unasked")
+
+
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
     """The state of a request, in one sentence; `for_ever` if the message will not be edited later."""
     if request.state is State.JOINED and request.by == request.user_id:
-        if request.answer is not None:
-            return notice("outcome.joined_before")
-        invited = request.untaken is not None
-        return notice("outcome.joined_invited") if invited else notice("outcome.joined_unasked")
+        return _joined_unasked(request)
+    if request.state is State.REJECTED and is_withdrawn_accept(request):
+        return notice("outcome.invite_withdrawn", by=credit(request))
     if not request.open:
         if for_ever:
             return LASTING[request.state](request, credit(request))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
-from knockbot.domain.card.who import By, credit, decided_by, origin_of, policy_key, rule_of
+from knockbot.domain.card.who import By, credit, decided_by, is_withdrawn_accept, origin_of, policy_key, rule_of, ruling
 from knockbot.domain.card.words import sentences
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
-from knockbot.domain.notices import Choice, Notice, User, because, notice
+from knockbot.domain.notices import Choice, Notice, User, because, notice, notices_in
 from knockbot.domain.reasons import told_with
 
 SIGNS: dict[State, str] = {
@@ -122,13 +123,24 @@ def _is_doubted(request: Request, trouble: Notice) -> bool:
 
 def found(request: Request) -> Notice | None:
     """The entry of a policy list by which a request was decided."""
-    decision, answer = request.decision, request.answer
-    by_it = decision is not None and decision.found is not None and answer is not None and answer.rule == decision.rule
-    if not by_it or decision is None or decision.found is None:
+    decision = ruling(request)
+    if decision is None:
         return None
+    if decision.found is None:
+        return _no_longer(decision) if is_withdrawn_accept(request) else None
     if request.judged_as is Kind.THIRD_PARTY_INVITE:
         return notice("card.found_inviter", why=decision.found)
     return notice("card.found", why=decision.found)
+
+
+LISTED: Final = frozenset({"finding.listed", "finding.listed_by", "finding.listed_because"})
+
+
+def _no_longer(decision: Decision) -> Notice | None:
+    """The rule that does not accept somebody any more, because a policy list names them."""
+    missed = (miss for miss in decision.missed if any(why.code in LISTED for why in notices_in(miss.why)))
+    found = next(missed, None)
+    return notice("card.no_longer", rule=rule_of(found), why=found.why) if found is not None else None
 
 
 def _by_list(decision: Decision) -> Notice:

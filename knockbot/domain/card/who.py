@@ -106,6 +106,14 @@ def ruling(request: Request) -> Decision | None:
     return decision if decision is not None and answer is not None and answer.rule == decision.rule else None
 
 
+def is_withdrawn_accept(request: Request) -> bool:
+    """Whether the policy asks the moderators now about somebody whom a rule had accepted: the invite is taken back, and
+    nothing in the policy has rejected them."""
+    decision = ruling(request)
+    taken_back = request.answer is not None and request.answer.verdict is not Verdict.FORWARD
+    return taken_back and decision is not None and decision.verdict is Verdict.FORWARD
+
+
 def credit(request: Request) -> By:
     """Who caused the outcome: the rule if a rule gave the answer, else the person."""
     answer = request.answer

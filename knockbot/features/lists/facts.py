@@ -176,7 +176,13 @@ class News:
         """
         if self.by_this_policy and self.was is not None:
             return self.is_news
-        return self.decides and self.now.truth is Truth.TRUE and not self.has_decided
+        names_now = self.decides and self.now.truth is Truth.TRUE and not self.has_decided
+        return names_now or (self.is_news and self.is_told)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a card tells of it: the list names them, or has named them."""
+        return Truth.TRUE in (self.now.truth, self.was.truth if self.was is not None else None)
 
     @property
     def decides(self) -> bool:
