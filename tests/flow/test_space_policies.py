@@ -9,6 +9,7 @@ from typing import Any
 from knockbot.domain.model import Origin
 from knockbot.store import layers, rooms
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.offered import offers
 from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, settled
 from tests.flow.test_spaces import upgraded
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
@@ -122,6 +123,20 @@ async def test_those_who_wait_in_the_rooms_of_a_space_are_counted_and_judged_by_
     await house.later(5)
     hit = ((ANA, GARDEN), (ANA, POND), (BEA, POND))
     assert {house.membership(user, room_id) for user, room_id in hit} == {"leave"}
+
+
+async def test_the_offer_about_a_space_counts_who_still_waits_in_its_rooms(house: House) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await knocks(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    for left, room_id in (("1 pending request in Town", GARDEN), ("This question is closed.", POND)):
+        house.world.change(room_id, ANA, ANA, "leave")
+        await house.live()
+        await house.later(3)
+        await house.live()
+        [offer] = offers(house, "apply_policy")
+        assert offer.text.startswith(left)
 
 
 async def test_a_policy_is_applied_only_in_rooms_in_which_the_actor_may_set_it(house: House) -> None:
