@@ -270,7 +270,7 @@ WANTS = {
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "
     "✅ where pending requests can be judged by a new policy; "
     "✅ where a room that the policy names was replaced",
-    Deed.PROTECT: "`protect`; ✅ where rooms were added to a space, for each of them",
+    Deed.PROTECT: "`protect`; ✅ where rooms were added to a space, for each of them; ❌ there, for the space",
     Deed.UNPROTECT: "`unprotect`",
     Deed.TAKE_OVER: "✅ where a protected room was upgraded: `unprotect` for the old room, and in the new one",
 }

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from knockbot.chat import replies
+from knockbot.chat import replies, spaces
 from knockbot.chat.calls import (
     Call,
     Misuse,
@@ -150,7 +150,7 @@ async def _room_to_unprotect(call: Call, text: str) -> tuple[ProtectedRoom, str]
             room = await rooms.find(tx, first)
         if room is not None:
             return room, rest.strip()
-    return await _named_room(call, text)
+    return await spaces.let_go_before(call, text) or await _named_room(call, text)
 
 
 async def _named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:

@@ -110,17 +110,23 @@ def _no_such_invite(text: str) -> Notice:
 # --- rooms ----------------------------------------------------------------------------------------------------
 
 
+async def resolved(call: Call, reference: str) -> str | None:
+    """The ID of the room that an ID, alias or link names; `None` for what names none."""
+    meant = ids.room_reference(reference)
+    if meant is None or not ids.is_alias(meant.room):
+        return meant.room if meant is not None else None
+    try:
+        room_id, _ = await call.context.elsewhere.resolve(call.context.outside, meant.room, call.actor)
+    except ActionError:
+        return None
+    return room_id
+
+
 async def managed_room(call: Call, reference: str) -> ProtectedRoom:
     """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`Refused`)."""
-    meant = ids.room_reference(reference)
-    if meant is None:
+    room_id = await resolved(call, reference)
+    if room_id is None:
         raise Refused(unknown_room(reference))
-    room_id = meant.room
-    if ids.is_alias(room_id):
-        try:
-            room_id, _ = await call.context.elsewhere.resolve(call.context.outside, room_id, call.actor)
-        except ActionError:
-            raise Refused(unknown_room(reference)) from None
     async with call.context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     if room is None or room.management_room != call.room:

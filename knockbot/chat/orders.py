@@ -53,9 +53,8 @@ async def unprotect(call: Call, room: ProtectedRoom, with_rooms: bool | None) ->
         return await spaces.with_its_rooms(call, room)
 
     async def let_go(turn: Turn) -> Reply:
-        stay = await spaces.without_its_rooms(turn, room)
-        await protecting.unprotect(call.context, turn, room, call.actor)
-        return below(notice("protect.ended", room=Room(room.room_id, room.label)), stay)
+        stay = await spaces.without_its_rooms(call, turn, room)
+        return below(notice("protect.ended", room=Room(room.room_id, room.label)), *stay)
 
     return let_go
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from knockbot.chat.calls import Answered, Call, Reply
+from knockbot.chat.calls import Answered, Call, Reply, resolved
 from knockbot.domain.notices import Choice, Code, Id, Notice, Number, Room, below, listed, notice
 from knockbot.domain.spaces import Stage
 from knockbot.engine.turn import Turn
 from knockbot.features.spaces import leaving
-from knockbot.flow import protecting
-from knockbot.store import spaces
+from knockbot.flow import inheriting, protecting
+from knockbot.store import rooms, spaces
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views.spaces import Followed, InSpaces, Shown
 
@@ -22,29 +22,57 @@ NAMED = 10
 
 
 async def with_its_rooms(call: Call, room: ProtectedRoom) -> Answered:
-    """No longer protect a space and its rooms; whoever wants this may do it to the space, as was looked at."""
-    found = await leaving.looked_at(call.context, room.room_id, call.actor)
+    """No longer protect a space and its rooms; whoever wants this may do it to the space, as was looked at. It may be
+    no longer protected already; then its rooms follow."""
+    found = await leaving.looked_at(call.context, room.room_id, room.management_room, call.actor)
 
     async def let_go(turn: Turn) -> Reply:
+        known = await rooms.find(turn.tx, room.room_id)
+        is_protected = known is not None and known.management_room == room.management_room
         await found.write(call.context, turn, call.actor)
-        await protecting.unprotect(call.context, turn, room, call.actor)
-        called = Room(room.room_id, room.label)
-        kept = found.kept
+        if is_protected:
+            await protecting.unprotect(call.context, turn, room, call.actor)
+        called, count, kept = Room(room.room_id, room.label), Number(len(found.rooms)), found.kept
+        also = notice("space.ended", space=called, count=count) if is_protected else _later(count)
         return below(
-            notice("protect.ended", room=called),
-            notice("space.ended", space=called, count=Number(len(found.rooms))) if found.rooms else None,
+            notice("protect.ended", room=called) if is_protected else None,
+            also if found.rooms else None,
             notice("space.kept", count=Number(len(kept))) if kept else None,
-            *kept[:NAMED],
+            *[why for _, why in kept[:NAMED]],
+            *await inheriting.decide_now(turn.tx, [one for one, _ in kept]),
         )
 
     return let_go
 
 
-async def without_its_rooms(turn: Turn, room: ProtectedRoom) -> Notice | None:
-    """What becomes of the rooms of a space that is no longer protected; before it is let go."""
-    count = len(await spaces.belonging(turn.tx, room.room_id))
-    command = Code("!kb unprotect ROOM")
-    return notice("space.stay", count=Number(count), command=command) if count else None
+def _later(count: Number) -> Notice:
+    return notice("space.ended_later", count=count)
+
+
+async def without_its_rooms(call: Call, turn: Turn, room: ProtectedRoom) -> list[Notice]:
+    """Let a room go alone; returns what becomes of its rooms, if it is a space."""
+    before = await inheriting.deciding(turn.tx, room.management_room)
+    mine = {one.room_id for one in await spaces.with_it(turn.tx, room.room_id)}
+    await protecting.unprotect(call.context, turn, room, call.actor)
+    mine |= {one.room_id for one in await inheriting.otherwise_now(turn.tx, room.management_room, before)}
+    stay = [one for one in await rooms.managed_by(turn.tx, room.management_room) if one.room_id in mine]
+    if not stay:
+        return []
+    command = Code(f"!kb unprotect {room.room_id} with rooms")
+    said = notice("space.stay", count=Number(len(stay)), command=command)
+    return [said, *await inheriting.decide_now(turn.tx, stay)]
+
+
+async def let_go_before(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A space that was let go without its rooms, which are meant now."""
+    first, _, rest = text.partition(" ")
+    room_id = await resolved(call, first) if rest.lower().split() == ["with", "rooms"] else None
+    if room_id is None:
+        return None
+    async with call.context.db.tx() as tx:
+        is_protected = await rooms.find(tx, room_id) is not None
+        found = await spaces.left_behind(tx, room_id, call.room) if not is_protected else []
+    return (ProtectedRoom(room_id, call.room, room_id, call.actor, call.context.now()), rest) if found else None
 
 
 # --- check, rooms ---------------------------------------------------------------------------------------------

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from knockbot.domain.notices import Arg, Code, Many, Notice, Number, Room, below, listed, notice
-from knockbot.engine.turn import Turn
-from knockbot.flow import place, rules, saying
+from knockbot.domain.notices import Arg, Many, Notice, Number, Room, listed, notice
+from knockbot.flow import place, rules
 from knockbot.flow.context import Context
-from knockbot.flow.saying import Audience
 from knockbot.store import judgements, layers, places, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.layers import LayerOnRecord
@@ -99,15 +97,23 @@ def _first(found: Sequence[ProtectedRoom]) -> Many:
     return listed([*first, notice("list.more", count=Number(more))] if more > 0 else first)
 
 
-async def tell_left(context: Context, turn: Turn, space: ProtectedRoom, before: Sequence[ProtectedRoom]) -> None:
-    """Say once in which rooms the policy of a space decides no longer; `before` are those in which it did."""
-    if not before:
-        return
-    place.changed(turn)
-    still = {room.room_id for room in await takers(turn.tx, space)}
-    gone = [room for room in before if room.room_id not in still and await rooms.find(turn.tx, room.room_id)]
-    if gone:
-        count, command = Number(len(gone)), Code("!kb rooms")
-        said = notice("policy.taken_no_longer", count=count, space=called(space), command=command)
-        occasion = f"inherited:{space.room_id}:{turn.cause}:{turn.now}"
-        await saying.say(context, turn, Audience(space.management_room), occasion, below(said, *named(gone)))
+async def deciding(tx: Tx, management_room: str) -> dict[str, tuple[str, ...]]:
+    """The rooms managed from a management room, each with the rooms whose policies decide there."""
+    managed = await places.managed_by(tx, management_room)
+    return {found.room.room_id: tuple(layer.room_id for layer in found.layers) for found in managed}
+
+
+async def otherwise_now(tx: Tx, management_room: str, before: Mapping[str, Sequence[str]]) -> list[ProtectedRoom]:
+    """The rooms that are still managed from there, and in which other policies decide than before."""
+    now = await deciding(tx, management_room)
+    changed = {room_id for room_id, decide in now.items() if before.get(room_id) not in (None, decide)}
+    return [room for room in await rooms.managed_by(tx, management_room) if room.room_id in changed]
+
+
+async def left_to_others(tx: Tx, space: ProtectedRoom, before: Mapping[str, Sequence[str]]) -> list[Notice]:
+    """In how many rooms the policy of a space decides no longer, and which policies decide there now."""
+    gone = await otherwise_now(tx, space.management_room, before)
+    if not gone:
+        return []
+    said = notice("policy.taken_no_longer", count=Number(len(gone)), space=called(space))
+    return [said, *await decide_now(tx, gone)]

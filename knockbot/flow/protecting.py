@@ -261,17 +261,17 @@ async def protect_now(
 ) -> None:
     """Protect this room from now on."""
     before = await rooms.find(turn.tx, view.room_id)
-    taken = await inheriting.takers(turn.tx, before) if before is not None else []
+    decided = await inheriting.deciding(turn.tx, before.management_room) if before is not None else {}
     await rooms.protect(turn.tx, ProtectedRoom(view.room_id, management_room, view.label, by, turn.now, locked))
     place.changed(turn)
     for room_id in (view.room_id, management_room):
         await bot_memberships.use(turn.tx, room_id, turn.now)
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{turn.now}"
-        text = notice("room.managed_elsewhere", room=await place.called(context, turn, view.room_id), user=User(by))
-        await saying.say(context, turn, Audience(before.management_room), occasion, text)
         await tables.let_go(context, turn, before)
-        await inheriting.tell_left(context, turn, before, taken)
+        text = notice("room.managed_elsewhere", room=await place.called(context, turn, view.room_id), user=User(by))
+        left = await inheriting.left_to_others(turn.tx, before, decided)
+        await saying.say(context, turn, Audience(before.management_room), occasion, below(text, *left))
     await record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(context.look_at, view.room_id))
@@ -337,10 +337,8 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
     for request in await requests.pending(turn.tx, room.management_room, room.room_id):
         await cards.take_no_more(turn, request)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
-    taken = await inheriting.takers(turn.tx, room)
     await tables.let_go(context, turn, room)
     await rooms.unprotect(turn.tx, room.room_id)
     place.changed(turn)
-    await inheriting.tell_left(context, turn, room, taken)
     context.policies.drop(room.room_id)
     await record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

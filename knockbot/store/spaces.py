@@ -100,6 +100,22 @@ async def belonging(tx: Tx, space: str) -> list[ProtectedRoom]:
     return sorted((room for room in found if room.room_id in there), key=lambda room: (room.label, room.room_id))
 
 
+async def with_it(tx: Tx, space: str) -> list[ProtectedRoom]:
+    """The protected rooms that are let go with a space: those that belong to it, or to a space in it.
+
+    A space in another one has no rooms of its own on record, but rooms that belong to it.
+    """
+    found = [*await belonging(tx, space), *await rooms.of_space(tx, space)]
+    return list({room.room_id: room for room in found}.values())
+
+
+async def left_behind(tx: Tx, space: str, management_room: str) -> list[ProtectedRoom]:
+    """The rooms that were protected with a space which is no longer protected, and that belong to no space now."""
+    found = [await rooms.find(tx, room.room_id) for room in await rooms_of(tx, space)]
+    there = [room for room in found if room is not None and room.space is None]
+    return [room for room in there if room.management_room == management_room]
+
+
 async def find(tx: Tx, space: str, room_id: str) -> SpaceRoom | None:
     """One room of a space."""
     return _ROOM.maybe(await tx.fetchrow(f"{_ROOM.select} WHERE space = $1 AND room_id = $2", space, room_id))

@@ -54,7 +54,7 @@ async def managed_with(tx: Tx, room: ProtectedRoom) -> Managed:
 async def followed(tx: Tx, room: ProtectedRoom, managed: Managed) -> Followed | None:
     """The rooms of a space that is protected with them; `None` for any other room."""
     found = await spaces.rooms_of(tx, room.room_id)
-    if not found:
+    if not any(one.room_id == room.room_id for one in found):
         return None
     within = {one.room_id for one in found if one.is_followed}
     return Followed(tuple(_shown(one, managed, within) for one in found if one.room_id != room.room_id))

@@ -72,7 +72,7 @@ async def test_who_is_accepted_by_a_rule_is_invited_with_the_power_of_its_author
     house.world.change(GARDEN, FAR, FAR, "join")
     await house.live()
     assert house.membership(FAR, LAWN) is None
-    assert BOB in house.spoken()[-1]
+    assert f"❌ Lawn: {BOB} set the policy: this needs the permission of {BOB}" in house.spoken()[-1]
 
 
 @pytest.mark.parametrize("lack", ["power", "membership", "the bot's power", "the bot"])
@@ -93,6 +93,8 @@ async def test_what_whoever_accepted_could_not_do_by_hand_is_not_done_and_told(h
     [told] = [one for one in said if "could not invite" in one]
     assert "1 other room" in told
     assert "Lawn" in told
+    assert (f"❌ Lawn: {BOB} accepted them: " in told) == (lack in ("power", "membership"))
+    assert ("who is not in the room" in told) == (lack == "membership")
 
 
 async def test_several_rooms_that_somebody_could_not_be_invited_to_are_told_together(house: House) -> None:
@@ -108,12 +110,11 @@ async def test_several_rooms_that_somebody_could_not_be_invited_to_are_told_toge
 IS_THERE: dict[str, tuple[list[tuple[str, str]], str]] = {
     "joined": ([(ANA, "join")], "join"),
     "invited": ([(ALICE, "invite")], "invite"),
-    "banned": ([(ALICE, "ban")], "ban"),
 }
 
 
 @pytest.mark.parametrize("stands", IS_THERE)
-async def test_who_is_in_or_banned_there_is_left_alone_and_nothing_is_said(house: House, stands: str) -> None:
+async def test_who_is_in_there_is_left_alone_and_nothing_is_said(house: House, stands: str) -> None:
     changes, after = IS_THERE[stands]
     await gardens(house)
     for by, membership in changes:
@@ -123,6 +124,15 @@ async def test_who_is_in_or_banned_there_is_left_alone_and_nothing_is_said(house
     assert house.membership(ANA, LAWN) == after
     assert [one for one in said if "could not" in one] == []
     assert [call for call in house.world.asked("invite") if call[1] == LAWN] == []
+
+
+async def test_who_is_banned_there_stays_banned_and_that_is_said(house: House) -> None:
+    await gardens(house)
+    house.world.change(LAWN, ALICE, ANA, "ban")
+    said = await let_in(house)
+
+    assert house.membership(ANA, LAWN) == "ban"
+    assert said[-1].endswith("❌ Lawn: they are banned there.")
 
 
 async def test_who_was_removed_there_does_not_come_back_by_this(house: House) -> None:
@@ -290,14 +300,18 @@ async def test_rooms_that_invite_to_each_other_end(house: House) -> None:
     assert await house.jobs("due", "running", "blocked") == {}
 
 
-async def test_a_room_that_is_not_managed_from_there_any_more_is_not_invited_to(house: House) -> None:
+@pytest.mark.parametrize("way", ["moved", "let go"])
+async def test_a_room_that_is_not_managed_from_there_any_more_is_not_invited_to(house: House, way: str) -> None:
     await gardens(house)
     house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
-    house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    if way == "moved":
+        house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    else:
+        house.tell(f"unprotect {LAWN}")
     await house.live()
     said = await let_in(house)
     assert house.membership(ANA, LAWN) is None
-    assert "could not" not in "".join(said), "and what is managed elsewhere is not told"
+    assert said[-1].endswith(f"❌ {LAWN}: it is no longer managed from here."), "whoever manages it now"
 
 
 async def test_it_is_done_once_across_a_restart_and_a_slow_homeserver(house: House) -> None:

@@ -244,12 +244,12 @@ async def test_rooms_that_took_the_policy_of_a_space_are_named_once_it_is_not_pr
     room(house, POND)
     await town(house, GARDEN, POND)
     await told(house, f"policy set {TOWN}\notherwise: reject")
-    await told(house, f"unprotect {TOWN}")
+    [said] = await told(house, f"unprotect {TOWN}")
     await house.later(5)
 
-    [said] = await lost(house)
-    assert "The policy of Town no longer decides in 2 rooms." in said
-    assert "Rooms: Garden, Pond" in said
+    assert await lost(house) == []
+    assert "Its 2 rooms stay protected." in said
+    assert "In force now in Garden, Pond: the default policy." in said
     assert await deciding(house) == []
     await knocks(house, GARDEN)
     assert house.membership(ANA) == "knock"
@@ -277,7 +277,8 @@ async def test_a_space_that_is_managed_from_elsewhere_leaves_its_rooms_to_the_de
     await house.live()
 
     [said] = await lost(house)
-    assert "The policy of Town no longer decides in 1 room." in said
+    assert "moved Town to another management room" in said
+    assert "The policy of Town no longer decides in 1 room.\nIn force now in Garden: the default policy." in said
     assert await deciding(house) == []
 
 

@@ -458,6 +458,58 @@ async def test_who_clicks_needs_the_power_in_each_room(house: House) -> None:
 
     assert await stages(house) == {LAWN: "protected", POND: "protected", SHED: "missing"}
     assert "You need power level" in house.spoken()[-1]
+    assert f"I cannot protect 1 room for {BOB}. The question stays open for it" in house.spoken()[-1]
+    assert "1 new room: " in asked_now(house)
+    assert SHED in asked_now(house), "for somebody who may"
+    assert POND not in asked_now(house)
+    await click(house)
+    assert await protected_in(house) == {LAWN, POND, SHED}
+    assert asked_now(house) == f"This question is closed. {ALICE} chose ✅."
+
+
+async def test_a_question_that_stays_open_hears_clicks_of_the_time_when_the_bot_was_away(house: House) -> None:
+    await followed(house)
+    for place in (MODS, SPACE, POND):
+        house.world.change(place, BOB, BOB, "join")
+    house.world.rooms[MODS].levels["users"][BOB] = 100
+    house.world.name_child(SPACE, POND, **HERE)
+    await house.live()
+    await click(house, by=BOB)
+    assert await stages(house) == {LAWN: "protected", POND: "missing"}
+    house.world.react(MODS, ALICE, questions(house)[-1], "✅")
+    house.world.outbox.clear()
+    await house.die()
+    await house.start_again()
+    await house.live()
+    assert await protected_in(house) == {LAWN, POND}
+
+
+async def test_who_has_no_power_in_the_space_does_not_answer_no_for_those_who_have(house: House) -> None:
+    await followed(house)
+    for place in (MODS, SPACE):
+        house.world.change(place, BOB, BOB, "join")
+    house.world.rooms[MODS].levels["users"][BOB] = 100
+    house.world.name_child(SPACE, POND, **HERE)
+    await house.live()
+    await click(house, "❌", by=BOB)
+
+    assert "You need power level" in house.spoken()[-1]
+    assert (await stages(house))[POND] == "offered"
+    await click(house, "✅", by=BOB)
+    assert f"I cannot protect 1 room for {BOB}" in house.spoken()[-1]
+
+
+async def test_who_clicks_while_the_rooms_are_looked_at_is_told_so(house: House) -> None:
+    await followed(house)
+    house.world.name_child(SPACE, POND, **HERE)
+    await house.live()
+    house.world.react(MODS, ALICE, questions(house)[-1], "✅")
+    await house.hear()
+    assert (await stages(house))[POND] == "due"
+    await click(house, "❌")
+
+    assert f"This question is closed. {ALICE} chose ✅." in house.spoken()
+    assert await protected_in(house) == {LAWN, POND}
 
 
 async def test_who_may_protect_nothing_from_here_is_told_once(house: House) -> None:
@@ -849,15 +901,94 @@ async def test_a_room_that_is_upgraded_stays_in_its_space(house: House) -> None:
 
 async def test_rooms_stay_protected_when_their_space_is_let_go(house: House) -> None:
     await followed(house, POND)
+    await ask(house, f"policy set {SPACE}\notherwise: reject")
+    await ask(house, f"policy set {POND}\notherwise: forward")
     [said] = await ask(house, f"unprotect {SPACE}")
 
-    assert "2 rooms stay protected" in said
+    assert "Its 2 rooms stay protected." in said
+    assert f"!kb unprotect {SPACE} with rooms" in said
+    assert "In force now in Lawn: the default policy." in said
+    assert "In force now in Pond: the room's own policy." in said
     assert await is_protected(house, LAWN)
     assert await protected_in(house) == set()
-    assert await stages(house) == {}
+    assert set((await stages(house)).values()) == {"left"}
     house.world.name_child(SPACE, SHED, **HERE)
     await house.live()
     assert questions(house) == []
+
+
+async def test_the_rooms_of_a_space_can_be_let_go_together_after_it(house: House) -> None:
+    await followed(house, POND)
+    await ask(house, f"unprotect {SPACE}")
+    house.world.rooms[POND].levels = {"users": {BOT: 100}}
+    [said] = await ask(house, f"unprotect {SPACE} with rooms")
+
+    assert "1 room is no longer protected." in said
+    assert "1 room stays protected" in said
+    assert "In force now in Pond: the default policy." in said
+    assert "Space is no longer" not in said
+    house.world.rooms[POND].levels = levels_for()
+    assert "1 room is no longer protected." in "".join(await ask(house, f"unprotect {SPACE} with rooms"))
+    assert [await is_protected(house, one) for one in (LAWN, POND)] == [False, False]
+
+
+@pytest.mark.parametrize("command", ["unprotect {} with rooms", "unprotect {}"])
+async def test_a_space_that_is_not_protected_and_left_nothing_behind_is_unknown(house: House, command: str) -> None:
+    await followed(house)
+    await ask(house, f"unprotect {SPACE} with rooms")
+    space(house, POND, room_id=NESTED)
+    [gone], [unknown] = await ask(house, command.format(SPACE)), await ask(house, command.format(NESTED))
+    assert gone.replace(SPACE, "X") == unknown.replace(NESTED, "X")
+
+
+async def test_rooms_that_a_space_left_behind_are_not_let_go_from_another_management_room(house: House) -> None:
+    await followed(house, POND)
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    await ask(house, f"unprotect {SPACE}")
+    house.world.say(OTHERS, ALICE, f"!kb unprotect {SPACE} with rooms")
+    house.world.say(OTHERS, ALICE, f"!kb unprotect {NESTED} with rooms")
+    await house.live()
+
+    assert await is_protected(house, LAWN)
+    assert house.spoken(OTHERS)[0].replace(SPACE, "X") == house.spoken(OTHERS)[1].replace(NESTED, "X")
+
+
+async def test_a_space_that_is_protected_again_does_not_remember_what_it_left_behind(house: House) -> None:
+    await followed(house, POND)
+    await ask(house, f"unprotect {SPACE}")
+    house.world.name_child(SPACE, POND)
+    await ask(house, f"protect {SPACE}")
+    assert await stages(house) == {}
+    assert "🧩" not in "".join(await ask(house, f"check {SPACE}"))
+    await ask(house, f"unprotect {SPACE}")
+    await ask(house, f"protect {SPACE} with rooms")
+    assert await stages(house) == {LAWN: "protected"}
+
+
+async def test_a_space_in_a_space_that_is_let_go_says_it_in_one_reply(house: House) -> None:
+    space(house, LAWN, NESTED)
+    space(house, POND, room_id=NESTED)
+    for one in (LAWN, POND):
+        room(house, one)
+    await ask(house)
+    await ask(house, f"policy set {SPACE}\notherwise: reject")
+    [said] = await ask(house, f"unprotect {NESTED}")
+
+    assert "Its 1 room stays protected." in said
+    assert "In force now in Pond: the default policy." in said
+    await ask(house, f"unprotect {NESTED} with rooms")
+    assert not await is_protected(house, POND)
+
+
+async def test_a_space_in_a_space_is_let_go_with_its_rooms(house: House) -> None:
+    space(house, LAWN, NESTED)
+    space(house, POND, room_id=NESTED)
+    for one in (LAWN, POND):
+        room(house, one)
+    await ask(house)
+    await ask(house, f"unprotect {NESTED} with rooms")
+
+    assert [await is_protected(house, one) for one in (SPACE, LAWN, NESTED, POND)] == [True, True, False, False]
 
 
 async def test_a_space_is_let_go_with_the_rooms_that_the_actor_may_let_go(house: House) -> None:
@@ -867,6 +998,7 @@ async def test_a_space_is_let_go_with_the_rooms_that_the_actor_may_let_go(house:
 
     assert "1 room of Space is no longer protected" in said
     assert "1 room stays protected" in said
+    assert "In force now in Pond: the default policy." in said
     assert (await is_protected(house, LAWN), await is_protected(house, POND)) == (False, True)
 
 

@@ -66,7 +66,7 @@ async def test_five_rooms_of_a_space_go_by_its_policy_as_far_as_they_have_none(k
 
     # One room leaves the space: it goes by the default again, which leaves everything to the moderators.
     await named(garden.alice, space, ids["Lawn"], still=False)
-    gone = await garden.heard(lambda event: "without the policy of the space" in words(event))
+    gone = await garden.heard(lambda event: "no longer in the space" in words(event))
     assert "Lawn" in words(gone)
     await rooms["Lawn"].card(await rooms["Lawn"].knocker(reason="friend of ben"))
 

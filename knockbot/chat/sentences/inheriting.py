@@ -46,11 +46,10 @@ SENTENCES: Mapping[str, Sentence] = {
         forward=Number,
     ),
     "policy.taken_no_longer": says(
-        "The policy of {space} no longer decides in {count} room. {command} shows which policy decides there now.",
-        "The policy of {space} no longer decides in {count} rooms. {command} shows which policy decides there now.",
+        "The policy of {space} no longer decides in {count} room.",
+        "The policy of {space} no longer decides in {count} rooms.",
         count=Number,
         space=Room,
-        command=Code,
     ),
     "policy.decides_in": says("In force now in {rooms}: {ways}.", rooms=Many, ways=Many),
     "policy.first_own": says("the room's own policy"),

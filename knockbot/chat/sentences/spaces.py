@@ -26,6 +26,12 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         command=Code,
     ),
+    "space.still_asked": says(
+        "I cannot protect {count} room for {user}. The question stays open for it: somebody else can click ✅.",
+        "I cannot protect {count} rooms for {user}. The question stays open for them: somebody else can click ✅.",
+        count=Number,
+        user=User,
+    ),
     "space.apart": says(
         "{count} room was protected before, and the policy of {space} does not count there:",
         "{count} rooms were protected before, and the policy of {space} does not count there:",
@@ -67,8 +73,8 @@ SENTENCES: Mapping[str, Sentence] = {
         rooms=Many,
     ),
     "space.stay": says(
-        "Its {count} room stays protected. To stop that too, type {command} for it.",
-        "Its {count} rooms stay protected. To stop that too, type {command} for each.",
+        "Its {count} room stays protected. If it shall not be protected any more either, type {command}.",
+        "Its {count} rooms stay protected. If they shall not be protected any more either, type {command}.",
         count=Number,
         command=Code,
     ),
@@ -77,6 +83,11 @@ SENTENCES: Mapping[str, Sentence] = {
         "{count} rooms of {space} are no longer protected either.",
         count=Number,
         space=Room,
+    ),
+    "space.ended_later": says(
+        "{count} room is no longer protected. Please answer its pending join requests yourself, in your client.",
+        "{count} rooms are no longer protected. Please answer their pending join requests yourself, in your client.",
+        count=Number,
     ),
     "space.kept": says("{count} room stays protected:", "{count} rooms stay protected:", count=Number),
     # --- also_invite
@@ -107,6 +118,9 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "also.row": says("❌ {room}: {why}", room=Room | Id, why=Notice),
     "also.removed": says("{user} removed them there. To invite them all the same, type /invite there.", user=User),
+    "also.of_the_moderator": says("{user} accepted them: {why}", user=User, why=Notice),
+    "also.of_the_author": says("{user} set the policy: {why}", user=User, why=Notice),
+    "also.banned": says("they are banned there."),
     "also.replaced": says("it was replaced by another room."),
     "also.not_managed": says("it is no longer managed from here."),
     "also.more": says("… and {count} more.", count=Number),

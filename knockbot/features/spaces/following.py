@@ -30,6 +30,8 @@ from knockbot.store.rooms import ProtectedRoom
 async def granted(context: Context, turn: Turn, what: Granted) -> Notice | None:
     """A room was protected for somebody: note that in the spaces that it belongs to, and follow it if it is a space."""
     room_id = what.view.room_id
+    if not await spaces.hold(turn.tx, room_id):
+        await spaces.forget_space(turn.tx, room_id)  # what was left behind when it was let go
     for room in await spaces.of_room(turn.tx, room_id):
         above = await rooms.find(turn.tx, room.space)
         if room_id != room.space and above is not None and above.management_room == what.management_room:
@@ -46,7 +48,7 @@ async def _is_protected(context: Context, turn: Turn, room: SpaceRoom, what: Gra
     now = replace(room, stage=Stage.PROTECTED, why=None, is_space=is_space, unread=is_space and due, told=not due)
     await spaces.put(turn.tx, now)
     await _belong(context, turn, room.space, {room.room_id})
-    if room.prompt_id is not None:
+    if room.prompt_id is not None and not due:  # else the question changes once all of its rooms are looked at
         await question.changed(turn, room.prompt_id)
 
 
@@ -94,8 +96,10 @@ async def _follow(turn: Turn, what: Granted) -> None:
 
 async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
     """A room is not protected from there any more: its rooms are followed no longer, and no space asks about it."""
-    left, mine = await spaces.rooms_of(turn.tx, room.room_id), await spaces.belonging(turn.tx, room.room_id)
+    left, mine = await spaces.rooms_of(turn.tx, room.room_id), await spaces.with_it(turn.tx, room.room_id)
     await spaces.forget_space(turn.tx, room.room_id)
+    for child in mine:  # `unprotect … with rooms` can still mean them
+        await spaces.put(turn.tx, SpaceRoom(room.room_id, child.room_id, Stage.LEFT, told=True))
     await spaces.put_children(turn.tx, room.room_id, [])
     for child in mine:
         await _to_another(context, turn, child.room_id)
@@ -105,7 +109,7 @@ async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
         if one.stage is not Stage.PROTECTED:
             continue  # it was not protected with that space: perhaps it is managed from elsewhere
         await spaces.put(turn.tx, replace(one, stage=Stage.LEFT, why=None, is_space=False, unread=False, told=True))
-        await _settle(context, turn, one)
+        await _settle(context, turn, one, quiet=True)
 
 
 async def _to_another(context: Context, turn: Turn, room_id: str) -> None:
@@ -194,15 +198,22 @@ async def _read(context: Context, turn: Turn, parent: str) -> None:
             await _settle(context, turn, room)
 
 
-async def _settle(context: Context, turn: Turn, parent: SpaceRoom) -> None:
-    """Take in the rooms that a space has now, and let go those that it has no more; `parent` was read."""
+async def _settle(context: Context, turn: Turn, parent: SpaceRoom, *, quiet: bool = False) -> None:
+    """Take in the rooms that a space has now, and let go those that it has no more; `parent` was read.
+
+    `quiet`: whoever let go a space in it is told of its rooms by the reply.
+    """
     space = parent.space
     above = await rooms.find(turn.tx, space) if await spaces.hold(turn.tx, space) else None
     if above is None:
         return
     known = {room.room_id: room for room in await spaces.rooms_of(turn.tx, space)}
     there = [room_id for room_id in await _named(turn.tx, space) if room_id != above.management_room]
-    await _taken_out(context, turn, space, [known[one] for one in known if one not in {*there, space}])
+    gone = [known[one] for one in known if one not in {*there, space}]
+    await _taken_out(context, turn, space, gone)
+    if not quiet:
+        protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]
+        await telling.tell_removed(context, turn, space, protected)
     await _put_in(context, turn, parent, above, [room_id for room_id in there if room_id not in known])
     await _belong(context, turn, space)
     if parent.unread:
@@ -240,8 +251,6 @@ async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[Sp
             await _to_another(context, turn, room.room_id)
         if room.prompt_id is not None:
             await question.changed(turn, room.prompt_id)
-    protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]
-    await telling.tell_removed(context, turn, space, protected)
 
 
 # --- what was missing -----------------------------------------------------------------------------------------

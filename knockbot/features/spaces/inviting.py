@@ -28,7 +28,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
 from knockbot.flow.refusals import failed
-from knockbot.flow.rooms import is_denied
+from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Doing, kept_out
 from knockbot.store import also_invites, pins, requests, rooms, spaces
@@ -83,13 +83,13 @@ def _sent(job: Job[AlsoInvite]) -> Sent:
 
 
 async def _rooms(tx: Tx, there: Place) -> list[str]:
-    """The rooms that the policy means, as far as they are managed from the same room."""
+    """The rooms that the policy means. When it was set, they were managed from the same room; whether they still are is
+    looked at, and told, when it comes to the invite."""
     replaced, found = await spaces.replaced(tx), dict[str, None]()
     for name in there.settings.also_invite:
         named = await _children(tx, there.room_id) if name == CHILDREN else await _named(tx, there, name)
         found |= dict.fromkeys(replaced.get(room_id, room_id) for room_id in named)
-    known = [await rooms.find(tx, room_id) for room_id in found if room_id != there.room_id]
-    return [room.room_id for room in known if room is not None and room.management_room == there.management_room]
+    return [room_id for room_id in found if room_id != there.room_id]
 
 
 async def _children(tx: Tx, space: str) -> list[str]:
@@ -123,18 +123,23 @@ async def invite(context: Context, claimed: Claimed[AlsoInvite]) -> Outcome:
     if there.is_replaced:
         return Tried(why=notice("also.replaced"))
     try:
-        return await _invite(context, there, claimed)
+        return await _invite(context, there, request, claimed)
     except Refused as refused:
         return Tried(why=refused.said)
 
 
-async def _invite(context: Context, there: Place, claimed: Claimed[AlsoInvite]) -> Outcome:
+async def _invite(context: Context, there: Place, request: Request, claimed: Claimed[AlsoInvite]) -> Outcome:
     payload, room_id = claimed.job.payload, there.room_id
     user_id = payload.user_id
+    lacking = await _lacking(context, request, payload, room_id) if await is_in(context, room_id) else None
+    if lacking is not None:
+        return Tried(why=lacking)
     wanted = Wanted(Deed.ACCEPT, payload.on_behalf_of, there.called, target=user_id)
     await authority.insist(context, wanted)
     stands = await context.outside.member(room_id, user_id)
-    if stands is not None and stands.membership in (Membership.JOIN, Membership.INVITE, Membership.BAN):
+    if stands is not None and stands.membership is Membership.BAN:
+        return Tried(why=notice("also.banned"))
+    if stands is not None and stands.membership in (Membership.JOIN, Membership.INVITE):
         ours = stands.membership is Membership.INVITE and stands.sender == context.bot
         return Tried(sent=ours and claimed.tried_before)
     if stands is not None and stands.membership is Membership.LEAVE and not stands.of_their_own:
@@ -146,6 +151,17 @@ async def _invite(context: Context, there: Place, claimed: Claimed[AlsoInvite]) 
     if why is None:
         await context.acts.invite(room_id, user_id, None)
     return Tried(sent=why is None, why=why)
+
+
+async def _lacking(context: Context, request: Request, payload: AlsoInvite, room_id: str) -> Notice | None:
+    """What whoever accepted them, or set the policy, lacks to invite them there; `None` if nothing."""
+    by = payload.on_behalf_of
+    why = await authority.lacking(context, by, Deed.ACCEPT, room_id=room_id, target=payload.user_id)
+    if why is None:
+        return None
+    if request.answer is not None and request.answer.rule is None:
+        return notice("also.of_the_moderator", user=User(by), why=why)
+    return notice("also.of_the_author", user=User(by), why=why)
 
 
 async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcome) -> None:

@@ -24,7 +24,7 @@ class Leaving:
 
     space: str
     rooms: Sequence[ProtectedRoom]
-    kept: Sequence[Notice]
+    kept: Sequence[tuple[ProtectedRoom, Notice]]
 
     async def write(self, context: Context, turn: Turn, by: str) -> None:
         """Let them go, as far as they still are protected; the space itself is let go after that, in the same turn."""
@@ -35,10 +35,14 @@ class Leaving:
                 await protecting.unprotect(context, turn, room, by)
 
 
-async def looked_at(context: Context, space: str, actor: str) -> Leaving:
-    """The rooms of a space, each with whether this person may let it go."""
+async def looked_at(context: Context, space: str, management_room: str, actor: str) -> Leaving:
+    """The rooms of a space, each with whether this person may let it go; the space itself may be let go already."""
     async with context.db.tx() as tx:
-        found = await spaces.belonging(tx, space)
+        known = await rooms.find(tx, space)
+        if known is not None and known.management_room == management_room:
+            found = await spaces.with_it(tx, space)
+        else:
+            found = await spaces.left_behind(tx, space, management_room)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def look(room: ProtectedRoom) -> Notice | None:
@@ -46,8 +50,9 @@ async def looked_at(context: Context, space: str, actor: str) -> Leaving:
             return await _lacking(context, room, actor)
 
     lacking = await asyncio.gather(*(look(room) for room in found))
-    free = [room for room, why in zip(found, lacking, strict=True) if why is None]
-    return Leaving(space, free, [why for why in lacking if why is not None])
+    each = list(zip(found, lacking, strict=True))
+    free = [room for room, why in each if why is None]
+    return Leaving(space, free, [(room, why) for room, why in each if why is not None])
 
 
 async def _lacking(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:

@@ -31,6 +31,9 @@ from knockbot.times import HOUR
 
 YES, NO = "✅", "❌"
 
+OPEN = frozenset({Stage.OFFERED, Stage.MISSING})
+"""Rooms that a click can still answer for; those that somebody could not have protected wait for somebody who may."""
+
 TOGETHER = HOUR
 """Milliseconds in which rooms that are added to a space share one question."""
 
@@ -51,7 +54,7 @@ async def ask(turn: Turn, above: ProtectedRoom, found: Sequence[SpaceRoom]) -> N
 
 async def _open(turn: Turn, space: str) -> Prompt | None:
     """The question that is asked just now."""
-    asked = {room.prompt_id for room in await spaces.rooms_of(turn.tx, space) if room.stage is Stage.OFFERED}
+    asked = {room.prompt_id for room in await spaces.rooms_of(turn.tx, space) if room.stage in OPEN}
     for prompt_id in asked - {None}:
         prompt = await prompts.get(turn.tx, prompt_id or 0)
         if prompt.created_at > turn.now - TOGETHER:
@@ -67,15 +70,15 @@ async def changed(turn: Turn, prompt_id: int) -> None:
 async def look(context: Context, space: str) -> None:
     """Look for clicks that came while the bot was away, and ask again what was removed."""
     async with context.db.tx() as tx:
-        offered = [room for room in await spaces.rooms_of(tx, space) if room.stage is Stage.OFFERED]
+        asked = [room for room in await spaces.rooms_of(tx, space) if room.stage in OPEN]
         above = await rooms.find(tx, space)
     if above is None:
         return
-    unasked = [room for room in offered if room.prompt_id is None]
+    unasked = [room for room in asked if room.prompt_id is None and room.stage is Stage.OFFERED]
     if unasked:
         async with context.turn() as turn:
             await ask(turn, above, unasked)
-    for prompt_id in sorted({room.prompt_id for room in offered if room.prompt_id is not None}):
+    for prompt_id in sorted({room.prompt_id for room in asked if room.prompt_id is not None}):
         await _listen(context, prompt_id)
 
 
@@ -122,7 +125,7 @@ def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **h
 
 
 async def _asked(tx: Tx, prompt: Prompt) -> list[SpaceRoom]:
-    return [room for room in await spaces.asked_by(tx, prompt.id) if room.stage is Stage.OFFERED]
+    return [room for room in await spaces.asked_by(tx, prompt.id) if room.stage in OPEN]
 
 
 async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
@@ -139,13 +142,14 @@ async def _take(context: Context, _: Place, prompt: Prompt, reaction: Reaction) 
         above = await rooms.find(tx, prompt.about)
     if above is None:
         raise Refused(CLOSED)
-    await _insist(context, reaction.sender, above)
+    answer = SPACE_QUESTION.meant(reaction.key)
+    await _insist(context, reaction.sender, above, for_all=answer == NO)
 
     async def write(turn: Turn) -> None:
         asked = await _asked(turn.tx, prompt)
-        if SPACE_QUESTION.meant(reaction.key) == YES:
-            to = {"by": reaction.sender, "cause": reaction.target}
-            await walking.have_protected(turn, asked, reaction.event_id, **to)
+        if answer == YES:
+            by, cause = reaction.sender, reaction.target
+            await walking.have_protected(turn, asked, reaction.event_id, by=by, cause=cause, prompt_id=prompt.id)
         else:
             for room in asked:
                 await spaces.put(turn.tx, replace(room, stage=Stage.LEFT, asked_by=reaction.sender, told=True))
@@ -153,12 +157,15 @@ async def _take(context: Context, _: Place, prompt: Prompt, reaction: Reaction) 
     return write
 
 
-async def _insist(context: Context, actor: str, above: ProtectedRoom) -> None:
-    """Check what it takes in any case to have rooms protected from here. Raises `Refused`."""
+async def _insist(context: Context, actor: str, above: ProtectedRoom, *, for_all: bool) -> None:
+    """Check what it takes to have rooms protected from here; to leave them, what it takes for the space itself, since
+    that answers for everybody. Raises `Refused`."""
     room = Room(above.room_id, above.label)
     wanted = Wanted(Deed.PROTECT, actor, room, management_room=above.management_room)
     authority.insist_on_permission(context, wanted)
     await authority.insist_on_managing(context, wanted)
+    if for_all:
+        await authority.insist(context, wanted)
 
 
 async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from knockbot.domain.notices import Code, Notice, Number, Room, below, notice
+from knockbot.domain.notices import Code, Notice, Number, Room, User, below, notice
 from knockbot.domain.spaces import SpaceRoom, Stage
+from knockbot.engine.prompts import refresh
 from knockbot.engine.turn import Turn
 from knockbot.flow import inheriting, saying
 from knockbot.flow.context import Context
@@ -29,18 +30,21 @@ async def tell_if_done(context: Context, turn: Turn, space: str) -> None:
     called = Room(space, above.label)
     taken = await inheriting.taken_by(turn.tx, above) if any(room.stage is Stage.PROTECTED for room in news) else []
     ours = {room.room_id for room in await rooms.managed_by(turn.tx, above.management_room)}
-    said = below(_protected(called, news), *_missing(called, news, ours), *taken)
+    said = below(*_protected(called, news), *_missing(called, news, ours), *taken)
     causes = [room.cause for room in news if room.cause is not None]
     occasion = f"space:{space}:{turn.cause}:{turn.now}"
     to = Audience(above.management_room, place=space)
     await saying.say(context, turn, to, occasion, said, reply_to=causes[0] if causes else None)
     await spaces.told(turn.tx, space)
+    for prompt_id in {room.prompt_id for room in news if room.prompt_id is not None}:
+        await refresh(turn, prompt_id)
 
 
-def _protected(called: Room, news: Sequence[SpaceRoom]) -> Notice:
-    """How many rooms are protected now."""
-    count = sum(room.stage is Stage.PROTECTED and room.room_id != room.space for room in news)
-    return notice("space.protected", space=called, count=Number(count))
+def _protected(called: Room, news: Sequence[SpaceRoom]) -> list[Notice]:
+    """How many rooms are protected now; nothing where something is missing for all that were asked for."""
+    done = [room for room in news if room.stage is Stage.PROTECTED]
+    count = Number(sum(room.room_id != room.space for room in done))
+    return [notice("space.protected", space=called, count=count)] if done else []
 
 
 def _missing(called: Room, news: Sequence[SpaceRoom], ours: Collection[str]) -> list[Notice]:
@@ -48,11 +52,19 @@ def _missing(called: Room, news: Sequence[SpaceRoom], ours: Collection[str]) -> 
     missing = [room for room in news if room.stage is Stage.MISSING]
     lacking = [room for room in missing if room.room_id not in ours]
     apart = [room for room in missing if room.room_id in ours]
+    asked = [room for room in lacking if room.prompt_id is not None]
+    wanted = [room for room in lacking if room.prompt_id is None]
     command = Code(f"!kb protect {called.room_id} with rooms")
     return [
-        *_rows(called, notice("space.not_protected", count=Number(len(lacking)), command=command), lacking),
+        *_rows(called, notice("space.not_protected", count=Number(len(wanted)), command=command), wanted),
+        *_rows(called, notice("space.still_asked", count=Number(len(asked)), user=User(_asker(asked))), asked),
         *_rows(called, notice("space.apart", count=Number(len(apart)), space=called), apart),
     ]
+
+
+def _asker(asked: Sequence[SpaceRoom]) -> str:
+    """Whoever clicked last."""
+    return next((room.asked_by for room in asked if room.asked_by is not None), "")
 
 
 def _rows(called: Room, heading: Notice, missing: Sequence[SpaceRoom]) -> list[Notice]:

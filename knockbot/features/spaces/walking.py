@@ -50,11 +50,16 @@ STEP = 1_000
 pause the knocks at all other rooms would wait several times as long (docs/performance.md)."""
 
 
-async def have_protected(turn: Turn, found: Sequence[SpaceRoom], occasion: str, *, by: str, cause: str) -> None:
-    """Have these rooms of a space protected for somebody, each once for an occasion; the reply is to `cause`."""
+async def have_protected(
+    turn: Turn, found: Sequence[SpaceRoom], occasion: str, *, by: str, cause: str, prompt_id: int | None = None
+) -> None:
+    """Have these rooms of a space protected for somebody, each once for an occasion; the reply is to `cause`.
+
+    The question `prompt_id` stays open for those that they may not have protected.
+    """
     before = await spaces.count_due(turn.tx, found[0].space) if found else 0
     for place, room in enumerate(found, start=before):
-        due = replace(room, stage=Stage.DUE, asked_by=by, cause=cause, why=None, prompt_id=None, told=False)
+        due = replace(room, stage=Stage.DUE, asked_by=by, cause=cause, why=None, prompt_id=prompt_id, told=False)
         await spaces.put(turn.tx, due)
         due_at = turn.now + STEP * max(0, place + 1 - FIRST)
         await turn.plan(plan.protect(room.space, room.room_id, occasion), due_at=due_at)
