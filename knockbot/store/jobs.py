@@ -552,6 +552,26 @@ async def echo_of(tx: Tx, job_id: int) -> str | None:
     return str(result) if result is not None else None
 
 
+async def hurry(tx: Tx, lane: str, due_at: int) -> None:
+    """Have the next act of a lane done at `due_at` at the latest, if it has not been tried yet."""
+    await tx.execute(
+        "UPDATE jobs SET due_at = $2 WHERE due_at > $2 AND attempts = 0 AND id = "
+        "(SELECT id FROM jobs WHERE lane = $1 AND state = 'due' ORDER BY due_at, id LIMIT 1)",
+        lane,
+        due_at,
+    )
+
+
+async def are_at_work(tx: Tx, now: int, *, besides: Act) -> bool:
+    """Whether any act is due or running, besides those of one kind."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM jobs WHERE (state = 'running' OR (state = 'due' AND due_at <= $1)) AND act <> $2 LIMIT 1",
+        now,
+        besides,
+    )
+    return row is not None
+
+
 async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
     """Whether an edit of this prompt has not begun yet; it will show what is true then, at `due_at` at the latest."""
     row = await tx.fetchrow(

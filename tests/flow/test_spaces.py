@@ -9,6 +9,7 @@ import pytest
 from knockbot.domain.reasons import foreign
 from knockbot.domain.spaces import DEEPEST, MOST_ROOMS, SpaceRoom, Stage
 from knockbot.errors import Later
+from knockbot.features.spaces import walking
 from knockbot.features.spaces.walking import FIRST, STEP
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store import rooms, spaces
@@ -302,6 +303,17 @@ async def test_more_rooms_than_are_followed_are_left_out(house: House) -> None:
     assert f"{MOST_ROOMS - 10} more" in said
 
 
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other work waits all the time."""
+
+    async def wait(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(walking, "_others_wait", wait)
+
+
+@pytest.mark.usefixtures("busy")
 async def test_rooms_of_spaces_in_a_space_are_not_looked_at_all_at_once(house: House) -> None:
     nested = [f"!nested{number}:{HOME}" for number in range(FIRST)]
     space(house, *nested)
@@ -317,13 +329,19 @@ async def test_rooms_of_spaces_in_a_space_are_not_looked_at_all_at_once(house: H
     assert len(await protected_in(house)) == 4 * FIRST
 
 
-async def test_two_hundred_rooms_do_not_hold_up_a_knock(house: House) -> None:
+async def two_hundred(house: House) -> None:
+    """A space with that many rooms is asked for."""
     many = [f"!room{number}:{HOME}" for number in range(200)]
     space(house, *many)
     for one in many:
         room(house, one)
     house.tell(f"protect {SPACE} with rooms")
     await house.hear()
+
+
+@pytest.mark.usefixtures("busy")
+async def test_two_hundred_rooms_do_not_hold_up_a_knock(house: House) -> None:
+    await two_hundred(house)
     house.world.knock(GARDEN, ANA)
     await house.hear()
     await house.worker._start_due()
@@ -337,11 +355,28 @@ async def test_two_hundred_rooms_do_not_hold_up_a_knock(house: House) -> None:
 
     assert len(await protected_in(house)) == 200
     assert len(house.cards()) == 1
+
+
+async def test_where_nothing_else_waits_one_room_follows_the_other(house: House) -> None:
+    await two_hundred(house)
+    await house.live()
+
+    assert len(await protected_in(house)) == 200
     assert house.spoken()[-1] == "🚪 Space is protected with its rooms: 200 rooms are protected now."
     assert len([said for said in house.spoken() if "with its rooms" in said]) == 1
     said = "".join(await ask(house, f"check {SPACE}"))
     assert said.count("✅ Room") == 50
     assert "150 more" in said
+
+
+@pytest.mark.parametrize("other", ["a knock that came", "a card to post", "nothing"])
+async def test_other_work_goes_before_the_next_room_of_a_space(house: House, other: str) -> None:
+    room(house, LAWN)
+    if other != "nothing":
+        house.world.knock(GARDEN, ANA)
+        await house.deliver() if other == "a knock that came" else await house.hear()
+    async with house.db.tx() as tx:
+        assert await walking._others_wait(house.context, tx, LAWN) == (other != "nothing")
 
 
 # --- a restart in the middle --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knockbot.demo.people import Person
+from tests.journey.test_lists import bans, entry
 from tests.journey.test_spaces import named, room
 from tests.keeper import Garden, InProcess, in_reply_to, words
 
@@ -89,3 +90,50 @@ async def test_the_policy_of_a_space_does_in_a_room_only_what_its_author_may_do_
     await there.give_power(mona.user_id, 50)
     await garden.caught_up()
     await at(garden, there, "friend of ben", "invite")
+
+
+async def test_five_rooms_have_the_list_of_their_space_where_who_set_it_has_the_power(keeper: InProcess) -> None:
+    garden = await keeper.plant(protect=False, alone=True)
+    space = await room(garden, "Town", space=True)
+    ids = {name: await room(garden, name) for name in ("Lawn", "Pond", "Shed", "Walled", "Meadow")}
+    for child in ids.values():
+        await named(garden.alice, space, child)
+    rooms = {name: Garden(keeper, garden.alice, child, garden.mods) for name, child in ids.items()}
+    command = await garden.tell(f"protect {space} with rooms")
+    await garden.heard(lambda event: in_reply_to(event) == command and "5 rooms are protected now" in words(event))
+    town = Garden(keeper, garden.alice, space, garden.mods)
+    mona, liz = await town.moderator(level=100), await garden.person("liz")
+    for name in ("Lawn", "Pond", "Meadow", "Walled"):
+        await town.bring(mona, ids[name])
+        await rooms[name].give_power(mona.user_id, 50)
+
+    # Her policy has a list; the walled room has only its own, the meadow continues with hers.
+    await garden.command(f"policy set {ids['Walled']}\notherwise: forward", expect="in force")
+    await garden.command(f"policy set {ids['Meadow']}\n{{inherit: true, reasons: hidden}}", expect="in force")
+    eve, ivy = await garden.person("eve"), await garden.person("ivy")
+    listed = await bans(liz, eve.user_id, ivy.user_id)
+    policy = f'lists: [{{room: "{listed}", name: community}}]\notherwise: forward'
+    await garden.command(f"policy set {space}\n{policy}", by=mona, expect="in force")
+    await garden.heard(lambda event: "community" in words(event))
+    for name in ("Lawn", "Meadow"):
+        await eve.knock(ids[name])
+        await rooms[name].membership(eve, "ban")
+    await eve.knock(ids["Walled"])
+    await rooms["Walled"].card(eve)
+    await ivy.knock(ids["Shed"])
+    card = await rooms["Shed"].card(ivy)
+    assert f"{mona.user_id}, who is not in the room now" in words(card)
+
+    # Where her power is gone, an entry is left to the moderators, and the card says whose power is missing.
+    await rooms["Pond"].give_power(mona.user_id, 0)
+    pest = await rooms["Pond"].knocker()
+    await rooms["Pond"].card(pest)
+    await entry(liz, listed, pest.user_id)
+    await garden.heard(lambda event: mona.user_id in words(event) and pest.user_id in words(event))
+    assert await garden.alice.membership(ids["Pond"], pest.user_id) == "knock"
+
+    said = await garden.command(f"unprotect {space}")
+    assert "Its 5 rooms stay protected." in said
+    assert "In force now in Lawn, Pond, Shed: the default policy." in said
+    assert "In force now in Meadow: the room's own policy, then the default policy." in said
+    assert "5 rooms are no longer protected." in await garden.command(f"unprotect {space} with rooms")

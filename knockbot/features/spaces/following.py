@@ -135,6 +135,7 @@ async def expects(tx: Tx, room_id: str) -> bool:
 
 async def look(context: Context, there: Place) -> None:
     """Read again what a space names, and hear what was answered meanwhile. May raise `Later`."""
+    await walking.go_on(context, there.room_id)
     async with context.db.tx() as tx:
         found = await spaces.of_room(tx, there.room_id)
     if not any(room.is_followed for room in found):

@@ -23,7 +23,8 @@ from knockbot.flow.context import Context
 from knockbot.flow.protecting import Ask, Grant
 from knockbot.flow.rooms import is_in
 from knockbot.flow.tables import Doing
-from knockbot.store import rooms, spaces
+from knockbot.store import inbox, jobs, rooms, spaces
+from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 from knockbot.store.rooms import ProtectedRoom
 
@@ -46,8 +47,8 @@ FIRST = 10
 """Rooms of a space that are looked at without a pause: most spaces have no more."""
 
 STEP = 1_000
-"""Milliseconds from one room to the next after these. A room takes the homeserver some twenty requests, so without a
-pause the knocks at all other rooms would wait several times as long (docs/performance.md)."""
+"""Milliseconds from one room to the next after these, while other work waits. A room takes the homeserver some twenty
+requests, so without a pause the knocks at all other rooms would wait several times as long (docs/performance.md)."""
 
 
 async def have_protected(
@@ -134,6 +135,7 @@ async def ended(context: Context, turn: Turn, job: Job[Protect], came: Outcome) 
         told = room.why is not None and room.why == came.missing
         await spaces.put(turn.tx, replace(room, stage=Stage.MISSING, why=came.missing, told=told))
     await telling.tell_if_done(context, turn, room.space)
+    await jobs.hurry(turn.tx, job.lane.name, turn.now + STEP)
 
 
 def _is_from_there(grant: Grant, above: ProtectedRoom) -> bool:
@@ -148,6 +150,30 @@ async def refused(context: Context, turn: Turn, job: Job[Protect], error: Never)
         missing = notice("space.failed", room=Id(job.room_id), why=error.why)
         await spaces.put(turn.tx, replace(room, stage=Stage.MISSING, why=missing))
         await telling.tell_if_done(context, turn, room.space)
+        await jobs.hurry(turn.tx, job.lane.name, turn.now + STEP)
+
+
+async def go_on(context: Context, room_id: str) -> None:
+    """A room was looked at after it was protected: the next one of its space follows at once, unless other work waits.
+
+    Otherwise it follows after its pause.
+    """
+    async with context.db.tx() as tx:
+        mine = [room for room in await spaces.of_room(tx, room_id) if room.stage is Stage.PROTECTED]
+        due = [room.space for room in mine if await spaces.count_due(tx, room.space)]
+        if not due or await _others_wait(context, tx, room_id):
+            return
+        for space in due:
+            await jobs.hurry(tx, plan.protect(space, room_id, "").lane.name, context.now())
+    context.wakeups.jobs.set()
+
+
+async def _others_wait(context: Context, tx: Tx, room_id: str) -> bool:
+    """Whether anything is to be handled or done just now, besides what this room has and the rooms of spaces."""
+    queues = await inbox.queues_waiting(tx, context.now())
+    return any(queue.room_id != room_id for queue in queues) or await jobs.are_at_work(
+        tx, context.now(), besides=Act.PROTECT
+    )
 
 
 async def _still_due(turn: Turn, job: Job[Protect]) -> SpaceRoom | None:
