@@ -36,6 +36,8 @@ from knockbot.features.lists import again, hits, naming
 from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
 from knockbot.features.lookalikes import facts as lookalikes
+from knockbot.features.notes import telling as notes
+from knockbot.features.notes import writing
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving, powers
 from knockbot.features.presets import choosing
@@ -157,6 +159,12 @@ FEATURES: tuple[Feature, ...] = (
         took_place=giving.took_place,
     ),
     Feature("templates", shortcuts=offering.shortcuts, revised=offering.revised),
+    Feature(
+        "notes",
+        hears={Redaction: writing.redacted},
+        tells={Line.NOTED: notes.before},
+        remarks=notes.remarks,
+    ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",

@@ -21,6 +21,7 @@ PEOPLES = {
     "policies": {"text", "settings_json"},
     "offers": {"meaning"},
     "approvals": {"note"},
+    "notes": {"text"},
     "addresses": {"address", "name"},
     "issued": {"address", "name"},
     "list_entries": {"key", "subject", "entity", "reason"},

@@ -258,6 +258,7 @@ def test_every_preset_is_shown_as_it_is(preset: Preset) -> None:
 WANTS = {
     Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `allowed`, `policy show`, "
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
+    Deed.NOTE: "`note`",
     Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
     Deed.REJECT: "`reject`, ❌: the same",
     Deed.BAN: "`ban`, ⛔: the same",

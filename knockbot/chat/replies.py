@@ -89,6 +89,7 @@ def pending_list(waiting: Sequence[Waiting], now: int) -> Notice:
                     _pending(one.request, Room(one.request.room_id, one.label), now),
                     card.standing(one.request),
                     card.reason_of(one.request, hidden=one.hides_reason),
+                    *one.remarks,
                 ]
             )
             for one in listed
@@ -113,6 +114,7 @@ def shown_request(story: Story, *, briefly: bool = False) -> Notice:
         card.withdrawn_perhaps(request),
         card.answered_with(request),
         card.trouble_of(request),
+        *(story.remarks[:BRIEF] if briefly else story.remarks),
         *explained(request.decision, request)[: BRIEF if briefly else None],
         *map(history_line, story.history[-BRIEF:] if briefly else story.history),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from babel import Locale
@@ -11,6 +11,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from knockbot.documents.zones import UTC, names, zone
 from knockbot.domain.languages import Language
 from knockbot.times import DAY, HOUR, MINUTE, SECOND
 
@@ -30,11 +31,26 @@ def number(value: int, language: Language) -> str:
     return format_decimal(value, locale=LOCALES[language])
 
 
-def moment(at: int, language: Language) -> str:
-    """A moment, to the minute."""
-    then = datetime.fromtimestamp(min(max(at, FIRST), LAST) // 1000, UTC)
-    locale = LOCALES[language]
-    return f"{format_date(then, 'medium', locale)}, {format_time(then, 'short', tzinfo=UTC, locale=locale)} UTC"
+def moment(at: int, language: Language, in_zone: str = UTC) -> str:
+    """A moment, to the minute, by the clocks of a time zone."""
+    then, locale = _there(at, in_zone), LOCALES[language]
+    time = format_time(then.time(), "short", locale=locale)
+    return f"{format_date(then, 'medium', locale)}, {time} {_known(in_zone)}"
+
+
+def day(at: int, language: Language, in_zone: str = UTC) -> str:
+    """The day of a moment in a time zone."""
+    return format_date(_there(at, in_zone), "medium", LOCALES[language])
+
+
+def _there(at: int, in_zone: str) -> datetime:
+    last = LAST if in_zone == UTC else LAST - DAY  # where the sun rises earlier, the last day has ended before
+    return datetime.fromtimestamp(min(max(at, FIRST), last) // 1000, zone(_known(in_zone)))
+
+
+def _known(in_zone: str) -> str:
+    """The zone, unless another version of the program knew it."""
+    return in_zone if in_zone in names() else UTC
 
 
 def duration(milliseconds: int, language: Language) -> str:

@@ -20,6 +20,8 @@ class Line(StrEnum):
     """A policy list that names the applicant, and does not decide."""
     LOOKALIKE = "lookalike"
     """Somebody with power in the room whom the applicant could be mistaken for."""
+    NOTED = "noted"
+    """What a moderator wrote about them on an earlier request, in the same management room."""
     DECIDED = "decided"
     """What was decided about them before, in the rooms managed from here."""
     ROOMS = "rooms"

@@ -21,6 +21,8 @@ class Deed(StrEnum):
 
     LOOK = "look"
     """See what is managed from a room."""
+    NOTE = "note"
+    """Write down something about a request for the others in the management room, or remove that."""
     ACCEPT = "accept"
     REJECT = "reject"
     BAN = "ban"
@@ -66,6 +68,7 @@ class Takes:
 
 MAY: Final[Mapping[Deed, Takes]] = {
     Deed.LOOK: Takes(joined=False, joined_to_management=True),
+    Deed.NOTE: Takes(joined=False, joined_to_management=True),
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
     Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
     Deed.BAN: Takes(powers=("ban",), of_the_bot=True),

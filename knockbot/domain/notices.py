@@ -188,9 +188,18 @@ class Level(Bounded):
 
 @dataclass(frozen=True, slots=True)
 class Moment(Bounded):
-    """A moment, in milliseconds since the epoch."""
+    """A moment, in milliseconds since the epoch, as the clocks of a time zone show it."""
 
     at: int
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Day(Bounded):
+    """The day of a moment, in milliseconds since the epoch, in a time zone."""
+
+    at: int
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +274,7 @@ Plain: TypeAlias = (
     | Numbered
     | Level
     | Moment
+    | Day
     | Duration
     | Ago
 )
@@ -290,6 +300,7 @@ _PLAIN: Mapping[str, type[Any]] = {
     "numbered": Numbered,
     "level": Level,
     "moment": Moment,
+    "day": Day,
     "duration": Duration,
     "ago": Ago,
 }

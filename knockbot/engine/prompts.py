@@ -128,13 +128,14 @@ async def post(turn: Turn, prompt: Prompt, *, again: bool = False) -> None:
         await jobs.revive(turn.tx, job.key, turn.now)
 
 
-async def refresh(turn: Turn, prompt_id: int, *, after: int = 0) -> None:
+async def refresh(turn: Turn, prompt_id: int, *, after: int = 0, unposted: bool = False) -> None:
     """Have a posted prompt edited, `after` this many milliseconds at the latest.
 
-    Several waiting edits become one edit, because it shows what is true when it is made.
+    Several waiting edits become one edit, because it shows what is true when it is made. `unposted`: also one that is
+    yet to be posted, as it may be under way with what was true before.
     """
     prompt = await prompts.get(turn.tx, prompt_id)
-    if prompt.event_id is None or await jobs.hurry_edit(turn.tx, prompt_id, turn.now + after):
+    if (prompt.event_id is None and not unposted) or await jobs.hurry_edit(turn.tx, prompt_id, turn.now + after):
         return
     number = await prompts.count_edit(turn.tx, prompt_id)
     await turn.plan(plan.edit_prompt(prompt.room_id, prompt.kind, prompt_id, number), due_at=turn.now + after)

@@ -61,9 +61,10 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
     await prompting.offer(turn, card_id, [EMOJI[verdict] for verdict in verdicts])
 
 
-async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
-    """Have a posted card edited, `after` so many milliseconds at the latest."""
-    await prompting.refresh(turn, card_id, after=after)
+async def refresh(turn: Turn, card_id: int, *, after: int = 0, unposted: bool = False) -> None:
+    """Have a posted card edited, `after` so many milliseconds at the latest; `unposted`: also one that is yet to be
+    posted."""
+    await prompting.refresh(turn, card_id, after=after, unposted=unposted)
 
 
 async def take_no_more(turn: Turn, request: Request) -> None:

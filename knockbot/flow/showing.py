@@ -13,9 +13,10 @@ from knockbot.domain.languages import Language
 from knockbot.domain.model import Request, Shortcut
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.policy import Reasons
+from knockbot.domain.remarks import Extent
 from knockbot.engine.prompts import Face, PromptKind
 from knockbot.engine.turn import Turn
-from knockbot.flow import answering, cards, dossier, place, shortcuts, withdrawing
+from knockbot.flow import answering, cards, dossier, place, remarks, shortcuts, withdrawing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import REQUEST_KEY
@@ -32,6 +33,7 @@ class _About:
     places: Mapping[str, Place]
     """The rooms of its requests, as far as they are still protected."""
     earlier: Request | None
+    remarks: Mapping[int, Sequence[Notice]]
     language: Language
 
     @property
@@ -76,10 +78,11 @@ async def _about(context: Context, card: Prompt) -> _About:
         shown = await requests.on_card(tx, card.id, held=False)
         if not shown:
             managed = await place.managed_by(context, tx, card.room_id)
-            return _About((), {}, None, place.language_of(context, managed))
+            return _About((), {}, None, {}, place.language_of(context, managed))
         places = await place.of_rooms(context, tx, (one.room_id for one in shown))
         earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
-    return _About(shown, places, earlier, place.language_of(context, places.values()))
+        said = await remarks.of(context, tx, shown, Extent.CARD if len(shown) == 1 else Extent.ROW)
+    return _About(shown, places, earlier, said, place.language_of(context, places.values()))
 
 
 async def _whole(context: Context, about: _About) -> Face:
@@ -99,6 +102,7 @@ async def _whole(context: Context, about: _About) -> Face:
         doors=labels if len(labels) > 1 and one_applicant else {},
         closed=frozenset(labels) - about.places.keys(),
         shortcuts=texts,
+        remarks=about.remarks,
     )
     asks = partial(context.wording.card_message, shown, labels[shown[-1].room_id], outlook.possible)
     write = partial(asks, around=around, language=about.language)

@@ -16,6 +16,7 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Fact, Kind, MemberChange, Request, RoomView, Shortcut
 from knockbot.domain.notices import Notice
 from knockbot.domain.policy import RoomSettings
+from knockbot.domain.remarks import Extent
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
@@ -82,6 +83,10 @@ Tells: TypeAlias = Callable[[Context, Place, Request], Awaitable[Notice | None]]
 """One line about the applicant, for a card; `None` where there is nothing to tell. May raise `Later` and `Never`: then
 the card does without."""
 
+
+Remarks: TypeAlias = Callable[[Context, Tx, Sequence[Request], Extent], Awaitable[Mapping[int, Sequence[Notice]]]]
+"""What the moderators have made of requests, by the ID of each: lines that hold bounded texts. It asks no server, and
+reads a bounded number of rows. A line of one management room is never told in another."""
 
 Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None]]
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
@@ -198,6 +203,9 @@ class Feature:
     """Answers with a text that a card offers by more emoji."""
     tells: Mapping[Line, Tells] = field(default_factory=dict)
     """The lines of a card that help to decide; `Line` has their order, and a card shows the first few."""
+    remarks: Remarks | None = None
+    """Lines about a request that come from the moderators: on its card, in lists, and where all about it is shown. Who
+    changes them calls `remarks.changed`."""
 
 
 def rows(context: Context) -> tuple[Feature, ...]:
@@ -339,6 +347,11 @@ def shortcuts(context: Context, settings: RoomSettings, request: Request) -> tup
     """The answers with a text that cards offer for a request, each by another emoji."""
     offering = [feature.shortcuts for feature in rows(context) if feature.shortcuts is not None]
     return tuple(one for offers in offering for one in offers(settings, request))
+
+
+def remarks(context: Context) -> list[Remarks]:
+    """What looks up the lines about requests that come from the moderators."""
+    return [feature.remarks for feature in rows(context) if feature.remarks is not None]
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

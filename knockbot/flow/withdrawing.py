@@ -35,7 +35,7 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
         given = await _given(tx, redaction)
         unheard = await inbox.is_said(tx, redaction.redacts, redaction.room_id)
         under_way = any([await jobs.is_running(tx, request.id) for request in given])
-    there = await _in_the_room(context, redaction) if given or unheard else None
+    there = await in_the_room(context, redaction) if given or unheard else None
     if there is None:
         return None
     by = there.sender or redaction.sender
@@ -54,7 +54,7 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
     return write
 
 
-async def _in_the_room(context: Context, redaction: Redaction) -> Redaction | None:
+async def in_the_room(context: Context, redaction: Redaction) -> Redaction | None:
     """What redacted the event, as the room shows it; `None` where nothing did, or the bot may not look."""
     try:
         return await context.outside.redaction(redaction.room_id, redaction.redacts)

@@ -78,6 +78,13 @@ TABLES: Mapping[str, Table] = {
         ),
         Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
         Table(
+            "notes",
+            "for ever, unless its author removes it",
+            ("user_id", "author", "text"),
+            in_sql=("id",),
+            counts="id",
+        ),
+        Table(
             "seen",
             "one year after they were last seen",
             ("user_id", "first_at", "last_at"),

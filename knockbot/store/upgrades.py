@@ -341,6 +341,22 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_giver ON approvals (given_by, room_id);
 CREATE INDEX approvals_until ON approvals (until) WHERE until IS NOT NULL;
 
+-- What moderators wrote about requests, each in one management room, which it never leaves; `user_id` is whom the
+-- request was about, `cause` the command.
+CREATE TABLE notes (
+    id              {serial},
+    request_id      BIGINT NOT NULL REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    author          TEXT NOT NULL,
+    text            TEXT NOT NULL,
+    written_at      BIGINT NOT NULL,
+    cause           TEXT NOT NULL,
+    UNIQUE (request_id, cause)
+);
+CREATE INDEX notes_about ON notes (management_room, user_id, id);
+CREATE INDEX notes_of_command ON notes (cause);
+
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
     id           {serial},

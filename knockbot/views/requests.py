@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.domain.model import Request
+from knockbot.domain.notices import Notice
 from knockbot.domain.policy import Reasons
-from knockbot.flow import place
+from knockbot.domain.remarks import Extent
+from knockbot.flow import place, remarks
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import addressees, records, requests
@@ -22,6 +24,8 @@ class Waiting:
     label: str
     hides_reason: bool = False
     """Whether the policy of its room hides reasons."""
+    remarks: tuple[Notice, ...] = ()
+    """What the moderators have made of it, in short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Story:
     """What is on record about it, oldest first."""
     sent_to: Addressee | None = None
     """The address that the bot's own invite was sent to."""
+    remarks: tuple[Notice, ...] = ()
+    """What the moderators have made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,12 @@ async def waiting(context: Context, management_room: str, only: str | None = Non
     async with context.db.tx() as tx:
         managed = {there.room_id: there for there in await place.managed_by(context, tx, management_room)}
         found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in managed]
-    return tuple(_waiting(one, managed[one.room_id]) for one in found)
+        said = await remarks.of(context, tx, found, Extent.ROW)
+    return tuple(_waiting(one, managed[one.room_id], said.get(one.id, ())) for one in found)
 
 
-def _waiting(request: Request, there: Place) -> Waiting:
-    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN)
+def _waiting(request: Request, there: Place, said: tuple[Notice, ...]) -> Waiting:
+    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN, said)
 
 
 async def story(context: Context, request: Request) -> Story:
@@ -61,10 +68,11 @@ async def story(context: Context, request: Request) -> Story:
     async with context.db.tx() as tx:
         known = await addressees.of_room(tx, request.room_id) if request.invite is not None else {}
         history = await records.of_request(tx, request.id)
+        said = await remarks.of(context, tx, [request], Extent.WHOLE)
         there = await place.find(context, tx, request.room_id)
     label = there.label if there is not None else request.room_id
     sent_to = known.get(request.invite.token) if request.invite is not None else None
-    return Story(request, label, tuple(history), sent_to)
+    return Story(request, label, tuple(history), sent_to, said.get(request.id, ()))
 
 
 async def invites(context: Context, room_id: str) -> tuple[Invite, ...]:

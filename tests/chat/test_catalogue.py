@@ -25,6 +25,7 @@ from knockbot.domain.notices import (
     Arg,
     Choice,
     Code,
+    Day,
     Document,
     Dotted,
     Duration,
@@ -90,7 +91,8 @@ def examples(kind: Any, text: str) -> list[Arg]:
         Room: [Room("!" + text, text), Room("!a:b", f"{text} (!a:b)")],
         Number: [Number(0), Number(1), Number(2), Number(-(10**20))],
         Numbered: [Numbered(1)],
-        Moment: [Moment(0), Moment(1_700_000_000_000), Moment(10**20), Moment(-1)],
+        Moment: [Moment(0), Moment(1_700_000_000_000), Moment(10**20, "Asia/Tokyo"), Moment(-1, text)],
+        Day: [Day(0), Day(10**20, "Pacific/Auckland"), Day(-1, text)],
         Duration: [Duration(0), Duration(3_600_000), Duration(10**20), Duration(-1)],
         Ago: [Ago(0), Ago(90_000), Ago(10**20), Ago(-1)],
     }

@@ -51,7 +51,7 @@ def before(*came: State, ago: int = 3 * DAY, room: Room = GARDEN) -> list[Decide
         ([], []),
         ([Line.SERVER], [Line.SERVER]),
         ([Line.SERVER, Line.ROOMS], [Line.ROOMS, Line.SERVER]),
-        (list(reversed(Line)), [Line.ON_LIST, Line.LOOKALIKE, Line.DECIDED]),
+        (list(reversed(Line)), [Line.ON_LIST, Line.LOOKALIKE, Line.NOTED]),
         ([Line.SERVER, Line.ROOMS, Line.DECIDED, Line.LOOKALIKE], [Line.LOOKALIKE, Line.DECIDED, Line.ROOMS]),
     ],
 )

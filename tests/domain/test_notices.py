@@ -17,6 +17,7 @@ from knockbot.domain.notices import (
     Arg,
     Choice,
     Code,
+    Day,
     Foreign,
     Lines,
     Many,
@@ -49,7 +50,8 @@ PLAIN: st.SearchStrategy[Arg] = st.one_of(
     st.builds(Choice, TEXTS),
     st.builds(Number, NUMBERS),
     st.builds(Numbered, NUMBERS),
-    st.builds(Moment, NUMBERS),
+    st.builds(Moment, NUMBERS, TEXTS),
+    st.builds(Day, NUMBERS, TEXTS),
 )
 
 

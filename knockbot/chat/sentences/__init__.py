@@ -11,7 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, replay, spaces, templates
+from knockbot.chat.sentences import (
+    dossier,
+    general,
+    inheriting,
+    lists,
+    notes,
+    preapproval,
+    presets,
+    replay,
+    spaces,
+    templates,
+)
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
@@ -21,6 +32,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **dossier.SENTENCES,
     **inheriting.SENTENCES,
     **lists.SENTENCES,
+    **notes.SENTENCES,
     **presets.SENTENCES,
     **replay.SENTENCES,
     **spaces.SENTENCES,

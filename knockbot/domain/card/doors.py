@@ -70,6 +70,7 @@ def rows_of(requests: Sequence[Request]) -> list[Request]:
 def _row(request: Request, around: Around, length: Length) -> Notice:
     room = Room(request.room_id, around.doors[request.room_id])
     what = _closed(request) if request.room_id in around.closed else _state(request, around, length)
+    what = sentences([what, *around.remarks.get(request.id, ())])
     return notice("card.door", sign=sign_of(request), request=Numbered(request.number), room=room, what=what)
 
 

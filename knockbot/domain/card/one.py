@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from knockbot.domain.card.approvals import void_approval
@@ -50,6 +50,8 @@ class Around:
     """Those of the rooms that are protected no longer."""
     shortcuts: tuple[Shortcut, ...] = ()
     """The answers with a text that one click gives."""
+    remarks: Mapping[int, Sequence[Notice]] = field(default_factory=dict)
+    """What the moderators have made of each request, by its ID."""
 
 
 NOTHING_ELSE = Around()
@@ -68,6 +70,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
         _reached(request, around),
         withdrawn_perhaps(request),
         answered_with(request),
+        *around.remarks.get(request.id, ()),
         *how_to_answer(request, possible, around),
     )
 

@@ -38,6 +38,7 @@ def _row(request: Request, around: Around) -> Notice:
     rehearsed = request.decision is not None and request.decision.rehearsed is not None
     why = doubt(request) if rehearsed or request.invited or TOLD[request.judged_as].doubts_in_rows else None
     what = standing(request) or sentences([reason_of(request, hidden=around.hidden), why])
+    what = sentences([what, *around.remarks.get(request.id, ())])
     return notice(
         "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what
     )
