@@ -81,13 +81,14 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         raise Refused(unknown_room(rest))
     if rest:
         several = {REQUESTS, SHOWN_REQUESTS}.intersection(arguments) and re.match(r"#?[0-9]", rest)
-        raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else _not_understood(rest))
+        raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else not_understood(rest))
     if call.below.strip() and not any(argument.takes_lines for argument in arguments):
         raise Misuse(notice("ask.one_command", text=Stranger(call.below, 60)))
     return values
 
 
-def _not_understood(text: str) -> Notice:
+def not_understood(text: str) -> Notice:
+    """That a part of a command means nothing there."""
     return notice("ask.not_understood", text=Stranger(text, 60))
 
 
@@ -107,13 +108,13 @@ async def _begins_with_no_room(call: Call, argument: Argument, text: str) -> boo
 
 async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     """A room managed from here; it may be left out where it is the only one."""
-    found = await _optional_room(call, text) if not _is_someone(text) else None
+    found = await _optional_room(call, text) if not is_someone(text) else None
     if found is not None:
         return found
     only = await only_room(call)
     if only is not None:
         return only, text
-    if text and not _is_someone(text) and _NUMBER_OR_TIME.match(text) is None:
+    if text and not is_someone(text) and _NUMBER_OR_TIME.match(text) is None:
         raise Refused(unknown_room(text))
     if not await manages_rooms(call):
         raise Refused(replies.no_rooms())
@@ -124,7 +125,7 @@ _NUMBER_OR_TIME = re.compile(r"[-+]?#?[0-9]+[a-z]*(?=\s|$)")
 """A revision, or a time such as ``30d``: the room is left out."""
 
 
-def _is_someone(text: str) -> bool:
+def is_someone(text: str) -> bool:
     """Whether a text begins with what is for another argument: the room is left out, and not one of that name."""
     return ids.user_reference(text.partition(" ")[0]) is not None or read_address(text) is not None
 
@@ -136,7 +137,7 @@ async def _optional_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | N
 
 async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = await _optional_room(call, text)
-    if found is None and text and not _is_someone(text):
+    if found is None and text and not is_someone(text):
         raise Refused(unknown_room(text))
     return found
 
@@ -234,7 +235,7 @@ async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and (_NO_YAML.fullmatch(text) or ids.room_reference(text) is not None):
         if text == call.rest.strip():
             raise Refused(unknown_room(text))
-        raise Misuse(_not_understood(text))
+        raise Misuse(not_understood(text))
     written = unfenced("\n".join(part for part in (text, call.below) if part))
     if _is_fenced(text or call.below) and any(line.rstrip() == "```" for line in written.splitlines()):
         raise Misuse(notice("ask.below_fence"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from knockbot.chat import lists, looks, notes, orders, preapproval, presets, replay, templates
+from knockbot.chat import lists, looks, notes, orders, preapproval, presets, replay, templates, waiting
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -24,7 +24,6 @@ from knockbot.chat.arguments import (
     ROOM,
     ROOM_TO_UNPROTECT,
     SHOWN_REQUESTS,
-    SOME_ROOM,
     USER,
     WITH_ROOMS,
     optional,
@@ -82,7 +81,7 @@ COMMANDS: dict[str, Command] = {
         Command("unprotect", (ROOM_TO_UNPROTECT, WITH_ROOMS), orders.unprotect, Deed.UNPROTECT),
         Command("rooms", (), looks.list_rooms, Deed.LOOK),
         Command("check", (ROOM,), looks.check, Deed.LOOK),
-        Command("list", (SOME_ROOM,), looks.list_pending, Deed.LOOK),
+        *waiting.COMMANDS,
         Command("show", (SHOWN_REQUESTS,), looks.show, Deed.LOOK),
         Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT), Deed.ACCEPT),
         Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT), Deed.REJECT),

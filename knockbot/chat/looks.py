@@ -28,12 +28,6 @@ async def list_rooms(call: Call) -> Notice:
     return replies.room_list(await rooms.managed(call.context, call.room, everywhere=everywhere), call.room)
 
 
-async def list_pending(call: Call, only: ProtectedRoom | None) -> Notice:
-    """Who is waiting, in all rooms or in one."""
-    waiting = await requests.waiting(call.context, call.room, only.room_id if only else None)
-    return replies.pending_list(waiting, call.context.now())
-
-
 async def list_invites(call: Call, room: ProtectedRoom) -> Notice:
     """The third-party invites of a room that are pending or standing."""
     found = await requests.invites(call.context, room.room_id)

@@ -56,8 +56,17 @@ def message(
     return content
 
 
+def fits(said: Notice, language: Language) -> bool:
+    """Whether a message can hold this without being cut."""
+    text = left_to_right(render(said, language))
+    return len(json.dumps(_body(spelled_out(text.plain, OURS), spelled_out(text.html, OURS)))) <= LARGEST - AROUND
+
+
 LARGEST = 56_000
 """Bytes of content: an event may have 65,536, and its other fields need some of them."""
+
+AROUND = 2_000
+"""Bytes that content has beside its text: whom a message replies to, and the key of its job."""
 
 FEWEST = 5
 """Lines: before fewer are left, the markup goes."""

@@ -48,7 +48,7 @@ from knockbot.times import SECOND
 from knockbot.views.log import Line
 from knockbot.views.policies import Inherited, Written
 from knockbot.views.queue import Due, Queue
-from knockbot.views.requests import Invite, Story, Waiting
+from knockbot.views.requests import Invite, Story
 from knockbot.views.rooms import Listed, Managed
 
 POLICY_LIMIT = 10_000
@@ -73,33 +73,6 @@ IN_DRY_RUN = notice("policy.in_dry_run")
 
 
 # --- requests -------------------------------------------------------------------------------------------------
-
-
-def pending_list(waiting: Sequence[Waiting], now: int) -> Notice:
-    """The open requests, one line each."""
-    if not waiting:
-        return notice("list.nobody")
-    listed = waiting[:LONGEST_LIST]
-    count, most = Number(len(waiting)), Number(LONGEST_LIST)
-    return below(
-        notice("list.oldest", count=count, shown=most) if len(listed) < len(waiting) else None,
-        *(
-            dotted(
-                [
-                    _pending(one.request, Room(one.request.room_id, one.label), now),
-                    card.standing(one.request),
-                    card.reason_of(one.request, hidden=one.hides_reason),
-                    *one.remarks,
-                ]
-            )
-            for one in listed
-        ),
-    )
-
-
-def _pending(request: Request, room: Room, now: int) -> Notice:
-    who, when = card.applicant(request), Ago(now - request.opened_at)
-    return notice("list.row", request=Numbered(request.number), who=who, room=room, when=when)
 
 
 def shown_request(story: Story, *, briefly: bool = False) -> Notice:

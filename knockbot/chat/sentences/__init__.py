@@ -22,6 +22,7 @@ from knockbot.chat.sentences import (
     replay,
     spaces,
     templates,
+    waiting,
 )
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
@@ -38,6 +39,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **spaces.SENTENCES,
     **preapproval.SENTENCES,
     **templates.SENTENCES,
+    **waiting.SENTENCES,
 }
 
 CHOSEN = {"concern": "concern", "day": "day"}

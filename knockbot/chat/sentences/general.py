@@ -312,13 +312,6 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         command=Code,
     ),
-    "list.nobody": says("Nobody is waiting."),
-    "list.oldest": says(
-        "{count} requests are waiting. These are the oldest {shown}:",
-        count=Number,
-        shown=Number,
-    ),
-    "list.row": says("{request} {who} at {room}, {when}", request=Numbered, who=Who, room=Room, when=Ago),
     "show.sent_to": says("It was sent to {address}.", address=Address),
     "show.reason_was_cut": says(
         "The reason had {count} character. I keep only the first {kept} of a closed request.",
@@ -774,7 +767,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "command/unprotect": in_english("no longer protect a room", name=Choice),
     "command/rooms": in_english("the rooms that are managed from here", name=Choice),
     "command/check": in_english("what I need in a room, and how to get what is missing", name=Choice),
-    "command/list": in_english("who is waiting", name=Choice),
     "command/show": in_english("all about a request, and what each rule said", name=Choice),
     "command/accept": in_english("accept requests: the applicants are invited", name=Choice),
     "command/reject": in_english("reject requests; the applicants may knock again", name=Choice),

@@ -1,0 +1,96 @@
+"""The list of those who wait, in pages that fit into a message: `list`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from knockbot.chat.calls import Call
+from knockbot.chat.command import Command
+from knockbot.chat.messages import fits
+from knockbot.chat.replies import dotted
+from knockbot.chat.selecting import PAGED, Selection
+from knockbot.documents.text import shown
+from knockbot.domain import card
+from knockbot.domain.languages import Language
+from knockbot.domain.may import Deed
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Ago, Code, Notice, Number, Numbered, Room, below, notice
+from knockbot.errors import Refused
+from knockbot.views import requests
+from knockbot.views.requests import Waiting
+
+PAGE = 20
+"""Requests on one page."""
+
+SHORT = 60
+"""Characters of each reason, where a page with more of them does not fit into a message."""
+
+
+async def list_pending(call: Call, wanted: Selection) -> Notice:
+    """Who is waiting, in all rooms or in one, those who fit the filters; the longest wait first."""
+    room_id = wanted.room.room_id if wanted.room is not None else None
+    now = call.context.now()
+    waiting = await requests.waiting(call.context, call.room, room_id)
+    fitting = sorted((one for one in waiting if wanted.filters.fit(one.request, now)), key=_by_wait)
+    if not fitting:
+        written = Code(wanted.filters.written)
+        return notice("list.none_fit", filters=written) if wanted.filters.written else notice("list.nobody")
+    pages = -(-len(fitting) // PAGE)
+    if not 1 <= wanted.page <= pages:
+        raise Refused(notice("list.no_page", page=Number(wanted.page), count=Number(pages)))
+    return _page(fitting, wanted, pages, now)
+
+
+def _by_wait(one: Waiting) -> tuple[int, int]:
+    return one.request.opened_at, one.request.number
+
+
+def _page(fitting: Sequence[Waiting], wanted: Selection, pages: int, now: int) -> Notice:
+    some = fitting[(wanted.page - 1) * PAGE : wanted.page * PAGE]
+    count, page, number = Number(len(fitting)), Number(wanted.page), Number(pages)
+    head = notice("list.page", count=count, page=page, pages=number) if pages > 1 else None
+    command = Code(" ".join(filter(None, ("!kb list", wanted.written, str(wanted.page + 1)))))
+    more = notice("list.next", command=command) if wanted.page < pages else None
+    return next(
+        said
+        for form in FORMS
+        if _fits(said := below(head, *(_row(form(one), now) for one in some), more)) or form is FORMS[-1]
+    )
+
+
+def _short(one: Waiting) -> Waiting:
+    brief = replace(one.request, reason=shown(one.request.reason, SHORT))
+    return replace(one, request=brief, remarks=one.remarks[:1])
+
+
+def _without_names(one: Waiting) -> Waiting:
+    brief = replace(one.request, reason=shown(one.request.reason, SHORT // 2), display_name=None)
+    return replace(one, request=brief, remarks=())
+
+
+FORMS: Sequence[Callable[[Waiting], Waiting]] = (lambda one: one, _short, _without_names)
+"""What is said of each, the most first: the first form in which a page fits is taken."""
+
+
+def _fits(said: Notice) -> bool:
+    return all(fits(said, language) for language in Language)
+
+
+def _row(one: Waiting, now: int) -> Notice:
+    room = Room(one.request.room_id, one.label)
+    parts = [
+        _who(one.request, room, now),
+        card.standing(one.request),
+        card.reason_of(one.request, hidden=one.hides_reason),
+        *one.remarks,
+    ]
+    return dotted(parts)
+
+
+def _who(request: Request, room: Room, now: int) -> Notice:
+    who, when = card.applicant(request), Ago(now - request.opened_at)
+    return notice("list.row", request=Numbered(request.number), who=who, room=room, when=when)
+
+
+COMMANDS = (Command("list", (PAGED,), list_pending, Deed.LOOK),)
