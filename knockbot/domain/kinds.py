@@ -33,16 +33,13 @@ class KindOfRequest:
     """Whether a line reports a moderator's answer if no card does."""
     shares_clicks: bool = False
     """Whether a click on a card with several requests of one applicant answers them all."""
-    lists_ban: bool = True
-    """Whether a policy list bans somebody by it. The ban would hit the inviter of a third-party invite, who has mostly
-    joined; and who has joined stays. So a list only has the invite revoked."""
     joins_crowds: bool = True
     """Whether one of many requests for the same room shares their card."""
 
 
 KINDS: Mapping[Kind, KindOfRequest] = {
     Kind.KNOCK: KindOfRequest(OTHERWISE, waits_outside=True, has_words=True, shares_clicks=True),
-    Kind.THIRD_PARTY_INVITE: KindOfRequest(OTHERWISE_INVITES, takes_keys=True, answers_are_told=True, lists_ban=False),
+    Kind.THIRD_PARTY_INVITE: KindOfRequest(OTHERWISE_INVITES, takes_keys=True, answers_are_told=True),
     Kind.REDEEMED_INVITE: KindOfRequest("", answers_are_told=True, joins_crowds=False),
 }
 

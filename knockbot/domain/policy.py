@@ -390,9 +390,7 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
     for one in policy.lists:
         by_list = decide_by_lists([one], seen.get(one.origin, facts).lists)
         if by_list is not None:
-            spared = by_list.verdict is Verdict.BAN and not KINDS[kind].lists_ban
-            verdict = Verdict.REJECT if spared else by_list.verdict
-            return replace(by_list, verdict=verdict, origin=policy.origin(one.origin))
+            return replace(by_list, origin=policy.origin(one.origin))
     missed: list[Miss] = []
     left = MAX_COST
     for rule in policy.rules_for(kind):

@@ -11,7 +11,7 @@ from typing import Final
 
 from knockbot.domain.card import origin_of, ruling
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Answer, Membership, Request, State, Untaken, Verdict
+from knockbot.domain.model import Answer, Kind, Membership, Request, State, Untaken, Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
@@ -77,8 +77,17 @@ async def override(context: Context, turn: Turn, request: Request, judged: Judge
         was = Untaken(invite, request.answer.rule or "", origin_of(ruling(request)))
         await requests.still_invited(turn.tx, request.id, was)
     now = await requests.get(turn.tx, request.id)
-    word = _withdrawing(context, turn, now, judged, request.answer) if invite or _may_join(request, judged) else None
+    withdraws = bool(invite) or _stands_for_who_is_banned(request, judged) or _may_join(request, judged)
+    word = _withdrawing(context, turn, now, judged, request.answer) if withdraws else None
     await settling.apply_decision(context, turn, now, judged, word=word)
+
+
+def _stands_for_who_is_banned(request: Request, judged: Judgement) -> bool:
+    """Whether a third-party invite stands, and the policy would ban its inviter now, perhaps without the power for
+    that: then it is revoked, and nobody is banned for an invite that a rule has accepted."""
+    decision = judged.decision
+    lacking = decision.doubt is not None and authority.is_lacking(decision.doubt)
+    return request.state is State.STANDING and Verdict.BAN in (decision.verdict, decision.held if lacking else None)
 
 
 def _may_join(request: Request, judged: Judgement) -> bool:
@@ -98,8 +107,9 @@ def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgeme
     author = before.author if before is not None and decision.doubt is not None else decision.author
     forwarded = decision.verdict is Verdict.FORWARD
     told = because("told.invite_withdrawn") if forwarded else decision.told
+    spares = forwarded or request.judged_as is Kind.THIRD_PARTY_INVITE
     word = Answer(
-        Verdict.REJECT if forwarded else decision.verdict,
+        Verdict.REJECT if spares else decision.verdict,
         context.bot,
         turn.now,
         request.event_id,

@@ -9,7 +9,7 @@ from knockbot.domain.card import decision_line, is_withdrawn_accept, machine_blo
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
-from knockbot.domain.notices import Notice, Term, because
+from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
@@ -133,16 +133,34 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
     if request.card_id is not None:
         await cards.show(context, turn, request.id)
-    elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
-        by_rule = request.answer.rule is not None
-        if by_rule or kind_of(request).answers_are_told:
-            await _announce(context, turn, request, by_rule=by_rule)
+    elif state in ANNOUNCED and await _is_announced(context, turn, request):
+        await _announce(context, turn, request)
 
 
-async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: bool) -> None:
+async def _is_announced(context: Context, turn: Turn, request: Request) -> bool:
+    """Whether a line tells the outcome of a request that has no card."""
+    if request.answer is None or request.answer.quiet:
+        return False
+    if request.answer.rule is None:
+        return kind_of(request).answers_are_told
     there = await place.of(context, turn, request.room_id)
-    if there is not None and by_rule and there.settings.announce is Announce.NONE:
-        return
+    return there is None or there.settings.announce is not Announce.NONE
+
+
+async def show_inviter_banned(context: Context, turn: Turn, request: Request) -> None:
+    """The inviter of an invite was banned with it: its card is edited, or a line follows the one on the outcome."""
+    if request.card_id is not None:
+        await cards.refresh(turn, request.card_id)
+    elif not request.open and await _is_announced(context, turn, request):
+        inviter, number = User(request.subject), Numbered(request.number)
+        room = await place.called(context, turn, request.room_id)
+        said = notice("invite.inviter_banned", request=number, inviter=inviter, room=room)
+        audience = Audience(request.management_room, about=request)
+        await saying.say(context, turn, audience, f"inviter_banned:{request.id}:{request.event_id}", said)
+
+
+async def _announce(context: Context, turn: Turn, request: Request) -> None:
+    there = await place.of(context, turn, request.room_id)
     line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # the line is the result of the command

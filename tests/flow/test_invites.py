@@ -403,7 +403,7 @@ async def test_a_ban_takes_back_all_of_the_inviters_and_bans_them(house: House) 
     assert [request.by for request in (await invites(house))[1:]] == [ALICE] * 3
     assert [text for text in house.spoken() if "2 third-party invites" in text and MONA in text]
     await house.later()
-    assert f"Revoked by {ALICE}. {MONA} was banned as well." in house.cards()[1].text.split("\n")
+    assert f"Revoked by {ALICE}. The inviter {MONA} was banned as well." in house.cards()[1].text.split("\n")
 
 
 async def test_every_invite_is_taken_back_also_where_the_inviter_cannot_be_banned(house: House) -> None:

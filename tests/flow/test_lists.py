@@ -632,32 +632,74 @@ async def test_an_invite_by_somebody_who_is_listed_is_revoked(listed: House) -> 
     assert (await states(listed), stands(listed)) == (["revoked"], False)
 
 
-@pytest.mark.parametrize("listed_first", [True, False])
-async def test_a_list_has_an_invite_revoked_and_its_inviter_who_has_joined_stays(
-    listed: House, listed_first: bool
-) -> None:
-    move_in(listed)
-    if listed_first:
-        listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
-        await settled(listed)
+def with_power_over_members(house: House, level: int = 0) -> None:
+    """Mona has joined, with this level; everybody may invite."""
+    move_in(house, level=level)
+    house.world.rooms[GARDEN].levels["invite"] = 0
+
+
+ON_IT = f'The inviter is on list "community", which has "{MONA}": ads.'
+
+
+async def test_an_inviter_who_is_listed_is_banned_with_their_new_invite_and_the_lines_say_so(listed: House) -> None:
+    with_power_over_members(listed)
+    listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(listed)
     await planted(listed, by=MONA)
     await settled(listed)
-    if not listed_first:
-        listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
-        await settled(listed)
 
-    assert (await states(listed), stands(listed)) == (["revoked"], False)
-    assert listed.membership(MONA) == "join"
+    assert (await states(listed), stands(listed), listed.membership(MONA)) == (["revoked"], False, "ban")
+    said = "\n".join(text for text in listed.spoken() if "✉️ #1" in text or "❌ #1" in text or "inviter" in text)
+    assert f"Revoked by policy list “community”. The answer was to ban the inviter {MONA}. {ON_IT}" in said
+    assert f"#1 The inviter {MONA} was banned from Garden." in said
+
+
+@pytest.mark.parametrize("announce", ["line", "none"])
+async def test_lines_about_a_banned_inviter_are_left_out_where_lines_are(listed: House, announce: str) -> None:
+    with_power_over_members(listed)
+    await set_policy(listed, open_door() + f"\nannounce: {announce}")
+    listed.world.list_entity(BANS, LIZ, MONA)
+    await settled(listed)
+    await planted(listed, by=MONA)
+    await settled(listed)
+    assert listed.membership(MONA) == "ban"
+    assert any("was banned from" in text for text in listed.spoken()) is (announce == "line")
+
+
+async def test_an_inviter_who_is_listed_while_their_invite_waits_is_banned_and_the_card_says_so(listed: House) -> None:
+    with_power_over_members(listed)
+    await set_policy(listed, open_door().replace("third_party: accept", "third_party: forward"))
+    await planted(listed, by=MONA)
+    await settled(listed)
+    assert await states(listed) == ["pending"]
+    listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(listed)
+
+    assert (await states(listed), stands(listed), listed.membership(MONA)) == (["revoked"], False, "ban")
+    [card] = listed.cards()
+    assert f"Revoked by policy list “community”. The inviter {MONA} was banned as well. {ON_IT}" in card.text
+
+
+@pytest.mark.parametrize("level", [0, 100])
+async def test_an_invite_that_stands_is_only_revoked_when_its_inviter_is_listed(listed: House, level: int) -> None:
+    """A rule has accepted it, and it is withdrawn like any accept; whether its inviter could be banned is no matter."""
+    with_power_over_members(listed, level)
+    await planted(listed, by=MONA)
+    await settled(listed)
+    assert await states(listed) == ["standing"]
+    listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(listed)
+    await listed.look_everywhere()
+    await settled(listed)
+
+    assert (await states(listed), stands(listed), listed.membership(MONA)) == (["revoked"], False, "join")
     line = next(text for text in listed.spoken() if "Revoked" in text)
-    assert line.endswith(
-        f'Revoked by policy list “community”. The inviter is on list "community", which has "{MONA}": ads.'
-    )
+    assert line.endswith(f"Revoked by policy list “community”. {ON_IT}")
     assert not [text for text in listed.spoken() if "ban" in text.lower() and MONA in text and "Bans" not in text]
 
 
 async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(listed: House) -> None:
-    move_in(listed, level=0)
-    listed.world.rooms[GARDEN].levels["invite"] = 0
+    with_power_over_members(listed)
     rule = "rules: [{name: senders, for: third_party_invite, when: {on_list: community}, then: ban}]\n"
     await set_policy(listed, rule + open_door("none"))
     listed.world.list_entity(BANS, LIZ, MONA)
@@ -667,7 +709,7 @@ async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(lis
 
     assert (await states(listed), listed.membership(MONA)) == (["revoked"], "ban")
     line = next(text for text in listed.spoken() if "Revoked" in text)
-    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban {MONA}.")
+    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban the inviter {MONA}.")
 
 
 @pytest.mark.parametrize(("then", "state"), [("ban", "revoked"), ("reject", "revoked"), ("forward", "pending")])

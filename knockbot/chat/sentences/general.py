@@ -126,8 +126,10 @@ SENTENCES: Mapping[str, Sentence] = {
         "The invite was withdrawn by {by}. If they ask again, the moderators decide.", by=By
     ),
     "outcome.revoked": says("Revoked by {by}.", by=By),
-    "outcome.revoked_to_ban": says("Revoked by {by}. The answer was to ban {inviter}.", by=By, inviter=User),
-    "outcome.revoked_banned": says("Revoked by {by}. {inviter} was banned as well.", by=By, inviter=User),
+    "outcome.revoked_to_ban": says(
+        "Revoked by {by}. The answer was to ban the inviter {inviter}.", by=By, inviter=User
+    ),
+    "outcome.revoked_banned": says("Revoked by {by}. The inviter {inviter} was banned as well.", by=By, inviter=User),
     "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
     "outcome.under_way/reject": _chose("{by} chose reject. The rejection is on its way."),
     "outcome.under_way/ban": _chose("{by} chose ban. The ban is on its way."),
@@ -916,6 +918,9 @@ SENTENCES: Mapping[str, Sentence] = {
         inviter=User,
         room=Room,
         count=Number,
+    ),
+    "invite.inviter_banned": says(
+        "{request} The inviter {inviter} was banned from {room}.", request=Numbered, inviter=User, room=Room
     ),
     "invite.inviter_not_banned": says(
         "⚠️ {request} I could not ban {inviter} from {room}: {why}",

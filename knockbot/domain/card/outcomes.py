@@ -44,9 +44,17 @@ OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
 
 
 def _revoked_for_good(request: Request, by: By) -> Notice:
+    return _revoked(request, by, inviter_banned=request.inviter_banned) or notice("outcome.revoked", by=by)
+
+
+def _revoked(request: Request, by: By, *, inviter_banned: bool) -> Notice | None:
+    """That an invite was revoked, if the answer was to ban its inviter too."""
+    inviter = User(request.sponsor)
+    if inviter_banned:
+        return notice("outcome.revoked_banned", by=by, inviter=inviter)
     if request.answer is not None and request.answer.verdict is Verdict.BAN:
-        return notice("outcome.revoked_to_ban", by=by, inviter=User(request.sponsor))
-    return notice("outcome.revoked", by=by)
+        return notice("outcome.revoked_to_ban", by=by, inviter=inviter)
+    return None
 
 
 LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
@@ -67,16 +75,11 @@ def outcome_of_guest(request: Request, _: bool) -> Notice | None:
 
 
 def outcome_of_invite(request: Request, inviter_banned: bool) -> Notice | None:
-    by, inviter = credit(request), User(request.sponsor)
     if request.issued_by is not None and request.state is State.STANDING:
-        return notice("outcome.issued", by=by)
+        return notice("outcome.issued", by=credit(request))
     if request.state is not State.REVOKED or request.answer is None:
         return None
-    if inviter_banned:
-        return notice("outcome.revoked_banned", by=by, inviter=inviter)
-    if request.answer.verdict is Verdict.BAN:
-        return notice("outcome.revoked_to_ban", by=by, inviter=inviter)
-    return None
+    return _revoked(request, credit(request), inviter_banned=inviter_banned)
 
 
 def under_way(request: Request, by: By, verdict: Verdict) -> Notice:

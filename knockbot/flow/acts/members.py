@@ -305,7 +305,7 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
         await _judge_anew(context, turn, job, request, came.why)
         return
     if is_beside(job, request):
-        await _inviter_banned(turn, request, came)
+        await _inviter_banned(context, turn, request, came)
         return
     if seen is not None:
         state = outcome(request, seen)
@@ -342,15 +342,14 @@ async def _not_called_back(context: Context, turn: Turn, job: ToARequest, why: N
         await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
-async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
-    """The record of an invite, and its card, say that its inviter was banned with it."""
+async def _inviter_banned(context: Context, turn: Turn, request: Request, came: Outcome) -> None:
+    """The record of an invite, and its card or another line, say that its inviter was banned with it."""
     if not isinstance(came, Done):
         return
     await requests.inviter_banned(turn.tx, request.id)
     if request.answer is not None:
         await record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
-        if request.card_id is not None:
-            await cards.refresh(turn, request.card_id)
+        await settling.show_inviter_banned(context, turn, request)
 
 
 async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -> None:
