@@ -8,6 +8,7 @@ import pytest
 
 from knockbot.demo.people import Person
 from tests.keeper import Garden, InProcess, words
+from tests.planting import gone, member, planted, told
 
 DOOR = """
 lists: [{{room: "{room}", name: community, then: {then}}}]
@@ -106,6 +107,31 @@ async def test_an_invite_that_was_not_taken_is_withdrawn(keeper: InProcess, gard
     await entry(liz, room, "@ana*:*")
     await garden.membership(ana, "ban")
     await garden.shown(ana, "banned", rule="list community")
+
+
+async def test_the_inviter_of_an_invite_that_stands_stays_when_listed_and_is_banned_with_the_next_one(
+    keeper: InProcess, garden: Garden, liz: Person
+) -> None:
+    room = await bans(liz)
+    await use(garden, room, otherwise="forward\notherwise_third_party: accept")
+    mona = await member(garden)
+    stood = await planted(garden, mona)
+    await told(garden, stood, "standing")
+
+    await entry(liz, room, mona.user_id)
+    line = await told(garden, stood, "revoked", rule="list community")
+    await gone(garden, stood)
+    assert "The inviter is on list" in words(line)
+    assert "ban" not in words(line).replace("Bans", "")
+    await garden.membership(mona, "join")
+
+    judged = await planted(garden, mona)
+    await told(garden, judged, "revoked", rule="list community")
+    await gone(garden, judged)
+    await garden.membership(mona, "ban")
+    await garden.heard(
+        lambda event: f"The inviter {mona.user_id} was banned from" in words(event), "that the inviter was banned"
+    )
 
 
 async def test_who_is_listed_at_another_room_is_let_in_here_and_not_invited_there(
