@@ -147,6 +147,7 @@ NO_COMPLAINT_CODES = frozenset(
         "policy.undo",
         "inviter.fell",
         "invite.revoked_together",
+        "invite.inviter_banned",
         "config.protected",
         "letter.rejected",
         "letter.rejected_because",

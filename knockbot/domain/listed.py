@@ -15,8 +15,8 @@ from knockbot.documents.reading import Path, found, items, text, yes_or_no
 from knockbot.documents.schema import Key, read_keys, table, word
 from knockbot.documents.text import shown
 from knockbot.domain.ids import room_reference
-from knockbot.domain.model import Decision, Finding, Listed, Truth, Verdict
-from knockbot.domain.notices import Notice, Stranger, because
+from knockbot.domain.model import Decision, Finding, Listed, Miss, Truth, Verdict
+from knockbot.domain.notices import Notice, Stranger, because, notices_in
 from knockbot.domain.reasons import quoted
 from knockbot.errors import Fault
 
@@ -145,6 +145,21 @@ def _hit(name: str, listed: Listed) -> Notice:
         return because("finding.listed_by", name=quoted(name), entity=quoted(listed.entity))
     reason = Stranger(listed.reason, REASON_KEPT)
     return because("finding.listed_because", name=quoted(name), entity=quoted(listed.entity), reason=reason)
+
+
+ENTRIES: Final = frozenset({"finding.listed", "finding.listed_by", "finding.listed_because"})
+"""The codes that say that somebody is on a list."""
+
+
+def entry_in(why: Notice) -> Notice | None:
+    """The first entry of a list that a reason names."""
+    return next((one for one in notices_in(why) if one.code in ENTRIES), None)
+
+
+def misses_by_entry(decision: Decision, rule: str = "") -> Miss | None:
+    """The first rule, or this one, that does not match, because of an entry of a list; none where that is not so."""
+    missed = (miss for miss in decision.missed if rule in ("", miss.rule))
+    return next((miss for miss in missed if entry_in(miss.why) is not None), None)
 
 
 def decide_by_lists(lists: Iterable[PolicyList], known: Mapping[str, Listed]) -> Decision | None:

@@ -619,7 +619,7 @@ class Decision:
     held: Verdict | None = None
     """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
     found: Notice | None = None
-    """What was found, if a policy list decided: the entry that names them."""
+    """The entry of a policy list that names them, if the list decided, or a rule that asks it and does not accept."""
     origin: Origin | None = None
     """The room whose policy decided, if that is another room."""
 

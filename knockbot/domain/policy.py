@@ -30,7 +30,7 @@ from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
-from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, read_lists
+from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because, notice
 from knockbot.domain.templates import Template, read_templates
@@ -398,7 +398,8 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         finding = rule.when.judge(knock, known if cost <= left else replace(known, too_costly=True))
         left -= min(cost, left)
         if finding.truth is Truth.TRUE:
-            return Decision(rule.then, rule.label, rule.reason, tuple(missed), origin=origin)
+            entry = entry_in(finding.why) if rule.then is not Verdict.ACCEPT else None
+            return Decision(rule.then, rule.label, rule.reason, tuple(missed), found=entry, origin=origin)
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why, origin=origin)
         missed.append(Miss(rule.label, finding.why, origin))

@@ -321,6 +321,8 @@ ASKS = "rules: [{name: watched, when: {on_list: community}, then: reject}]\nothe
         ("otherwise: accept", ANA, open_door(), "ban"),
         (open_door("none"), ANA, open_door("none").replace("otherwise: accept\n", ASKS), "leave"),
         (open_door("none"), ANA, open_door("none") + "\n" + "timezone: Europe/Berlin", "invite"),
+        (open_door("none"), ANA, open_door("none").replace("otherwise: accept", "otherwise: reject"), "invite"),
+        ("otherwise: accept", ANA, open_door("none").replace("otherwise: accept", "otherwise: ban"), "invite"),
         (open_door("none"), ANA, open_door("ban") + "\ndry_run: true", "invite"),
         (open_door("none"), ANA, open_door("forward") + "\ndry_run: true", "invite"),
     ],
@@ -343,6 +345,71 @@ async def test_an_invite_is_withdrawn_when_a_new_policy_lets_its_list_decide(
     assert ((BOT, "overridden") in await listed.history(request)) is (membership != "invite")
     if entity == ANA and "pre_approved" not in before:
         assert listed.membership(BEA) == "invite", "who is not listed stays"
+
+
+NOT_LISTED = """
+lists: [{room: "#bans:tulip.example", name: community, then: none}]
+rules: [{name: strangers, when: {not: {on_list: community}}, then: accept}]
+otherwise: forward
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "membership"),
+    [
+        ("otherwise: accept", open_door("none").replace("otherwise: accept", "otherwise: reject"), "invite"),
+        ("otherwise: accept", "otherwise: reject", "invite"),
+        ("otherwise: accept", open_door("reject"), "leave"),
+        ("otherwise: accept", open_door("none").replace("otherwise: accept\n", ASKS), "leave"),
+        ("otherwise: accept", NOT_LISTED.replace("forward", "ban"), "invite"),
+        (NOT_LISTED, NOT_LISTED + "timezone: Europe/Berlin", "leave"),
+    ],
+)
+async def test_an_entry_has_an_invite_withdrawn_by_a_policy_that_is_not_applied_only_where_that_asks_the_list(
+    listed: House, before: str, after: str, membership: str
+) -> None:
+    await set_policy(listed, before)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "invite"
+    await set_policy(listed, after)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == membership
+
+
+async def test_an_entry_that_no_rule_asks_about_does_not_let_other_facts_withdraw_the_invite(listed: House) -> None:
+    ours = "{name: ours, when: {member_of: '#bans:tulip.example'}, then: accept}"
+    asks = "{name: nobody, when: {user: '@nobody:*', on_list: community}, then: accept}"
+    await set_policy(
+        listed, f"rules: [{asks}, {ours}]" + open_door("none").replace("otherwise: accept", "otherwise: reject")
+    )
+    listed.world.change(BANS, VERA, VERA, "join")
+    listed.world.knock(GARDEN, VERA)
+    await settled(listed)
+    assert listed.membership(VERA) == "invite"
+    listed.world.change(BANS, VERA, VERA, "leave")
+    listed.world.list_entity(BANS, LIZ, VERA)
+    await settled(listed)
+    assert listed.membership(VERA) == "invite"
+
+
+async def test_a_line_and_a_card_name_the_entry_by_which_a_rule_rejected(listed: House) -> None:
+    await set_policy(listed, open_door("none").replace("otherwise: accept\n", ASKS))
+    listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(listed)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    entry = 'They are on list "community", which has "@ana:tulip.example": ads.'
+    assert listed.spoken()[-1].endswith(f"Rejected by rule “watched”. {entry}")
+
+    await set_policy(listed, FORWARD)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    await set_policy(listed, open_door("none").replace("otherwise: accept\n", ASKS))
+    listed.tell(f"policy apply {GARDEN}")
+    await settled(listed)
+    assert f"Rejected by rule “watched”. {entry}" in listed.card().text
 
 
 async def test_a_dry_run_that_ends_withdraws_the_invite(listed: House) -> None:
@@ -554,13 +621,6 @@ async def test_an_approval_in_advance_has_only_what_it_says_done_before_the_poli
     assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "invite"]
 
 
-NOT_LISTED = """
-lists: [{room: "#bans:tulip.example", name: community, then: none}]
-rules: [{name: strangers, when: {not: {on_list: community}}, then: accept}]
-otherwise: forward
-"""
-
-
 @pytest.mark.parametrize(
     ("policy", "by", "why"),
     [
@@ -587,6 +647,10 @@ async def test_nothing_claims_that_the_policy_rejected_whose_invite_was_withdraw
     told = f"The invite was withdrawn by {by}. If they ask again, the moderators decide. {why.format(entry=entry)}"
     said = listed.cards()[-1].text if has_card else next(text for text in listed.spoken() if "withdrawn" in text)
     assert told in said
+    blocks = [said["org.knockbot.request"] for said in listed.said() if "org.knockbot.request" in said]
+    block = listed.card().block if has_card else blocks[-1]
+    withdrawn_by = "otherwise" if "otherwise" in by else "list community"
+    assert (block["state"], block["rule"], block["withdrawn_by"]) == ("rejected", None, withdrawn_by)
     for command in ("show 1", "log 1"):
         listed.tell(command)
         await settled(listed)

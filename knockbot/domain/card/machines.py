@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knockbot.domain.card.who import ruling
+from knockbot.domain.card.who import is_withdrawn_accept, ruling
 from knockbot.domain.model import Decision, Request
 
 
@@ -12,6 +12,7 @@ def machine_block(request: Request) -> dict[str, Any]:
     """The same for machines: `org.knockbot.request`."""
     answer = request.answer
     by_answer = answer is not None and answer.by == request.by
+    withdrawn = by_answer and is_withdrawn_accept(request)
     return {
         "number": request.number,
         "kind": request.kind.value,
@@ -19,8 +20,9 @@ def machine_block(request: Request) -> dict[str, Any]:
         "user_id": request.user_id or None,
         "event_id": request.event_id,
         "state": request.state.value,
-        "rule": answer.rule if answer and by_answer else None,
+        "rule": answer.rule if answer and by_answer and not withdrawn else None,
         "by": request.by,
+        **({"withdrawn_by": answer.rule} if answer and withdrawn else {}),
         **(_from(ruling(request)) if by_answer else {}),
         **_would(request),
         **({"inviter": request.invite.inviter} if request.invite is not None else {}),

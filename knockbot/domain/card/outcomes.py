@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from knockbot.domain.card.who import By, credit, decided_by, is_withdrawn_accept, origin_of, policy_key, rule_of, ruling
 from knockbot.domain.card.words import sentences
 from knockbot.domain.kinds import OTHERWISE
-from knockbot.domain.listed import name_of_list
+from knockbot.domain.listed import misses_by_entry, name_of_list
 from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
-from knockbot.domain.notices import Choice, Notice, User, because, notice, notices_in
+from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
 
 SIGNS: dict[State, str] = {
@@ -136,14 +135,10 @@ def found(request: Request) -> Notice | None:
     return notice("card.found", why=decision.found)
 
 
-LISTED: Final = frozenset({"finding.listed", "finding.listed_by", "finding.listed_because"})
-
-
 def _no_longer(decision: Decision) -> Notice | None:
     """The rule that does not accept somebody any more, because a policy list names them."""
-    missed = (miss for miss in decision.missed if any(why.code in LISTED for why in notices_in(miss.why)))
-    found = next(missed, None)
-    return notice("card.no_longer", rule=rule_of(found), why=found.why) if found is not None else None
+    miss = misses_by_entry(decision)
+    return notice("card.no_longer", rule=rule_of(miss), why=miss.why) if miss is not None else None
 
 
 def _by_list(decision: Decision) -> Notice:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on, name_of_list, names_them
+from knockbot.domain.listed import ENTITY_KEPT, REASON_KEPT, ListThen, PolicyList, is_on, misses_by_entry, names_them
 from knockbot.domain.model import Facts, Listed, Request, Truth, Verdict
 from knockbot.domain.notices import Letters, Notice, because, notice
 from knockbot.engine.turn import Turn
@@ -271,17 +271,19 @@ async def told(context: Context, _: Place, request: Request) -> Notice | None:
 
 
 def overrides(before: Judgement | None, judgement: Judgement) -> bool:
-    """Whether a list has changed what a rule has answered: an accept only where somebody is listed now who was not, or
-    where the policy was changed by which somebody who is listed was accepted."""
+    """Whether a list has changed what a rule has answered: an accept only where an entry names somebody, and that is
+    why they are not accepted any more. What another policy says, which nobody has applied, counts no further."""
     if before is None or before.decision.verdict is judgement.decision.verdict:
         return False
+    decision = judgement.decision
+    if before.policies != judgement.policies:
+        return decision.found is not None or misses_by_entry(decision, before.decision.rule) is not None
     was, now = _truths(before.facts), _truths(judgement.facts)
     turned = {name: truth for name, truth in now.items() if was.get(name) is not truth}
     if before.decision.verdict is not Verdict.ACCEPT:
         return bool(turned)
-    by_list = name_of_list(judgement.decision.rule) is not None
-    by_another = before.policies != judgement.policies
-    return Truth.TRUE in turned.values() or (Truth.TRUE in now.values() and (by_list or by_another))
+    asked = decision.found is not None or decision.unknown is not None or misses_by_entry(decision) is not None
+    return (Truth.TRUE in turned.values() and asked) or (Truth.TRUE in now.values() and names_them(decision))
 
 
 def at_once(before: Judgement | None, judgement: Judgement) -> bool:
