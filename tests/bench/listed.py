@@ -34,7 +34,8 @@ GARDEN, MOD = f"!garden:{SERVER}", f"@mod:{SERVER}"
 
 
 async def fill(context: Context, kind: str, count: str) -> Row:
-    """Follow a list that has so many entries of a kind, as if it had been read."""
+    """Follow a list that has so many entries of a kind, as if it had been read. A policy names it: else it is left."""
+    await _set_policy(context, "list")
     async with context.db.tx() as tx:
         await lists.follow(tx, BANS, context.now())
         begun = await lists.begin(tx, BANS)
@@ -101,10 +102,7 @@ async def judge(context: Context, times: str, lists_named: str) -> Row:
     """Judge strangers by a policy with rules, which names the list or none: seconds each, seconds of CPU, MB more."""
     gc.collect()
     before = memory()
-    text = (f'lists: [{{room: "{BANS}", name: bans}}]' if lists_named == "list" else "") + RULES
-    async with context.db.tx() as tx:
-        settings, now = read_known_policy(text).settings, context.now()
-        await policies.revise(tx, GARDEN, author=MOD, text=text, now=now, cause=None, settings=settings)
+    await _set_policy(context, lists_named)
     await _judged(context, 0)  # compiled, and in memory
     gc.collect()
     held, took, used = memory() - before, [], time.process_time()
@@ -113,8 +111,15 @@ async def judge(context: Context, times: str, lists_named: str) -> Row:
         judgement = await _judged(context, number)
         took.append(time.perf_counter() - began)
         assert judgement.decision.verdict is Verdict.FORWARD
-        assert judgement.decision.unknown is None
+        assert judgement.decision.unknown is None, judgement.decision.unknown
     return {"took": took, "cpu": (time.process_time() - used) / int(times), "held": held}
+
+
+async def _set_policy(context: Context, lists_named: str) -> None:
+    text = (f'lists: [{{room: "{BANS}", name: bans}}]' if lists_named == "list" else "") + RULES
+    async with context.db.tx() as tx:
+        settings, now = read_known_policy(text).settings, context.now()
+        await policies.revise(tx, GARDEN, author=MOD, text=text, now=now, cause=None, settings=settings)
 
 
 async def _judged(context: Context, number: int) -> Judgement:
