@@ -105,16 +105,20 @@ async def has_own(tx: Tx, room_id: str, key: str = "") -> bool:
 
 async def entries_since(tx: Tx, room_id: str) -> int | None:
     """When the oldest entry of a policy list arrived that is not handled yet; none where there is none."""
-    oldest = await tx.fetchval(
-        "SELECT min(received_at) FROM inbox WHERE room_id = $1 AND handled_at IS NULL AND fault IS NULL "
-        f"AND NOT talk AND NOT own AND ({_IS_ENTRY})",
-        room_id,
-    )
+    oldest = await tx.fetchval(oldest_entry("$1"), room_id)
     return int(oldest) if oldest is not None else None
 
 
 _IS_ENTRY = " OR ".join(f"raw LIKE '%{family}%'" for family in FAMILIES)
 """What holds of every entry of a policy list as it arrived, and of little else."""
+
+
+def oldest_entry(room_id: str) -> str:
+    """The query for the same; the room is an expression, for queries around it."""
+    return (
+        f"SELECT min(received_at) FROM inbox WHERE room_id = {room_id} AND handled_at IS NULL AND fault IS NULL "
+        f"AND NOT talk AND NOT own AND ({_IS_ENTRY})"
+    )
 
 
 async def has_own_of(tx: Tx, prefix: str, *, other_than: str) -> bool:

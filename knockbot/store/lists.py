@@ -10,12 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
 from knockbot.domain.model import ListChange, Redaction
 from knockbot.domain.notices import Notice, dumps
 from knockbot.domain.writers import Writers
+from knockbot.store import inbox
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 
@@ -112,6 +114,43 @@ async def find(tx: Tx, room_id: str) -> ListRoom | None:
     return _LIST.maybe(await tx.fetchrow(f"{_LIST.select} WHERE room_id = $1 AND followed", room_id))
 
 
+@dataclass(frozen=True, slots=True)
+class ListNow:
+    """A list that a policy names, at one moment."""
+
+    pinned: str | None
+    """The room that its name is pinned to, where it is."""
+    room: ListRoom | None
+    """None where it is not followed, or not known which room it is."""
+    arrived: int | None
+    """When the oldest of its entries arrived that are not taken in yet; none where all are."""
+
+
+async def as_named(tx: Tx, place: str, names: Sequence[str]) -> dict[str, ListNow]:
+    """The lists that a policy names: all that a decision asks of them before memory, by one statement.
+
+    `place` is that of the policy's pins. Version and arrivals are of one moment: what was taken in counts in the
+    version, and what was not has arrived.
+    """
+    rows = await tx.fetch(_as_named(len(names)), place, *names) if names else []
+    return {row["name"]: ListNow(row["pinned"], _followed(row), row["arrived"]) for row in rows}
+
+
+def _followed(row: Any) -> ListRoom | None:
+    return _LIST.one(row) if row["room_id"] is not None else None
+
+
+@lru_cache
+def _as_named(count: int) -> str:
+    said = " UNION ALL ".join(f"SELECT CAST(${place} AS TEXT) AS name" for place in range(2, count + 2))
+    pinned = "SELECT pins.room_id FROM pins WHERE pins.place = $1 AND pins.name = said.name"
+    return (
+        f"SELECT named.name, named.pinned, ({inbox.oldest_entry('list_rooms.room_id')}) AS arrived, {_LIST.columns} "
+        f"FROM (SELECT said.name, ({pinned}) AS pinned FROM ({said}) AS said) AS named "
+        "LEFT JOIN list_rooms ON list_rooms.room_id = coalesce(named.pinned, named.name) AND list_rooms.followed"
+    )
+
+
 async def all_lists(tx: Tx) -> list[ListRoom]:
     """Every list that is followed."""
     return _LIST.all(await tx.fetch(f"{_LIST.select} WHERE followed ORDER BY room_id"))
@@ -120,23 +159,6 @@ async def all_lists(tx: Tx) -> list[ListRoom]:
 async def followed(tx: Tx) -> frozenset[str]:
     """The rooms that are followed as lists."""
     return frozenset(row["room_id"] for row in await tx.fetch("SELECT room_id FROM list_rooms WHERE followed"))
-
-
-async def versions(tx: Tx, room_ids: Sequence[str]) -> dict[str, int]:
-    """The versions of these lists; those that are not followed, or were not read yet, are left out.
-
-    In a transaction that writes, a decision that was made with the same versions still holds.
-    """
-    rows = [
-        row
-        for some in portions(room_ids)
-        for row in await tx.fetch(
-            "SELECT room_id, version FROM list_rooms "
-            f"WHERE followed AND read_at IS NOT NULL AND room_id IN ({listed(some)})",
-            *some,
-        )
-    ]
-    return {row["room_id"]: row["version"] for row in rows}
 
 
 async def still_at(tx: Tx, room_id: str, version: int) -> bool:

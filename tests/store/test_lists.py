@@ -9,9 +9,10 @@ import pytest
 
 from knockbot.domain.lists import EntityKind, Entry, Recommendation, Unusable, entry_key, read_entry
 from knockbot.domain.model import ListChange, Redaction
-from knockbot.store import lists
-from knockbot.store.db import Database
-from knockbot.store.lists import Counts, ListRoom, Overtaken, Reading
+from knockbot.store import inbox, lists, pins
+from knockbot.store.db import Database, Tx
+from knockbot.store.inbox import Arrival
+from knockbot.store.lists import Counts, ListNow, ListRoom, Overtaken, Reading
 from tests.plans import plan_of
 from tests.store.samples import HOSTILE, NOW
 
@@ -70,6 +71,15 @@ async def names(db: Database) -> list[str]:
     return [one.text.partition(":")[0][1:] for one in found]
 
 
+PLACE = pins.of_revision("!garden:tulip.example", 3)
+ALIAS = "#bans:tulip.example"
+
+
+async def named(tx: Tx) -> ListNow:
+    """The list, as a policy names it by its ID."""
+    return (await lists.as_named(tx, PLACE, [BANS]))[BANS]
+
+
 @pytest.fixture
 async def bans(db: Database) -> Database:
     async with db.tx() as tx:
@@ -84,15 +94,49 @@ async def test_a_list_is_followed_once_and_unread_until_it_was_read(bans: Databa
     async with bans.tx() as tx:
         assert not await lists.follow(tx, BANS, NOW + 5)
         assert await lists.find(tx, BANS) == ListRoom(BANS, NOW, None, 0, 0)
-        assert await lists.versions(tx, [BANS]) == {}
+        assert await named(tx) == ListNow(None, ListRoom(BANS, NOW, None, 0, 0), None)
 
     await read(bans, [change()])
 
     async with bans.tx() as tx:
         assert await lists.all_lists(tx) == [ListRoom(BANS, NOW, NOW + 1, 1, 0)]
-        assert await lists.versions(tx, [BANS, "!other:tulip.example"]) == {BANS: 1}
-        assert await lists.versions(tx, []) == {}
+        assert await named(tx) == ListNow(None, ListRoom(BANS, NOW, NOW + 1, 1, 0), None)
         assert await lists.followed(tx) == {BANS}
+
+
+async def test_lists_are_looked_up_by_the_names_that_a_policy_has_for_them(bans: Database) -> None:
+    await read(bans, [change()])
+    async with bans.tx() as tx:
+        await pins.take(tx, PLACE, {ALIAS: BANS, "!moved:tulip.example": "!unread:tulip.example"})
+        await pins.take(tx, pins.DEFAULT_POLICY, {BANS: "!of another policy:tulip.example"})
+        await lists.follow(tx, "!left:tulip.example", NOW)
+        await lists.unfollow(tx, "!left:tulip.example")
+        await lists.follow(tx, "!unread:tulip.example", NOW)
+        names = [BANS, ALIAS, "#unknown:tulip.example", "!moved:tulip.example", "!left:tulip.example"]
+        found = await lists.as_named(tx, PLACE, names)
+        assert await lists.as_named(tx, PLACE, []) == {}
+
+    read_once, unread = ListRoom(BANS, NOW, NOW + 1, 1, 0), ListRoom("!unread:tulip.example", NOW, None, 0, 0)
+    assert found == {
+        BANS: ListNow(None, read_once, None),
+        ALIAS: ListNow(BANS, read_once, None),
+        "#unknown:tulip.example": ListNow(None, None, None),
+        "!moved:tulip.example": ListNow("!unread:tulip.example", unread, None),
+        "!left:tulip.example": ListNow(None, None, None),
+    }
+
+
+async def test_what_a_policy_names_tells_since_when_entries_wait_to_be_taken_in(bans: Database) -> None:
+    async with bans.tx() as tx:
+        raw = '{"type": "m.policy.rule.user"}'
+        arrived = [Arrival("$first", BANS, raw), Arrival("$other", "!other:tulip.example", raw)]
+        await inbox.store(tx, [*arrived, Arrival("$member", BANS, '{"type": "m.room.member"}')], NOW + 5)
+        await inbox.store(tx, [Arrival("$second", BANS, raw)], NOW + 7)
+        assert (await named(tx)).arrived == NOW + 5 == await inbox.entries_since(tx, BANS)
+
+        for waiting in await inbox.waiting(tx, BANS):
+            await inbox.handled(tx, waiting.seq, NOW + 8)
+        assert (await named(tx)).arrived is None
 
 
 async def test_a_list_that_is_followed_again_is_unread(bans: Database) -> None:

@@ -18,6 +18,7 @@ from knockbot.store import (
     judgements,
     knocks,
     lists,
+    pins,
     prompts,
     records,
     requests,
@@ -78,7 +79,7 @@ ASKED: dict[str, Ask] = {
     "approvals.has_given": lambda tx, _: approvals.has_given(tx, "@mod1:a"),
     "approvals.has_given for rooms": lambda tx, _: approvals.has_given(tx, "@mod1:a", [ORCHARD, GARDEN]),
     "inbox.entries_since": lambda tx, _: inbox.entries_since(tx, BANS),
-    "lists.versions": lambda tx, _: lists.versions(tx, [BANS]),
+    "lists.as_named": lambda tx, _: lists.as_named(tx, pins.DEFAULT_POLICY, [BANS, "#other:tulip.example"]),
 }
 """What judging, a card, or the moment before an act looks up."""
 

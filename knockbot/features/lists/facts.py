@@ -20,13 +20,14 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later
 from knockbot.features.lists import behind, matching, naming, using
 from knockbot.features.lists.matching import Unread
-from knockbot.features.lists.using import Named
+from knockbot.features.lists.using import NamedNow, Naming
 from knockbot.flow import place
 from knockbot.flow.asking import Asked
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import inbox, judgements, lists
 from knockbot.store.db import Tx
+from knockbot.store.lists import ListRoom
 from knockbot.times import SECOND
 
 SOON: Final = 0.25
@@ -39,38 +40,36 @@ PATIENCE: Final = 10 * SECOND
 async def listed(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
     """Whether the lists of a policy name the applicant; for a third-party invite, its inviter. May raise `Later`."""
     context, knock = asked.context, asked.knock
-    async with context.db.statement() as tx:
-        named = await using.of_policy(tx, asked.layer.policy.lists, asked.layer.place)
-    found = await look_up(context, named, knock.user_id, knock.room_id, knock.event_id)
+    by_policy = Naming(asked.layer.policy.lists, asked.layer.place)
+    said = await look_up(context, by_policy, knock.user_id, knock.room_id, knock.event_id)
+    found = {one.name: listed for one, listed in said}
     if asked.by is not None:
         found = await _as_far_as_shown(context, asked.by, found)
     return replace(facts, lists=found)
 
 
 async def look_up(
-    context: Context, named: Sequence[Named], user_id: str, room_id: str, waiting: str = ""
-) -> dict[str, Listed]:
-    """What each of these lists says of somebody, by its name. What takes long counts for the protected room.
+    context: Context, by_policy: Naming, user_id: str, room_id: str, waiting: str = "", *, deciding: bool = False
+) -> list[tuple[PolicyList, Listed]]:
+    """What each list of a policy says of somebody, or only those that decide. What takes long counts for the protected
+    room.
 
     `waiting` names what waits for this; without it, nothing does. Raises `Later` while what arrived is not taken in.
     """
-    found: dict[str, Listed] = {}
-    is_behind = not await taken_in(context, [list_room for _, list_room in named if list_room is not None], waiting)
-    for one, list_room in named:
-        if list_room is None:
-            found[one.name] = Listed(Truth.UNKNOWN, why=because("unknown.which_room", room=Letters(one.room)))
-        elif is_behind:
-            found[one.name] = Listed(Truth.UNKNOWN, why=because("unknown.list_behind"))
-        else:
-            found[one.name] = await _ask(context, one, list_room, user_id, room_id)
-        found[one.name] = replace(found[one.name], again=bool(one.same_as))
-    return _in_few_characters([one for one, _ in named], found)
-
-
-async def taken_in(context: Context, room_ids: Sequence[str], waiting: str) -> bool:
-    """Whether all entries that arrived are taken in; false where that takes too long. Raises `Later` before that."""
     async with context.db.statement() as tx:
-        since = [at for room_id in room_ids if (at := await behind.since(context, tx, room_id)) is not None]
+        named = await using.now(tx, by_policy)
+    named = [one for one in named if one.one.then is not ListThen.NONE or not deciding]
+    is_behind = not _taken_in(context, named, waiting)
+    found: list[tuple[PolicyList, Listed]] = []
+    for one in named:
+        said = await _said_by(context, one, user_id, room_id, is_behind=is_behind)
+        found.append((one.one, replace(said, again=True) if one.one.same_as else said))
+    return _in_few_characters(found)
+
+
+def _taken_in(context: Context, named: Sequence[NamedNow], waiting: str) -> bool:
+    """Whether all entries that arrived are taken in; false where that takes too long. Raises `Later` before that."""
+    since = [at for one in named if (at := behind.since(context, one.now.room, one.now.arrived)) is not None]
     if not since:
         context.listed.waits_no_more(waiting)
         return True
@@ -85,34 +84,42 @@ async def is_taken_in(context: Context, there: Place) -> bool:
     """Whether all entries that arrived are taken in, of all lists that decide in a room."""
     async with context.db.tx() as tx:
         used = {one.room_id for one in await using.in_room(context, tx, there)}
-        return not any([await behind.since(context, tx, room_id) for room_id in used])
+        return not any([await behind.looked_up(context, tx, room_id) for room_id in used])
 
 
-async def _ask(context: Context, one: PolicyList, list_room: str, user_id: str, room_id: str) -> Listed:
-    async with context.db.statement() as tx:
-        version = (await lists.versions(tx, [list_room])).get(list_room)
+async def _said_by(context: Context, named: NamedNow, user_id: str, room_id: str, *, is_behind: bool) -> Listed:
+    if named.room_id is None:
+        return Listed(Truth.UNKNOWN, why=because("unknown.which_room", room=Letters(named.one.room)))
+    if is_behind:
+        return Listed(Truth.UNKNOWN, why=because("unknown.list_behind"))
+    if named.now.room is None or named.now.room.read_at is None:
+        return Listed(Truth.UNKNOWN, why=because("unknown.list_unread"))
+    return await _ask(context, named.one, named.now.room, user_id, room_id)
+
+
+async def _ask(context: Context, one: PolicyList, known: ListRoom, user_id: str, room_id: str) -> Listed:
+    list_room, everything = known.room_id, one.allow_everything
     try:
         hit = await matching.match(
-            context, list_room, user_id, allow_everything=one.allow_everything, at_expense_of=room_id
+            context, list_room, user_id, allow_everything=everything, at_expense_of=room_id, known=known
         )
     except Unread:
         return Listed(Truth.UNKNOWN, why=because("unknown.list_unread"))
     if hit is None:
-        return Listed(Truth.FALSE, room_id=list_room, version=version)
-    return Listed(Truth.TRUE, hit.entity[:ENTITY_KEPT], hit.reason[:REASON_KEPT], room_id=list_room, version=version)
+        return Listed(Truth.FALSE, room_id=list_room, version=known.version)
+    entity, reason = hit.entity[:ENTITY_KEPT], hit.reason[:REASON_KEPT]
+    return Listed(Truth.TRUE, entity, reason, room_id=list_room, version=known.version)
 
 
-def _in_few_characters(policy_lists: Sequence[PolicyList], found: Mapping[str, Listed]) -> dict[str, Listed]:
+def _in_few_characters(found: Sequence[tuple[PolicyList, Listed]]) -> list[tuple[PolicyList, Listed]]:
     """The same with the entry only of the first list that decides, and of the first that does not."""
-    short, told = {}, set()
-    for one in policy_lists:
-        listed = found[one.name]
+    short, told = [], set()
+    for one, listed in found:
         decides = one.then is not ListThen.NONE
-        if listed.truth is Truth.TRUE and decides in told:
-            listed = replace(listed, entity="", reason="")
+        again = listed.truth is Truth.TRUE and decides in told
+        short.append((one, replace(listed, entity="", reason="") if again else listed))
         if listed.truth is Truth.TRUE:
             told.add(decides)
-        short[one.name] = listed
     return short
 
 
@@ -203,15 +210,15 @@ async def news_of(context: Context, request: Request, waiting: str = "") -> list
     """What the lists that decide in the room of a request say of whom it is about now. May raise `Later` and `Busy`."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, request.room_id)
-        named = await using.of_place(context, tx, there) if there is not None else {}
-        before = await judgements.newest(tx, request.id) if any(named.values()) else None
+        named = using.policies_of(context, there) if there is not None else {}
+        before = await judgements.newest(tx, request.id) if any(one.lists for one in named.values()) else None
     found: list[News] = []
     same = there is not None and before is not None and before.policies == there.policies
     for origin, of_policy in named.items():
         now = await look_up(context, of_policy, request.user_id or request.subject, request.room_id, waiting)
-        for one, _ in of_policy:
+        for one, listed in now:
             decided = before is not None and before.decision.rule == one.label and names_them(before.decision)
-            found.append(News(one, now[one.name], _known_before(before, origin, one), same, decided))
+            found.append(News(one, listed, _known_before(before, origin, one), same, decided))
     return found
 
 
@@ -240,11 +247,9 @@ async def keeps_out(context: Context, room_id: str, user_id: str, waiting: str) 
     """
     async with context.db.tx() as tx:
         there = await place.find(context, tx, room_id)
-        of_policies = await using.of_place(context, tx, there) if there is not None else {}
-    for named in of_policies.values():
-        deciding = [(one, list_room) for one, list_room in named if one.then is not ListThen.NONE]
-        found = await look_up(context, deciding, user_id, room_id, waiting)
-        if any(listed.truth is not Truth.FALSE for listed in found.values()):
+    for by_policy in using.policies_of(context, there).values() if there is not None else ():
+        found = await look_up(context, by_policy, user_id, room_id, waiting, deciding=True)
+        if any(listed.truth is not Truth.FALSE for _, listed in found):
             return notice("policy_list.keeps_out")
     return None
 
@@ -253,13 +258,10 @@ async def names(context: Context, room_id: str, user_id: str) -> Notice | None:
     """The entry by which a list that decides in a room names somebody; `None` also where that is not known."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, room_id)
-        of_policies = await using.of_place(context, tx, there) if there is not None else {}
-    for named in of_policies.values():
-        deciding = [(one, list_room) for one, list_room in named if one.then is not ListThen.NONE]
-        found = await look_up(context, deciding, user_id, room_id)
-        for name, listed in found.items():
+    for by_policy in using.policies_of(context, there).values() if there is not None else ():
+        for one, listed in await look_up(context, by_policy, user_id, room_id, deciding=True):
             if listed.truth is Truth.TRUE:
-                return is_on(name, listed).why
+                return is_on(one.name, listed).why
     return None
 
 

@@ -41,15 +41,18 @@ async def match(
     *,
     allow_everything: bool = False,
     at_expense_of: str | None = None,
+    known: ListRoom | None = None,
 ) -> Hit | None:
-    """What a list says of a user; `None` if it says nothing.
+    """What a list says of a user; `None` if it says nothing. `known` is the list as it was a moment ago: that spares
+    asking.
 
     Of several entries, one without wildcards comes first, then one about the user, then the first by the alphabet, then
     a ban. What is about everybody counts only with `allow_everything`, and comes last. What takes long is done at the
     expense of a room, or of the list itself. Raises `Unread`, and `Later`: `Busy` if that room has to wait.
     """
     names = names_of_user(user_id)
-    return await _match(context, list_room_id, names, allow_everything, at_expense_of or list_room_id)
+    payer = at_expense_of or list_room_id
+    return await _match(context, list_room_id, names, allow_everything, payer, known=known)
 
 
 async def match_room(
@@ -60,11 +63,19 @@ async def match_room(
 
 
 async def _match(
-    context: Context, list_room_id: str, names: Sequence[Name], allow_everything: bool, payer: str
+    context: Context,
+    list_room_id: str,
+    names: Sequence[Name],
+    allow_everything: bool,
+    payer: str,
+    *,
+    known: ListRoom | None = None,
 ) -> Hit | None:
+    lock = context.listed.lock(list_room_id)
+    known = known if not lock.locked() else None  # to wait for it may take long
     for _ in range(ATTEMPTS):
-        async with context.listed.lock(list_room_id):
-            entities = await up_to_date(context, list_room_id)
+        async with lock:
+            entities, known = await up_to_date(context, list_room_id, known), None
             subjects = await _found(context, entities, names, payer)
             if not subjects and allow_everything:
                 subjects = _about_everybody(entities, names)
@@ -118,8 +129,14 @@ def _chosen(entries: Sequence[Entry], subjects: Mapping[Subject, str]) -> Hit:
 # --- in memory --------------------------------------------------------------------------------------------------
 
 
-async def up_to_date(context: Context, room_id: str) -> Entities:
-    """The entities of a list as they are now, by a caller who holds its lock. Raises `Unread`."""
+async def up_to_date(context: Context, room_id: str, known: ListRoom | None = None) -> Entities:
+    """The entities of a list as they are now, by a caller who holds its lock. Raises `Unread`.
+
+    Where memory is of the version that is `known`, nothing is asked.
+    """
+    held = context.listed.find(room_id)
+    if held is not None and known is not None and _is_of(held, known):
+        return held.entities
     while True:
         async with context.db.statement() as tx:
             room = await lists.find(tx, room_id)
@@ -134,6 +151,10 @@ async def up_to_date(context: Context, room_id: str) -> Entities:
             return held.entities
         context.listed.forget(room_id)  # where taking it in fails half-way, all is read anew
         context.listed.keep(room_id, await (_read(context, room) if held is None else _caught_up(context, held, room)))
+
+
+def _is_of(held: ListInMemory, room: ListRoom) -> bool:
+    return (held.since, held.version) == (room.since, room.version) and held.relies_on >= room.pruned
 
 
 async def _read(context: Context, room: ListRoom) -> ListInMemory:

@@ -71,7 +71,7 @@ async def managed(context: Context, management_room: str, only: str | None = Non
             counts = await lists.counts(tx, room_id)
             unusable = await lists.unusable(tx, room_id, EXAMPLES)
             everybody = (await lists.everything(tx, room_id, 0, known.version))[:EXAMPLES]
-            is_behind = await behind.since(context, tx, room_id) is not None
+            is_behind = await behind.looked_up(context, tx, room_id) is not None
             found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody), is_behind))
         return found
 

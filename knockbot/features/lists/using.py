@@ -12,8 +12,9 @@ from knockbot.domain.listed import ListThen, PolicyList
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import pins, rooms
+from knockbot.store import lists, pins, rooms
 from knockbot.store.db import Tx
+from knockbot.store.lists import ListNow
 
 Named: TypeAlias = tuple[PolicyList, str | None]
 """A list that a policy names, and its room; none where the room is not known."""
@@ -31,10 +32,36 @@ class Used:
     room_id: str
 
 
-async def of_policy(tx: Tx, lists: Sequence[PolicyList], pinned_in: str) -> list[Named]:
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The lists that one policy names, and the place of the pins that say which rooms they are."""
+
+    lists: tuple[PolicyList, ...]
+    pinned_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedNow:
+    """A list that a policy names, as it is at one moment."""
+
+    one: PolicyList
+    room_id: str | None
+    """None where it is not known which room it is."""
+    now: ListNow
+
+
+async def of_policy(tx: Tx, naming: Naming) -> list[Named]:
     """The lists of one policy, with the rooms that their names meant when it was set."""
-    meant = await pins.meant(tx, pinned_in) if lists else {}
-    return _each_room_once([(one, room_meant(one.room, meant)) for one in lists])
+    meant = await pins.meant(tx, naming.pinned_in) if naming.lists else {}
+    return _each_room_once([(one, room_meant(one.room, meant)) for one in naming.lists])
+
+
+async def now(tx: Tx, naming: Naming) -> list[NamedNow]:
+    """The lists of one policy as they are now, by one statement."""
+    found = await lists.as_named(tx, naming.pinned_in, [*dict.fromkeys(one.room for one in naming.lists)])
+    meant = {name: one.pinned for name, one in found.items() if one.pinned is not None}
+    named = _each_room_once([(one, room_meant(one.room, meant)) for one in naming.lists])
+    return [NamedNow(one, room_id, found[one.room]) for one, room_id in named]
 
 
 def _each_room_once(named: Sequence[Named]) -> list[Named]:
@@ -51,16 +78,21 @@ def _again(one: PolicyList, before: PolicyList) -> PolicyList:
     return replace(one, then=ListThen.NONE, allow_everything=before.allow_everything, same_as=before.name)
 
 
-async def of_place(context: Context, tx: Tx, there: Place) -> dict[str | None, list[Named]]:
-    """The lists of all policies that decide in a protected room, by the room of the policy, the first as `FIRST`."""
-    found: dict[str | None, list[Named]] = {}
+def policies_of(context: Context, there: Place) -> dict[str | None, Naming]:
+    """What all policies name that decide in a protected room, by the room of the policy, the first as `FIRST`."""
+    found: dict[str | None, Naming] = {}
     for layer in there.layers:
-        named = await of_policy(tx, layer.settings.lists, pins.of_revision(layer.room_id, layer.revision))
-        found[layer.room_id if found else FIRST] = named
+        naming = Naming(layer.settings.lists, pins.of_revision(layer.room_id, layer.revision))
+        found[layer.room_id if found else FIRST] = naming
     if not ends([layer.settings for layer in there.layers]):
         default = context.settings.defaults.policy.policy.lists
-        found["" if found else FIRST] = await of_policy(tx, default, pins.DEFAULT_POLICY)
+        found["" if found else FIRST] = Naming(default, pins.DEFAULT_POLICY)
     return found
+
+
+async def of_place(context: Context, tx: Tx, there: Place) -> dict[str | None, list[Named]]:
+    """The lists of all these policies, with their rooms."""
+    return {origin: await of_policy(tx, naming) for origin, naming in policies_of(context, there).items()}
 
 
 async def in_room(context: Context, tx: Tx, there: Place) -> list[Used]:
