@@ -28,6 +28,7 @@ from knockbot.domain.model import (
 from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
+from knockbot.features.claims import claiming
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
@@ -165,6 +166,7 @@ FEATURES: tuple[Feature, ...] = (
         tells={Line.NOTED: notes.before},
         remarks=notes.remarks,
     ),
+    Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -210,6 +212,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
+    claiming.KIND: claiming.END,
     list_following.MOVED: again.CHANGED,
     hits.KIND: hits.HITS,
     "leave_unused_lists": list_following.UNUSED,

@@ -129,6 +129,7 @@ NO_COMPLAINT_CODES = frozenset(
         "check.knocks",
         "check.may",
         "check.members_join",
+        "claim.line",
         "command",
         "help.begin",
         "help.end",

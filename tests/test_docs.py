@@ -258,7 +258,8 @@ def test_every_preset_is_shown_as_it_is(preset: Preset) -> None:
 WANTS = {
     Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `allowed`, `policy show`, "
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
-    Deed.NOTE: "`note`",
+    Deed.NOTE: "`note`, `release`",
+    Deed.CLAIM: "`claim`",
     Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
     Deed.REJECT: "`reject`, ❌: the same",
     Deed.BAN: "`ban`, ⛔: the same",
@@ -285,6 +286,7 @@ def row_of(deed: Deed, takes: Takes) -> tuple[str, ...]:
     protected = {
         "joined": takes.joined,
         f"the {levels} level{above}": bool(takes.powers),
+        "the level of one of the answers that the request can get": takes.answers,
         "the level to change the join rule, and that of every verdict of the policy": takes.keeps_door,
     }
     management = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from knockbot.chat import lists, looks, notes, orders, preapproval, presets, replay, templates, waiting
+from knockbot.chat import claims, lists, looks, notes, orders, preapproval, presets, replay, templates, waiting
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -90,6 +90,7 @@ COMMANDS: dict[str, Command] = {
         Command("invites", (ROOM,), looks.list_invites, Deed.LOOK),
         Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),
         *notes.COMMANDS,
+        *claims.COMMANDS,
         *preapproval.COMMANDS,
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),

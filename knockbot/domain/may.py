@@ -22,7 +22,10 @@ class Deed(StrEnum):
     LOOK = "look"
     """See what is managed from a room."""
     NOTE = "note"
-    """Write down something about a request for the others in the management room, or remove that."""
+    """Write down something about a request for the others in the management room, or take back what one has put
+    there."""
+    CLAIM = "claim"
+    """Say that one is at a request."""
     ACCEPT = "accept"
     REJECT = "reject"
     BAN = "ban"
@@ -48,6 +51,8 @@ class Takes:
 
     powers: tuple[Power, ...] = ()
     """Levels in the protected room; `kick` and `ban` also need a higher level than the other user has."""
+    answers: bool = False
+    """In the protected room, the levels for one of the answers that the request can get."""
     keeps_door: bool = False
     """In the protected room, the level to change the join rule and to give every verdict of the policy."""
     changes_settings: bool = False
@@ -69,6 +74,7 @@ class Takes:
 MAY: Final[Mapping[Deed, Takes]] = {
     Deed.LOOK: Takes(joined=False, joined_to_management=True),
     Deed.NOTE: Takes(joined=False, joined_to_management=True),
+    Deed.CLAIM: Takes(answers=True),
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
     Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
     Deed.BAN: Takes(powers=("ban",), of_the_bot=True),
@@ -109,6 +115,13 @@ def shortfall(powers: Powers, deed: Deed, who: str, target: str = ANYBODY) -> Sh
     """Which level in the protected room somebody lacks to do this to `target`; none if none."""
     found = (powers.shortfall(who, power, target) for power in MAY[deed].powers)
     return next((lacking for lacking in found if lacking is not None), None)
+
+
+def shortfall_to_answer(powers: Powers, kind: Kind, who: str, target: str = ANYBODY) -> Shortfall | None:
+    """Which level somebody lacks who can give a request of this kind no answer at all, by the mildest; none if they can
+    give one."""
+    found = [shortfall(powers, deed, who, target) for deed in ANSWERS[kind].values()]
+    return found[0] if None not in found else None
 
 
 def to_keep_the_door(powers: Powers, verdicts: Iterable[Verdict]) -> Level:

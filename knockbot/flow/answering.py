@@ -20,7 +20,7 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
-from knockbot.domain.may import ANSWERS
+from knockbot.domain.may import ANSWERS, Deed
 from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, Term, User, because, notice, rows
 from knockbot.domain.plan import ACT_OF, REACTIONS
@@ -58,6 +58,17 @@ async def _insist(context: Context, wish: Wish, request: Request) -> None:
         raise Refused(refusals.room_replaced(room))
     if await is_denied(context, request.room_id, request.user_id):
         raise Refused(refusals.server_denied(server_of(request.user_id), room))
+
+
+async def insist_on_being_able(context: Context, deed: Deed, by: str, request: Request) -> None:
+    """Check whether somebody may do something about a request for which it is enough that they could answer it. Raises
+    `Refused`."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, request.room_id)
+    room = there.called if there is not None else Room(request.room_id, request.room_id)
+    wanted = authority.Wanted(deed, by, room, request.subject, kind=request.judged_as)
+    with journal.refusing(by, f"{deed} #{request.number}", request.room_id):
+        await authority.insist(context, wanted)
 
 
 async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 from knockbot.config.values import Permission
 from knockbot.domain import may
 from knockbot.domain.jobs import Job
-from knockbot.domain.may import ANSWERS, MAY, Deed
+from knockbot.domain.may import ANSWERS, MAY, Deed, Takes
 from knockbot.domain.model import Decision, Kind, Knock, Verdict
 from knockbot.domain.notices import Notice, Room, User, because
 from knockbot.domain.policy import held_back
-from knockbot.domain.power import ANYBODY, Powers
+from knockbot.domain.power import ANYBODY, Powers, Shortfall
 from knockbot.errors import Never, Refused
 from knockbot.flow import refusals
 from knockbot.flow.context import Context
@@ -43,6 +43,8 @@ class Wanted:
     """The protected room; for a look, the management room."""
     target: str = ANYBODY
     """Whom it hits."""
+    kind: Kind = Kind.KNOCK
+    """What kind of request it is about."""
     management_room: str = ""
     verdicts: Collection[Verdict] = ()
     """What the policy may say."""
@@ -68,7 +70,7 @@ async def insist(context: Context, wanted: Wanted) -> None:
     if takes.joined or takes.joined_to_management:
         await _insist_on_membership(context, wanted)
     _insist_on_being_unlocked(wanted)  # only people in the room may learn that
-    if takes.powers or takes.keeps_door:
+    if takes.powers or takes.answers or takes.keeps_door:
         await _insist_on_levels(context, wanted)
     await insist_on_managing(context, wanted)
 
@@ -105,7 +107,7 @@ async def _insist_on_levels(context: Context, wanted: Wanted) -> None:
     takes, room_id = MAY[wanted.deed], wanted.room.room_id
     powers = await context.outside.powers(room_id)
     context.standings.note(room_id, wanted.by, Standing(joined=True, powers=powers), context.now())
-    theirs = may.shortfall(powers, wanted.deed, wanted.by, wanted.target)
+    theirs = _lacking(takes, powers, wanted)
     if theirs is not None:
         raise Refused(refusals.lacks_power(wanted.by, theirs, wanted.room))
     if takes.keeps_door:
@@ -113,6 +115,12 @@ async def _insist_on_levels(context: Context, wanted: Wanted) -> None:
     mine = may.shortfall(powers, wanted.deed, context.bot, wanted.target) if takes.of_the_bot else None
     if mine is not None:
         raise Refused(refusals.bot_lacks_power(context.bot, mine, wanted.room))
+
+
+def _lacking(takes: Takes, powers: Powers, wanted: Wanted) -> Shortfall | None:
+    if takes.answers:
+        return may.shortfall_to_answer(powers, wanted.kind, wanted.by, wanted.target)
+    return may.shortfall(powers, wanted.deed, wanted.by, wanted.target)
 
 
 async def _insist_on_keeping_the_door(wanted: Wanted, powers: Powers) -> None:

@@ -84,6 +84,7 @@ TABLES: Mapping[str, Table] = {
             in_sql=("id",),
             counts="id",
         ),
+        Table("claims", "two hours, at most until the request is settled", ("claimed_by",)),
         Table(
             "seen",
             "one year after they were last seen",

@@ -357,6 +357,14 @@ CREATE TABLE notes (
 CREATE INDEX notes_about ON notes (management_room, user_id, id);
 CREATE INDEX notes_of_command ON notes (cause);
 
+-- Who is at a request, until when: for others in the same management room to see; nothing is decided by it.
+CREATE TABLE claims (
+    request_id      BIGINT PRIMARY KEY REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    claimed_by      TEXT NOT NULL,
+    until           BIGINT NOT NULL
+);
+
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
     id           {serial},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.jobs import Act
-from knockbot.domain.may import ANSWERS, DONE_BY, MAY, Deed, shortfall, to_keep_the_door
+from knockbot.domain.may import ANSWERS, DONE_BY, MAY, Deed, shortfall, shortfall_to_answer, to_keep_the_door
 from knockbot.domain.model import Kind, Verdict
 from knockbot.domain.power import ANYBODY, Level, Power, Powers, powers
 
@@ -65,6 +65,30 @@ def test_an_act_takes_its_level_and_some_more_than_whom_they_hit(deed: Deed, nee
 
     assert (lacks(int(needed) - 1), lacks(int(needed))) == (True, False)
     assert (lacks(int(needed), int(needed) - 1), lacks(int(needed), int(needed))) == (False, above)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "lacks"),
+    [
+        (Kind.KNOCK, 39, "invite"),
+        (Kind.KNOCK, 40, None),
+        (Kind.THIRD_PARTY_INVITE, 39, "invite"),
+        (Kind.THIRD_PARTY_INVITE, 40, None),
+        (Kind.REDEEMED_INVITE, 39, "invite"),
+        (Kind.REDEEMED_INVITE, 40, None),
+    ],
+)
+def test_who_can_give_one_of_the_answers_can_answer(kind: Kind, level: int, lacks: Power | None) -> None:
+    shortfall = shortfall_to_answer(room(users={HELPER: level}), kind, HELPER, ANA)
+
+    assert (shortfall is None) is (lacks is None)
+
+
+def test_who_can_only_ban_can_answer_a_knock_and_no_unused_invite() -> None:
+    here = room(invite=70, users={HELPER: 60})
+
+    assert shortfall_to_answer(here, Kind.KNOCK, HELPER, ANA) is None
+    assert shortfall_to_answer(here, Kind.THIRD_PARTY_INVITE, HELPER, MOD) is not None
 
 
 def test_to_ban_an_inviter_takes_the_level_to_invite_as_well() -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from knockbot.chat.sentences import (
+    claims,
     dossier,
     general,
     inheriting,
@@ -30,6 +31,7 @@ from knockbot.domain.notices import Choice
 
 SENTENCES: Mapping[str, Sentence] = {
     **general.SENTENCES,
+    **claims.SENTENCES,
     **dossier.SENTENCES,
     **inheriting.SENTENCES,
     **lists.SENTENCES,

@@ -20,7 +20,7 @@ MOST = 20
 
 async def write(turn: Turn, request: Request, by: str, text: str, cause: str) -> None:
     """Put a note on a request. Raises `Refused` where it has too many, or has left the room."""
-    now = await _still_there(turn, request)
+    now = await remarks.still_there(turn, request)
     if len(await notes.on(turn.tx, now, MOST)) >= MOST:
         raise Refused(notice("note.too_many", request=Numbered(now.number), most=Number(MOST)))
     await notes.add(turn.tx, Note(now.id, now.management_room, now.user_id, by, text, turn.now, cause))
@@ -29,18 +29,10 @@ async def write(turn: Turn, request: Request, by: str, text: str, cause: str) ->
 
 async def remove(turn: Turn, request: Request, by: str) -> None:
     """Remove somebody's newest note on a request. Raises `Refused` where they have none."""
-    now = await _still_there(turn, request)
+    now = await remarks.still_there(turn, request)
     if not await notes.remove_newest(turn.tx, now, by):
         raise Refused(notice("note.none_of_yours", request=Numbered(now.number)))
     await remarks.changed(turn, now.id)
-
-
-async def _still_there(turn: Turn, request: Request) -> Request:
-    """The request as it is now, unless its room went to another management room meanwhile: no note goes along."""
-    now = await requests.get(turn.tx, request.id)
-    if now.management_room != request.management_room:
-        raise Refused(notice("remark.moved", request=Numbered(request.number)))
-    return now
 
 
 async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:

@@ -1,0 +1,1 @@
+"""Who is at a request, so that no two moderators work on the same."""

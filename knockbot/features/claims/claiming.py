@@ -1,0 +1,130 @@
+"""A request is claimed for two hours, and given back: a courtesy among moderators, which hinders nobody from answering.
+
+The first claim wins; the row of the request is held while it is written. What ends it by itself is a timer, one for
+each end: a claim that was made longer finds the earlier one without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from knockbot.domain.model import Answer, Request
+from knockbot.domain.notices import Moment, Notice, Numbered, User, notice
+from knockbot.domain.remarks import Extent
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Refused
+from knockbot.flow import place, remarks, saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
+from knockbot.store import claims, prompts, requests, timers
+from knockbot.store.claims import Claim
+from knockbot.store.db import Tx
+from knockbot.store.timers import Timer
+from knockbot.times import HOUR
+
+LASTS: Final = 2 * HOUR
+"""Milliseconds for which a claim is in force."""
+
+KIND: Final = "end_claim"
+
+
+async def claim(context: Context, turn: Turn, request: Request, by: str) -> None:
+    """Somebody is at a request from now on. Raises `Refused` where somebody else is, or it waits for no answer."""
+    now = await remarks.still_waiting(turn, request)
+    there = await _in_force(turn, now)
+    if there is not None and there.claimed_by != by:
+        raise Refused(await _taken(context, turn, now, there))
+    until = turn.now + LASTS
+    await claims.put(turn.tx, Claim(now.id, now.management_room, by, until))
+    await timers.add(turn.tx, Timer(f"{KIND}:{now.id}:{until}", KIND, str(now.id), until))
+    turn.after(context.wakeups.timers.set)
+    await remarks.changed(turn, now.id)
+
+
+async def release(context: Context, turn: Turn, request: Request, by: str) -> None:
+    """Somebody is not at a request any more. Raises `Refused` where they were not."""
+    now = await remarks.still_there(turn, request)
+    there = await _in_force(turn, now)
+    if there is None:
+        raise Refused(notice("claim.none", request=Numbered(now.number)))
+    if there.claimed_by != by:
+        raise Refused(await _taken(context, turn, now, there))
+    await claims.end(turn.tx, now.id)
+    await remarks.changed(turn, now.id)
+
+
+async def _in_force(turn: Turn, request: Request) -> Claim | None:
+    return (await claims.on(turn.tx, [request], turn.now)).get(request.id)
+
+
+async def _taken(context: Context, turn: Turn, request: Request, there: Claim) -> Notice:
+    until = await _until(context, turn.tx, request, there)
+    return notice("claim.taken", request=Numbered(request.number), by=User(there.claimed_by), until=until)
+
+
+async def _until(context: Context, tx: Tx, request: Request, there: Claim) -> Moment:
+    found = await place.find(context, tx, request.room_id)
+    return Moment(there.until, found.settings.timezone) if found is not None else Moment(there.until)
+
+
+# --- shown --------------------------------------------------------------------------------------------------------
+
+
+async def shown(context: Context, tx: Tx, about: Sequence[Request], _: Extent) -> Mapping[int, Sequence[Notice]]:
+    """Who is at each of these requests, as long as they wait for an answer."""
+    waiting = {one.id: one for one in about if one.awaits_moderators}
+    found = await claims.on(tx, [*waiting.values()], context.now())
+    return {
+        request_id: [
+            notice(
+                "claim.line",
+                by=User(there.claimed_by),
+                until=await _until(context, tx, waiting[request_id], there),
+            )
+        ]
+        for request_id, there in found.items()
+    }
+
+
+# --- ended --------------------------------------------------------------------------------------------------------
+
+
+async def rings(_: Context, timer: Timer) -> Write[None]:
+    """The time of a claim is over, unless it was claimed anew."""
+
+    async def end(turn: Turn) -> None:
+        request = await requests.get(turn.tx, int(timer.about))
+        if await claims.end_if_over(turn.tx, request.id, turn.now):
+            await remarks.changed(turn, request.id)
+
+    return end
+
+
+END: Final = TimerKind(rings)
+
+
+async def answered(context: Context, turn: Turn, request: Request) -> None:
+    """Somebody has answered: if somebody else is at the request, they are told so."""
+    now = await requests.get(turn.tx, request.id)
+    answer, there = now.answer, await _in_force(turn, now)
+    if answer is None or answer.rule is not None or there is None or there.claimed_by == answer.by:
+        return
+    said = notice("claim.overridden", request=Numbered(now.number), by=User(there.claimed_by), user=User(answer.by))
+    occasion = f"claimed:{now.id}:{answer.cause}"
+    await saying.say(
+        context, turn, Audience(now.management_room, now), occasion, said, reply_to=await _replied_to(turn, now, answer)
+    )
+
+
+async def _replied_to(turn: Turn, request: Request, answer: Answer) -> str | None:
+    """The command that answered; for a click, the card."""
+    if not answer.by_click or request.card_id is None:
+        return answer.cause
+    return (await prompts.get(turn.tx, request.card_id)).event_id
+
+
+async def settled(_: Context, turn: Turn, request: Request) -> None:
+    """What is settled needs nobody any more."""
+    await claims.end(turn.tx, request.id)
