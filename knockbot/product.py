@@ -143,7 +143,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "replay",
         answered=applying.changed,
-        left_open=applying.changed,
+        left_open=applying.came_back,
         settled=applying.changed,
         revised=applying.offer,
         applied=applying.close,

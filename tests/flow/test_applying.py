@@ -272,3 +272,41 @@ async def test_an_answer_that_is_taken_back_leaves_the_offer(house: House) -> No
     assert (members(house, ANA), counted(house)) == (["knock"], 1)
     await click(house, offer(house))
     assert members(house, ANA) == ["invite"]
+
+
+@pytest.mark.parametrize("falls", ["click", "power"])
+async def test_an_offer_that_closed_comes_back_when_somebody_waits_again(house: House, falls: str) -> None:
+    """The answer to Ana is blocked, and Bea leaves: nobody waits. Then that answer is taken back, or falls."""
+    house.world.change(GARDEN, ALICE, BOB, "invite")
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50, BOB: 60})
+    await waiting(house, ANA, BEA)
+    await policy_set(house)
+    clicked = house.click("❌", by=BOB, card=house.cards()[0])
+    await house.hear()
+    house.world.set_levels(GARDEN, kick=60)
+    await house.live()
+    house.world.change(GARDEN, BEA, BEA, "leave")
+    await house.live()
+    await edited(house)
+    assert (counted(house), (await house.request(ANA)).answer is None) == (None, False)
+
+    if falls == "click":
+        house.world.redact(MODS, BOB, clicked)
+    else:
+        house.world.set_levels(GARDEN, kick=50, users={ALICE: 100, BOT: 50, BOB: 0})
+    await house.live()
+    await edited(house)
+    assert (members(house, ANA), [one.is_open for one in offered(house)]) == (["knock"], [False, True])
+    await click(house, offered(house)[-1])
+    assert members(house, ANA) == ["invite"]
+
+
+async def test_no_offer_comes_back_while_the_policy_is_being_applied(house: House) -> None:
+    people = [f"@user{number}:tulip.example" for number in range(3)]
+    await waiting(house, *people)
+    await policy_set(house, "rules: [{name: ours, when: {local: true}, then: forward}]")
+    house.tell(f"policy apply {GARDEN}")
+    await house.live()
+    await edited(house)
+    assert [one.is_open for one in offered(house)] == [False]

@@ -8,11 +8,11 @@ from typing import Final
 from knockbot.domain.model import Reaction, Request
 from knockbot.domain.notices import Code, Notice, Number, notice
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import inheriting, offers, place, rulebook
+from knockbot.flow import inheriting, offers, place, rejudging, rulebook
 from knockbot.flow.context import Context
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
-from knockbot.store import requests, rooms
+from knockbot.store import judgements, requests, rooms
 from knockbot.store.prompts import Prompt
 
 YES = "✅"
@@ -32,6 +32,24 @@ async def changed(context: Context, turn: Turn, request: Request) -> None:
     policy of before."""
     if request.card_id is not None:
         turn.at_last(partial(_recount, context, turn, request))
+
+
+async def came_back(context: Context, turn: Turn, request: Request) -> None:
+    """A request is left to the moderators anew: where it still waits by the policy of before, and the offer was closed
+    meanwhile because nobody waited, there is another one."""
+    await changed(context, turn, request)
+    there = await place.of(context, turn, request.room_id)
+    before = await judgements.newest(turn.tx, request.id)
+    if there is None or before is None or before.policies == there.policies:
+        return
+    if not await rejudging.is_under_way(turn, request.room_id) and not await _is_offered(turn, there):
+        await offers.make(context, turn, APPLY, request.room_id)
+
+
+async def _is_offered(turn: Turn, there: Place) -> bool:
+    """Whether there is an open offer about a room, or about a space whose policy decides there."""
+    concerned = {there.room_id, *(layer.room_id for layer in there.layers)}
+    return any([await offers.are_open(turn, APPLY, room_id) for room_id in concerned])
 
 
 async def _recount(context: Context, turn: Turn, request: Request) -> None:

@@ -365,6 +365,7 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, error.why)
         await cards.show(context, turn, request.id)  # it says why
+        await tables.left_open(context, turn, request)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             await _answer_fell(context, turn, request, job.key, error.why)
 
