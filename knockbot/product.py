@@ -23,6 +23,7 @@ from knockbot.domain.model import (
     Redaction,
     Rejudge,
     RoomChange,
+    Step,
     ThirdPartyChange,
 )
 from knockbot.engine.prompts import PromptKind
@@ -47,6 +48,7 @@ from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, recalling, walking
 from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
+from knockbot.features.undo import asking
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
 from knockbot.flow.cards import CARD
@@ -72,6 +74,7 @@ FEATURES: tuple[Feature, ...] = (
         gathers={Fact.INVITER: facts.inviter, Fact.INVITES: facts.invites},
         judges={Kind.THIRD_PARTY_INVITE: invites.judged_again, Kind.REDEEMED_INVITE: redeeming.judged_again},
         moved=redeeming.tell_on,
+        undoes={Step.REVOKE: invites.undo_accept, Step.LIFT_INVITER: invites.undo_ban},
         answered=invites.answered,
         looks=looking.look,
     ),
@@ -121,6 +124,7 @@ FEATURES: tuple[Feature, ...] = (
         settled=inviting.settled,
         sees=recalling.seen,
         reconsiders=recalling.reconsider,
+        undone=recalling.undone,
         hears={
             MemberChange: following.member_changed,
             Redaction: following.redacted,
@@ -167,6 +171,7 @@ FEATURES: tuple[Feature, ...] = (
         remarks=notes.remarks,
     ),
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
+    Feature("undo", looks=asking.look_at_open),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -202,6 +207,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
     question.SPACE_ROOMS: question.QUESTION,
+    asking.UNDO: asking.QUESTION,
 }
 """The messages that moderators can answer."""
 
@@ -215,6 +221,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     claiming.KIND: claiming.END,
     list_following.MOVED: again.CHANGED,
     hits.KIND: hits.HITS,
+    asking.UNCONFIRMED: asking.TIMER,
     "leave_unused_lists": list_following.UNUSED,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }

@@ -176,6 +176,11 @@ NO_COMPLAINT_CODES = frozenset(
         "space.row_elsewhere",
         "space.stay",
         "time.just_now",
+        "undo.also_taken",
+        "undo.also_withdrawn",
+        "undo.ask",
+        "undo.done",
+        "undo.open_again",
         "upgrade.moved",
     }
 )

@@ -260,13 +260,15 @@ WANTS = {
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
     Deed.NOTE: "`note`, `release`",
     Deed.CLAIM: "`claim`",
-    Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
-    Deed.REJECT: "`reject`, ❌: the same",
+    Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite; `undo` of their rejection",
+    Deed.REJECT: "`reject`, ❌: the same; `undo` of their accept",
     Deed.BAN: "`ban`, ⛔: the same",
     Deed.LET_STAND: "`accept`, ✅: a third-party invite that nobody has used",
-    Deed.REVOKE: "`reject`, ❌, `revoke`: the same",
+    Deed.REVOKE: "`reject`, ❌, `revoke`: the same; `undo` of its accept",
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
+    Deed.LIFT_BAN: "`undo` of a ban",
+    Deed.TAKE_BACK: "`undo` of your own answer that is not carried out yet",
     Deed.ALLOW: "`allow`, `disallow`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`, `policy try`; "
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "

@@ -212,6 +212,11 @@ async def requests_looked_at(call: Call, text: str) -> tuple[Meant, str] | None:
     return await _meant(call, text, list)
 
 
+async def requests_to_undo(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The same for a command that undoes answers: a reply to a card is about those of its requests that have one."""
+    return await _meant(call, text, _to_be_undone)
+
+
 OfCard = Callable[[Sequence[Request]], list[Request]]
 """Which of the requests of a card a reply is about that names none. Raises `Refused`."""
 
@@ -220,6 +225,12 @@ def _to_be_answered(shown: Sequence[Request]) -> list[Request]:
     if not answering.takes_clicks(shown):
         raise Refused(_shows_several(shown))
     return answering.meant_by(shown)
+
+
+def _to_be_undone(shown: Sequence[Request]) -> list[Request]:
+    if not answering.takes_clicks(shown):
+        raise Refused(_shows_several(shown, "undo"))
+    return [one for one in shown if not one.awaits_moderators] or list(shown[-1:])
 
 
 async def _meant(call: Call, text: str, of_card: OfCard) -> tuple[Meant, str] | None:
@@ -281,11 +292,11 @@ async def _numbered(tx: Tx, call: Call, numbers: Sequence[int]) -> Meant:
     return Meant(tuple(named), told=len(named) > 1)
 
 
-def _shows_several(shown: Sequence[Request]) -> Notice:
+def _shows_several(shown: Sequence[Request], command: str = "accept") -> Notice:
     """A reply to a card means the card, and this one has many."""
     waiting = [request.number for request in shown if request.awaits_moderators]
     number = waiting[0] if waiting else shown[-1].number
-    return notice("meant.card_shows_several", command=Code(f"!kb accept {number}"))
+    return notice("meant.card_shows_several", command=Code(f"!kb {command} {number}"))
 
 
 async def replied_to(call: Call) -> list[Request]:

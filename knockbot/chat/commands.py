@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from knockbot.chat import claims, lists, looks, notes, orders, preapproval, presets, replay, templates, waiting
+from knockbot.chat import claims, lists, looks, notes, orders, preapproval, presets, replay, templates, undo, waiting
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -86,6 +86,7 @@ COMMANDS: dict[str, Command] = {
         Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT), Deed.ACCEPT),
         Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT), Deed.REJECT),
         Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN), Deed.BAN),
+        *undo.COMMANDS,
         Command("invite", (ROOM, ADDRESS), orders.invite, Deed.INVITE),
         Command("invites", (ROOM,), looks.list_invites, Deed.LOOK),
         Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),

@@ -25,6 +25,7 @@ class Act(StrEnum):
     INVITE = "invite"
     KICK = "kick"
     BAN = "ban"
+    UNBAN = "unban"
     POST_PROMPT = "post_prompt"
     EDIT_PROMPT = "edit_prompt"
     REACT = "react"
@@ -98,6 +99,11 @@ class Ban(OnMember):
 
     guest: str | None = None
     """As in `Kick`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unban(OnMember):
+    """Lift somebody's ban."""
 
 
 # --- on third-party invites -----------------------------------------------------------------------------------
@@ -279,6 +285,7 @@ Payload: TypeAlias = (
     Invite
     | Kick
     | Ban
+    | Unban
     | Revoke
     | Issue
     | Plant
@@ -405,11 +412,13 @@ class JobKind:
 _IN = frozenset({Membership.INVITE, Membership.JOIN})
 _OUT = frozenset({Membership.LEAVE, Membership.BAN})
 _BANNED = frozenset({Membership.BAN})
+_NOT_BANNED = frozenset(Membership) - _BANNED
 
 JOBS: Mapping[Act, JobKind] = {
     Act.INVITE: JobKind(Invite, _at_the_door, wants=_IN, power="invite", at_door=True, aimed=True),
     Act.KICK: JobKind(Kick, _at_the_door, wants=_OUT, power="kick", at_door=True, aimed=True),
     Act.BAN: JobKind(Ban, _at_the_door, wants=_BANNED, power="ban", at_door=True, aimed=True),
+    Act.UNBAN: JobKind(Unban, _at_the_door, wants=_NOT_BANNED, power="ban", at_door=True, aimed=True),
     # To add an invite to the room, or revoke it, needs the same power as inviting.
     Act.REVOKE: JobKind(Revoke, _at_the_door, power="invite", at_door=True),
     Act.PLANT: JobKind(Plant, _at_the_door, power="invite", at_door=True),

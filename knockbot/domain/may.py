@@ -36,6 +36,10 @@ class Deed(StrEnum):
     """Accept, reject or ban: answer a third-party invite that nobody redeemed yet."""
     INVITE = "invite"
     """Have the bot invite an address."""
+    LIFT_BAN = "lift_ban"
+    """Undo a ban."""
+    TAKE_BACK = "take_back"
+    """Undo one's own answer that is not carried out yet."""
     ALLOW = "allow"
     """Approve people before they knock, or take that back."""
     SET_POLICY = "set_policy"
@@ -83,6 +87,9 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.REVOKE: Takes(powers=("invite",), of_the_bot=True),
     Deed.BAN_INVITER: Takes(powers=("invite", "ban"), of_the_bot=True),
     Deed.INVITE: Takes(powers=("invite",), of_the_bot=True),
+    # A homeserver asks for both levels (specification of room versions, authorization rules, m.room.member).
+    Deed.LIFT_BAN: Takes(powers=("kick", "ban"), of_the_bot=True),
+    Deed.TAKE_BACK: Takes(joined=False, joined_to_management=True),
     # Nothing is done yet: what the bot may do is looked at when they knock.
     Deed.ALLOW: Takes(powers=("invite",)),
     Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),
@@ -106,6 +113,7 @@ DONE_BY: Final[Mapping[Act, Deed]] = {
     Act.INVITE: Deed.ACCEPT,
     Act.KICK: Deed.REJECT,
     Act.BAN: Deed.BAN,
+    Act.UNBAN: Deed.LIFT_BAN,
     Act.REVOKE: Deed.REVOKE,
 }
 """The deed of each job, so that it needs the same power no matter what caused it."""

@@ -691,6 +691,36 @@ class Untaken:
     """What people called the room whose policy has the rule, if that is another room."""
 
 
+class Step(StrEnum):
+    """How an answer is undone in the room."""
+
+    WITHDRAW = "withdraw"
+    """Withdraw an invite by which nobody has joined yet."""
+    REMOVE = "remove"
+    """Remove somebody who has joined."""
+    INVITE = "invite"
+    """Invite somebody who was rejected."""
+    LIFT = "lift"
+    """Lift a ban."""
+    REVOKE = "revoke"
+    """Revoke a third-party invite."""
+    LIFT_INVITER = "lift_inviter"
+    """Lift the ban of the inviter of a revoked third-party invite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What the answer of a request takes back: the outcome that there was, and the answer that led to it."""
+
+    state: State
+    """The outcome. While the request still has it, the act is yet to be done."""
+    step: Step
+    by: str | None = None
+    """Who had caused the outcome."""
+    answer: Answer | None = None
+    """None if the outcome came from another client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shortcut:
     """An answer with a text for the applicant, which a card offers by an emoji of its own."""
@@ -744,6 +774,8 @@ class Request:
     """For a third-party invite: whether its inviter was banned with it."""
     untaken: Untaken | None = None
     """For a knock: the invite that the bot has to withdraw, or that the moderators decide about."""
+    undone: Undone | None = None
+    """What its answer takes back, if it undoes another one."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""
@@ -787,6 +819,11 @@ class Request:
     def invited(self) -> bool:
         """Whether it is about somebody who does not knock any more, since a rule had them invited."""
         return self.open and self.untaken is not None
+
+    @property
+    def being_undone(self) -> bool:
+        """Whether its outcome is to be taken back, and that is not done yet."""
+        return self.undone is not None and self.undone.state is self.state
 
     @property
     def awaits_moderators(self) -> bool:

@@ -26,6 +26,19 @@ OUTCOMES: dict[tuple[State, Membership, bool], State] = {
 }
 
 
+UNDOING: dict[tuple[State, Membership, bool], State] = {
+    (State.ACCEPTED, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
+    (State.JOINED, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
+    (State.JOINED, Membership.BAN, SOMEBODY_ELSES): State.BANNED,
+    (State.REDEEMED, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
+    (State.REDEEMED, Membership.BAN, SOMEBODY_ELSES): State.BANNED,
+    (State.REJECTED, Membership.INVITE, SOMEBODY_ELSES): State.ACCEPTED,
+    (State.REJECTED, Membership.BAN, SOMEBODY_ELSES): State.BANNED,
+    (State.BANNED, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
+}
+"""What a change of membership does besides while an outcome is being undone; without that, these states are final."""
+
+
 WAYS_IN = frozenset({Membership.INVITE, Membership.JOIN})
 
 OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
@@ -40,6 +53,9 @@ OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
 
 def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` if it changes nothing."""
+    told = (request.state, change.membership, change.of_their_own)
+    if request.being_undone and told in UNDOING:
+        return UNDOING[told]
     if request.invited and change.membership is Membership.INVITE:
         return State.ACCEPTED if _is_answered_by(request, change) else None
     state = OUTCOMES_OF[request.judged_as].get(

@@ -32,10 +32,11 @@ from knockbot.domain.jobs import (
     Redact,
     Revoke,
     Say,
+    Unban,
     Unreact,
     Write,
 )
-from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Step, Verdict
 from knockbot.domain.notices import because
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
@@ -57,6 +58,8 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...
     An accept is for exactly the knock that it was given for. A reject or a ban is for the applicant's current knock, so
     that nobody escapes it by knocking once more.
     """
+    if request.being_undone and request.undone is not None:
+        return UNDOING[request.undone.step](request, answer, home)
     return PLANS[request.judged_as](request, answer, home)
 
 
@@ -146,6 +149,48 @@ PLANS: Mapping[Kind, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]]
     Kind.REDEEMED_INVITE: _plan_for_guest,
 }
 """The acts that carry out an answer to each kind of request."""
+
+
+def _undo_accept(while_in: Membership) -> Callable[[Request, Answer, str], tuple[Job[Payload], ...]]:
+    """The act that takes an accept back from somebody whose membership is this."""
+
+    def undo(request: Request, answer: Answer, _: str) -> tuple[Job[Payload], ...]:
+        kick = Kick(request.user_id, request.id, (while_in,), answer.on_behalf_of, **_told(answer))
+        return (Job(_undoing(request, answer), request.room_id, kick),)
+
+    return undo
+
+
+def _undo_reject(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...]:
+    """Somebody who was rejected does not ask any more, so it is not for a knock."""
+    server = server_of(request.user_id)
+    away = server if server != home else None
+    invite = Invite(request.user_id, request.id, (Membership.LEAVE,), answer.on_behalf_of, server=away)
+    return (Job(_undoing(request, answer), request.room_id, invite),)
+
+
+def _undo_ban(request: Request, answer: Answer, _: str) -> tuple[Job[Payload], ...]:
+    unban = Unban(request.user_id, request.id, (Membership.BAN,), answer.on_behalf_of)
+    return (Job(_undoing(request, answer), request.room_id, unban),)
+
+
+def lift_inviter(request: Request, cause: str, on_behalf_of: str) -> Job[Unban]:
+    """Lift the ban of the inviter of a third-party invite; the invite itself stays revoked."""
+    unban = Unban(request.sponsor, while_in=(Membership.BAN,), on_behalf_of=on_behalf_of)
+    return Job(f"unban:{request.id}:{cause}", request.room_id, unban)
+
+
+def _undoing(request: Request, answer: Answer) -> str:
+    return f"undo:{request.id}:{answer.cause}"
+
+
+UNDOING: Mapping[Step, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]] = {
+    Step.WITHDRAW: _undo_accept(Membership.INVITE),
+    Step.REMOVE: _undo_accept(Membership.JOIN),
+    Step.INVITE: _undo_reject,
+    Step.LIFT: _undo_ban,
+}
+"""The acts that take an outcome back."""
 
 
 def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:

@@ -381,6 +381,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "overtaken.applicant_knocked_again": "the applicant knocked again",
     "overtaken.instead": "{user} chose {verdict} instead",
     "overtaken.unclicked": "{user} removed the reaction that gave the answer",
+    "overtaken.undone": "{user} undid the answer",
     "overtaken.moved": "their membership changed in the meantime",
     "overtaken.knocked_again": "they knocked again in the meantime",
     "overtaken.answered": "it got another answer in the meantime",
@@ -577,6 +578,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unreadable.not_allowed": "encryption is not allowed in the config",
     "unreadable.too_many": "too many messages from one sender",
     # --- what the bot itself tells applicants
+    "told.undone": "taken back by the moderators",
     "told.taken_back": "This invite was revoked.",
     # --- the record
     "record.accept": "accept",
@@ -597,6 +599,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.denied": "the server ACL denies their server",
     "record.answer_fell": "open again: the permission for the answer is missing",
     "record.answer_taken_back": "open again: the reaction with the answer ({verdict}) was removed",
+    "record.undone": "undo of {verdict}",
+    "record.not_undone": "not undone: the answer holds",
     "record.reopened/removed": "open again: the inviter was banned or kicked",
     "record.reopened/demoted": "open again: the inviter may no longer invite",
     "record.reopened/left": "open again: the inviter left",

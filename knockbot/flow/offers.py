@@ -66,7 +66,7 @@ class Offer:
         async with context.db.tx() as tx:
             found = await prompts.still_open(tx, self.name, there.room_id)
         for prompt in found:
-            await _look_at(context, prompt)
+            await look_at(context, prompt)
 
 
 async def make(context: Context, turn: Turn, offer: Offer, room_id: str) -> None:
@@ -105,7 +105,8 @@ async def is_open(turn: Turn, prompt: Prompt) -> bool:
     return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)
 
 
-async def _look_at(context: Context, prompt: Prompt) -> None:
+async def look_at(context: Context, prompt: Prompt) -> None:
+    """Look for clicks on a prompt that came while the bot was away, and post it if it was not posted."""
     if prompt.event_id is None:
         async with context.turn() as turn:
             await post(turn, prompt, again=True)

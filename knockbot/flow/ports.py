@@ -178,6 +178,9 @@ class Acts(Protocol):
     async def ban(self, room_id: str, user_id: str, reason: str | None) -> None:
         """Keep somebody out."""
 
+    async def unban(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Lift a ban."""
+
     async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Set a room's state; returns the event id."""
 

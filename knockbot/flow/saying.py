@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from knockbot.domain import plan
-from knockbot.domain.jobs import LINE, Ban, Invite, Kick, Line, Say, Write
+from knockbot.domain.jobs import LINE, Ban, Invite, Kick, Line, Say, Unban, Write
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
@@ -87,7 +87,7 @@ async def say(
     await messages.once(turn.tx, job.key, turn.now)
 
 
-async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Write) -> str | None:
+async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Unban | Write) -> str | None:
     """What an act tells the applicant: the text that people wrote, else the bot's own, in the language of the room."""
     if act.reason or act.told is None:
         return act.reason

@@ -14,7 +14,7 @@ from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
-from knockbot.flow import cards, place, saying, tables
+from knockbot.flow import cards, place, saying, tables, undoing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
@@ -124,7 +124,10 @@ async def withdraw_answer(turn: Turn, request: Request, why: Notice, *, inviter_
 
 async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has changed: record the outcome, and update what shows it."""
-    request = await requests.settled(turn.tx, request.id, state, by, turn.now)
+    before, request = request, await requests.settled(turn.tx, request.id, state, by, turn.now)
+    if before.being_undone and not await undoing.is_done(turn, before, state):
+        await undoing.fell(context, turn, before, because("overtaken.state", state=Term(state)))
+        request = await requests.get(turn.tx, request.id)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     await tables.settled(context, turn, request)
     answer = request.answer if request.answer is not None and request.answer.by == by else None

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Fact, Kind, MemberChange, Request, RoomView, Shortcut
+from knockbot.domain.model import Answer, Fact, Kind, MemberChange, Request, RoomView, Shortcut, Step
 from knockbot.domain.notices import Notice
 from knockbot.domain.policy import RoomSettings
 from knockbot.domain.remarks import Extent
@@ -127,6 +127,14 @@ Enforced: TypeAlias = Callable[[Context, Turn, Sound], Awaitable[Notice | None]]
 """Writes what follows from a policy that is put in force, and returns what its author is told of that."""
 
 
+Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
+"""Writes what takes back the outcome of a request: the answer that says so, and the act."""
+
+Undone: TypeAlias = Callable[[Context, Turn, Request, Answer], Awaitable[Notice | None]]
+"""Writes what else is taken back where somebody who was accepted, and has joined, is removed by an answer; returns what
+the reply says of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doing:
     """How one kind of job is done, and what follows from it, in the transaction that ends the job."""
@@ -199,6 +207,10 @@ class Feature:
     """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
     looks: Looks | None = None
     """In a look at a protected room, after its knocks."""
+    undoes: Mapping[Step, Undoes] = field(default_factory=dict)
+    """The ways to undo an answer that are its own."""
+    undone: Undone | None = None
+    """When an accept is undone by which somebody has joined."""
     shortcuts: Shortcuts | None = None
     """Answers with a text that a card offers by more emoji."""
     tells: Mapping[Line, Tells] = field(default_factory=dict)
@@ -352,6 +364,17 @@ def shortcuts(context: Context, settings: RoomSettings, request: Request) -> tup
 def remarks(context: Context) -> list[Remarks]:
     """What looks up the lines about requests that come from the moderators."""
     return [feature.remarks for feature in rows(context) if feature.remarks is not None]
+
+
+def undoes(context: Context) -> dict[Step, Undoes]:
+    """How the features undo answers."""
+    return {step: undoes for feature in rows(context) for step, undoes in feature.undoes.items()}
+
+
+async def undone(context: Context, turn: Turn, request: Request, answer: Answer) -> list[Notice]:
+    """Somebody who has joined is removed, because their accept is undone: write what else follows."""
+    found = [await feature.undone(context, turn, request, answer) for feature in rows(context) if feature.undone]
+    return [said for said in found if said is not None]
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -34,6 +34,7 @@ class Acts:
         self.invite = homeserver.invite
         self.kick = homeserver.kick
         self.ban = homeserver.ban
+        self.unban = homeserver.unban
         self.put_state = homeserver.put_state
         self.join = homeserver.join
         self.knock = homeserver.knock

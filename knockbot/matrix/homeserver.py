@@ -387,6 +387,10 @@ class Homeserver:
         """Ban somebody."""
         await self._membership(room_id, "ban", user_id, reason, READ)
 
+    async def unban(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Lift a ban."""
+        await self._membership(room_id, "unban", user_id, reason, READ)
+
     async def _membership(self, room_id: str, call: str, user_id: str, reason: str | None, patience: float) -> None:
         body = {"user_id": user_id} | ({"reason": reason} if reason else {})
         await self.call(Method.POST, Path.v3.rooms[room_id][call], body, patience=patience)

@@ -87,6 +87,11 @@ async def put_sent(tx: Tx, sent: Sent) -> None:
     )
 
 
+async def sent_for(tx: Tx, request_id: int) -> list[Sent]:
+    """The invites that were sent because of a request, and are not taken yet."""
+    return _SENT.all(await tx.fetch(f"{_SENT.select} WHERE request_id = $1 ORDER BY room_id", request_id))
+
+
 async def is_sent(tx: Tx, room_id: str, user_id: str) -> bool:
     """Whether somebody holds such an invite, as far as the records say."""
     query = "SELECT 1 FROM also_invited WHERE room_id = $1 AND user_id = $2"

@@ -585,23 +585,23 @@ async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
 
 
 async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
-    """The knocks that the bot's acts of a kind on a user of a room were for, where they were for a particular knock."""
+    """The knocks that the bot's acts of a kind on a user of a room were for; empty where the newest act was for none in
+    particular, such as the invite that undoes a rejection."""
     rows = await tx.fetch(
-        "SELECT DISTINCT event_id FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
-        room_id,
-        user_id,
-        act,
+        "SELECT event_id FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id", room_id, user_id, act
     )
-    return {row["event_id"] for row in rows}
+    found = [row["event_id"] for row in rows]
+    return set(found) - {None} if found and found[-1] is not None else set()
 
 
-async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
-    """The memberships in which the last act of a kind was meant for a user of a room; empty where it did not say."""
+async def last_scope(tx: Tx, room_id: str, user_id: str, *acts: Act) -> list[str]:
+    """The memberships in which the last act of these kinds was meant for a user; empty where it did not say."""
     scope = await tx.fetchval(
-        "SELECT scope FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
+        f"SELECT scope FROM aims WHERE room_id = $1 AND user_id = $2 AND act IN ({listed(acts, 3)}) "
+        "ORDER BY id DESC LIMIT 1",
         room_id,
         user_id,
-        act,
+        *acts,
     )
     return list(json.loads(scope or "[]"))
 

@@ -79,6 +79,30 @@ async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     return _ENTRY.all(await tx.fetch(f"{_ENTRY.select} WHERE request_id = $1 ORDER BY audit.id", request_id))
 
 
+ANSWERS = ("accept", "reject", "ban", "taken_back", "taken_back_with_ban", "undone")
+"""The kinds of line that say what somebody has answered, and that they have undone it."""
+
+
+async def last_answered_by(tx: Tx, actor: str, management_room: str) -> list[int]:
+    """The requests of a management room that somebody answered last, all at once; oldest first."""
+    theirs = (
+        "SELECT request_id, audit.at FROM audit JOIN requests ON requests.id = request_id "
+        f"WHERE actor = $1 AND management_room = $2 AND audit.kind IN ({listed(ANSWERS, 3)}) ORDER BY audit.id DESC"
+    )
+    last = await tx.fetchrow(f"{theirs} LIMIT 1", actor, management_room, *ANSWERS)
+    if last is None:
+        return []
+    together = (
+        f"SELECT DISTINCT request_id FROM ({theirs} LIMIT {MOST_AT_ONCE}) AS newest WHERE at = ${len(ANSWERS) + 3}"
+    )
+    rows = await tx.fetch(f"{together} ORDER BY request_id", actor, management_room, *ANSWERS, last["at"])
+    return [row["request_id"] for row in rows]
+
+
+MOST_AT_ONCE = 100
+"""Requests that one command or click answers at most."""
+
+
 async def kinds(tx: Tx, request_id: int) -> set[Recorded]:
     """What was ever recorded about a request."""
     rows = await tx.fetch("SELECT DISTINCT kind FROM audit WHERE request_id = $1", request_id)

@@ -19,6 +19,7 @@ from knockbot.domain.model import (
     Request,
     State,
     ThirdPartyInvite,
+    Undone,
     Untaken,
     Verdict,
 )
@@ -54,6 +55,14 @@ def _untaken(text: str) -> Untaken:
     return _UNTAKEN.decode(json.loads(text))
 
 
+_UNDONE = Coding(Undone)
+
+
+@lru_cache(maxsize=256)
+def _undone(text: str) -> Undone:
+    return _UNDONE.decode(json.loads(text))
+
+
 _REQUEST = Row(
     Request,
     "requests",
@@ -62,6 +71,7 @@ _REQUEST = Row(
     answer=Column("answer_json", optional(_answer)),
     invite=Column("invite_json", optional(_invite)),
     untaken=Column("untaken_json", optional(_untaken)),
+    undone=Column("undone_json", optional(_undone)),
     blocked=Column(jobs.BLOCKED, optional(loads)),
 )
 _ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
@@ -688,7 +698,21 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
     """Set the binding answer, or withdraw it."""
     text = None if answer is None else _written_answer(answer)
-    await tx.execute("UPDATE requests SET answer_json = $2, trouble = NULL WHERE id = $1", request_id, text)
+    await tx.execute(
+        "UPDATE requests SET answer_json = $2, undone_json = NULL, trouble = NULL WHERE id = $1", request_id, text
+    )
+
+
+async def undo(tx: Tx, request_id: int, answer: Answer, undone: Undone) -> None:
+    """Set an answer that takes back the outcome of a request; its state changes when the room does."""
+    await answered(tx, request_id, answer)
+    text = json.dumps(_UNDONE.encode(undone))
+    await tx.execute("UPDATE requests SET undone_json = $2 WHERE id = $1", request_id, text)
+
+
+async def not_undone(tx: Tx, request: Request) -> None:
+    """The outcome stays, and so does the answer that led to it."""
+    await answered(tx, request.id, request.undone.answer if request.undone is not None else request.answer)
 
 
 async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> Request:

@@ -251,7 +251,9 @@ CREATE TABLE requests (
     -- Of a third-party invite: whether its inviter was banned with it.
     inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE,
     -- Of a knock: the invite by a rule that has to be withdrawn, or that the moderators decide about.
-    untaken_json    TEXT
+    untaken_json    TEXT,
+    -- The outcome that its answer takes back.
+    undone_json     TEXT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -483,6 +485,7 @@ CREATE TABLE audit (
     detail_json     TEXT NOT NULL
 );
 CREATE INDEX audit_of_request ON audit (request_id);
+CREATE INDEX audit_of_actor ON audit (actor, id);
 CREATE INDEX audit_of_room ON audit (room_id, at);
 
 -- Several processes may share one PostgreSQL. Claims and leases of one not seen for a while are void. `heard` is the
@@ -574,6 +577,15 @@ CREATE TABLE also_invited (
     on_behalf_of TEXT NOT NULL,
     PRIMARY KEY (room_id, user_id)
 );
+
+-- The questions whether somebody who has joined is to be removed, because their accept is undone.
+CREATE TABLE undo_questions (
+    prompt_id  BIGINT PRIMARY KEY REFERENCES prompts (id),
+    request_id BIGINT NOT NULL REFERENCES requests (id),
+    asked_by   TEXT NOT NULL,
+    ended      BOOLEAN NOT NULL
+);
+CREATE INDEX undo_questions_open ON undo_questions (request_id) WHERE NOT ended;
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.

@@ -337,8 +337,8 @@ def test_what_makes_a_room_unfit_is_missed_once(
     ("level", "more", "missing"),
     [
         (50, {}, set()),
-        (49, {}, {Act.INVITE, Act.KICK, Act.BAN, Act.REVOKE, Act.PLANT}),
-        (50, {"ban": 100}, {Act.BAN}),
+        (49, {}, {Act.INVITE, Act.KICK, Act.BAN, Act.UNBAN, Act.REVOKE, Act.PLANT}),
+        (50, {"ban": 100}, {Act.BAN, Act.UNBAN}),
         (50, {"invite": 100}, {Act.INVITE, Act.REVOKE, Act.PLANT}),
     ],
 )

@@ -23,6 +23,7 @@ from knockbot.chat.sentences import (
     replay,
     spaces,
     templates,
+    undo,
     waiting,
 )
 from knockbot.chat.sentences.rows import Sentence
@@ -42,6 +43,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **preapproval.SENTENCES,
     **templates.SENTENCES,
     **waiting.SENTENCES,
+    **undo.SENTENCES,
 }
 
 CHOSEN = {"concern": "concern", "day": "day"}

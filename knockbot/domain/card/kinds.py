@@ -14,6 +14,7 @@ from knockbot.domain.card.outcomes import (
     outcome_of_guest,
     outcome_of_invite,
     under_way,
+    undone,
 )
 from knockbot.domain.card.who import (
     By,
@@ -211,6 +212,10 @@ def _joined_unasked(request: Request) -> Notice:
 
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
     """The state of a request, in one sentence; `for_ever` if the message will not be edited later."""
+    return undone(request) or _standing(request, inviter_banned=inviter_banned, for_ever=for_ever)
+
+
+def _standing(request: Request, *, inviter_banned: bool, for_ever: bool) -> Notice | None:
     if request.state is State.JOINED and request.by == request.user_id:
         return _joined_unasked(request)
     if request.state is State.REJECTED and is_withdrawn_accept(request):

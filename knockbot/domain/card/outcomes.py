@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from knockbot.domain.card.who import By, credit, decided_by, is_withdrawn_accept, origin_of, policy_key, rule_of, ruling
+from knockbot.domain.card.who import (
+    By,
+    answered_by,
+    credit,
+    decided_by,
+    is_withdrawn_accept,
+    origin_of,
+    policy_key,
+    rule_of,
+    ruling,
+)
 from knockbot.domain.card.words import sentences
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import misses_by_entry, name_of_list
 from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
 from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
+from knockbot.domain.undoing import aim
 
 SIGNS: dict[State, str] = {
     State.PENDING: "🚪",
@@ -79,6 +91,29 @@ def outcome_of_invite(request: Request, inviter_banned: bool) -> Notice | None:
     if request.state is not State.REVOKED or request.answer is None:
         return None
     return _revoked(request, credit(request), inviter_banned=inviter_banned)
+
+
+def undone(request: Request) -> Notice | None:
+    """That the outcome is what undid another one, or that it is being undone."""
+    was, answer = request.undone, request.answer
+    if was is None or answer is None or request.open:
+        return None
+    by, before = User(answer.by), _undone_answer(request)
+    if request.being_undone:
+        if request.blocked is not None:
+            return notice("outcome.undo_blocked", by=by, was=before, why=request.blocked)
+        return notice("outcome.undoing", by=by, was=before)
+    if request.by != answer.by or request.state is not aim(request, was.step):
+        return None
+    return notice("outcome.undone", step=Choice(was.step), by=by, was=before)
+
+
+def _undone_answer(request: Request) -> By:
+    """Who had given the answer that is undone."""
+    was = request.undone
+    if was is None or was.answer is None:
+        return User(was.by or "" if was is not None else "")
+    return answered_by(replace(request, answer=was.answer))
 
 
 def under_way(request: Request, by: By, verdict: Verdict) -> Notice:

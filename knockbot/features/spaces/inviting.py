@@ -122,6 +122,8 @@ async def invite(context: Context, claimed: Claimed[AlsoInvite]) -> Outcome:
         return Tried(why=notice("also.not_managed"))
     if there.is_replaced:
         return Tried(why=notice("also.replaced"))
+    if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
+        return Tried()  # the accept was undone
     try:
         return await _invite(context, there, request, claimed)
     except Refused as refused:

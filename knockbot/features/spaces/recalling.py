@@ -5,21 +5,24 @@ Such an invite has no request of its own at that room. So it is remembered until
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.domain import plan
 from knockbot.domain.may import Deed
-from knockbot.domain.model import MemberChange, Membership
-from knockbot.domain.notices import Notice, User, notice
+from knockbot.domain.model import Answer, MemberChange, Membership, Request
+from knockbot.domain.notices import Id, Notice, Room, User, below, listed, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
+from knockbot.features.spaces.telling import NAMED
 from knockbot.flow import authority, place, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Names
-from knockbot.store import also_invites
+from knockbot.store import also_invites, records, rooms
 from knockbot.store.also_invites import Sent
+from knockbot.store.rooms import ProtectedRoom
 
 
 async def seen(context: Context, change: MemberChange) -> Write[None] | None:
@@ -74,6 +77,37 @@ async def _stands(context: Context, one: Sent) -> bool:
 
 async def _lacks(context: Context, one: Sent) -> Notice | None:
     return await authority.lacking(context, one.on_behalf_of, Deed.REJECT, room_id=one.room_id, target=one.user_id)
+
+
+async def undone(_: Context, turn: Turn, request: Request, answer: Answer) -> Notice | None:
+    """The accept is undone by which somebody was invited to other rooms: withdraw those invites that are not taken.
+    From the other rooms nobody is removed, and the reply names them."""
+    sent = await also_invites.sent_for(turn.tx, request.id)
+    for one in sent:
+        await turn.plan(plan.call_back(one.room_id, one.user_id, answer.by, f"{request.id}:{answer.cause}"))
+    entries = await records.of_request(turn.tx, request.id)
+    invited = [entry.detail["invited_to"] for entry in entries if "invited_to" in entry.detail]
+    taken = [room_id for room_id in dict.fromkeys(invited) if room_id not in {one.room_id for one in sent}]
+    user = User(request.user_id)
+    withdrawn = await _named(turn, request, [one.room_id for one in sent])
+    stay = await _named(turn, request, taken)
+    said = [
+        *([notice("undo.also_withdrawn", user=user, rooms=listed(withdrawn))] if withdrawn else []),
+        *([notice("undo.also_taken", user=user, rooms=listed(stay))] if stay else []),
+    ]
+    return below(*said) if said else None
+
+
+async def _named(turn: Turn, request: Request, room_ids: Sequence[str]) -> list[Room | Id]:
+    """What people call these rooms; those that are not managed from there any more by their ID."""
+    known = [await rooms.find(turn.tx, room_id) for room_id in room_ids[:NAMED]]
+    here = {room.room_id: room for room in known if room is not None}
+    return [_called(request, room_id, here.get(room_id)) for room_id in room_ids[:NAMED]]
+
+
+def _called(request: Request, room_id: str, room: ProtectedRoom | None) -> Room | Id:
+    managed = room is not None and room.management_room == request.management_room
+    return Room(room_id, room.label) if room is not None and managed else Id(room_id)
 
 
 async def _withdraw(context: Context, turn: Turn, there: Place, named: Named) -> None:

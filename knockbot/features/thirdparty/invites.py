@@ -26,9 +26,11 @@ from knockbot.domain.model import (
     Redaction,
     Request,
     State,
+    Step,
     ThirdPartyChange,
     ThirdPartyInvite,
     Truth,
+    Undone,
     Verdict,
     Wish,
 )
@@ -313,6 +315,19 @@ async def take_back(
     await record(turn, request, answer.by, kind, **detail)
     if request.card_id is not None:
         await cards.refresh(turn, request.card_id, after=cards.UNDER_WAY)
+
+
+async def undo_accept(_: Context, turn: Turn, request: Request, answer: Answer, step: Step) -> None:
+    """Undo the accept of an invite that nobody has used: it is revoked."""
+    undone = Undone(request.state, step, request.by, request.answer)
+    await take_back(turn, request, answer, Recorded.UNDONE, verdict=Verdict.ACCEPT)
+    await requests.undo(turn.tx, request.id, answer, undone)
+
+
+async def undo_ban(_: Context, turn: Turn, request: Request, answer: Answer, __: Step) -> None:
+    """Undo the ban of an inviter whose invite was revoked with it. The invite stays revoked: its keys are not kept."""
+    await record(turn, request, answer.by, Recorded.UNDONE, verdict=Verdict.BAN)
+    await turn.plan(plan.lift_inviter(request, answer.cause or answer.event_id, answer.by))
 
 
 async def _take_back_the_others(context: Context, turn: Turn, request: Request, answer: Answer) -> None:

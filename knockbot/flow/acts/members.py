@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from knockbot.domain import may, plan
-from knockbot.domain.jobs import Act, Ban, Invite, Job, Kick, OnMember, Revoke
+from knockbot.domain import may, plan, undoing
+from knockbot.domain.jobs import Act, Ban, Invite, Job, Kick, OnMember, Revoke, Unban
 from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, Request, State, Verdict
 from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
@@ -21,6 +21,7 @@ from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, cards, membership, place, rejudging, saying, settling, tables
+from knockbot.flow import undoing as undo
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
@@ -29,7 +30,7 @@ from knockbot.flow.tables import Doing
 from knockbot.store import jobs, requests
 from knockbot.store.jobs import Claimed
 
-Membered: TypeAlias = Invite | Kick | Ban
+Membered: TypeAlias = Invite | Kick | Ban | Unban
 ToARequest: TypeAlias = Job[OnMember | Revoke]
 
 
@@ -144,8 +145,14 @@ async def _do(
 
 
 async def _barred(context: Context, job: Job[Membered], behind: Behind | None) -> Barred | None:
-    """Whether an accept by a rule must not be carried out any more; that of a moderator may."""
-    if not isinstance(job.payload, Invite) or behind is None or behind.there is None or not behind.accepted_by_rule:
+    """Whether an accept by a rule must not be carried out any more; that of a moderator may. Who is invited because
+    their rejection is undone does not ask any more."""
+    if not isinstance(job.payload, Invite) or behind is None or behind.there is None:
+        return None
+    if behind.request.being_undone:
+        why = await tables.kept_out(context, job.room_id, job.payload.user_id, job.key)
+        return Barred(why) if why is not None else None
+    if not behind.accepted_by_rule:
         return None
     why = await tables.barred(context, behind.there, behind.request)
     return Barred(why) if why is not None else None
@@ -242,7 +249,8 @@ CHANGES_SINCE = 10
 
 
 async def _call(context: Context, job: Job[Membered]) -> None:
-    call = {Act.INVITE: context.acts.invite, Act.KICK: context.acts.kick, Act.BAN: context.acts.ban}
+    acts = context.acts
+    call = {Act.INVITE: acts.invite, Act.KICK: acts.kick, Act.BAN: acts.ban, Act.UNBAN: acts.unban}
     async with context.db.tx() as tx:
         reason = await saying.told_with(context, tx, job.room_id, job.payload)
     await call[job.act](job.room_id, job.payload.user_id, reason)
@@ -287,12 +295,24 @@ STATE_AFTER: dict[Act, State] = {
     Act.INVITE: State.ACCEPTED,
     Act.KICK: State.REJECTED,
     Act.BAN: State.BANNED,
+    Act.UNBAN: State.REJECTED,
     Act.REVOKE: State.REVOKED,
 }
 
 
 async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) -> None:
-    """Set the request to what the room shows: to what the act found there, or to what the act did."""
+    """Set the request to what the room shows; if its outcome was to be taken back, and still is there, it stays."""
+    await _acted(context, turn, job, came)
+    if job.request_id is None:
+        return
+    request = await requests.get(turn.tx, job.request_id)
+    if request.being_undone and is_called_for(context, job, request):
+        why = came.why if isinstance(came, Overtaken) else because("overtaken.moved")
+        await undo.fell(context, turn, request, why)
+
+
+async def _acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) -> None:
+    """Set the request to what the act found in the room, or to what the act did."""
     if job.request_id is None:
         if isinstance(came, Overtaken):
             await _not_called_in(context, turn, job, came.why)
@@ -301,7 +321,7 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
     if isinstance(came, Unclicked):
         turn.after(partial(context.look_at, request.room_id))  # it withdraws the answer, as if the bot had heard of it
         return
-    if isinstance(came, Barred):
+    if isinstance(came, Barred) and not request.being_undone:
         await _judge_anew(context, turn, job, request, came.why)
         return
     if is_beside(job, request):
@@ -314,7 +334,7 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
         return
     # Where the act is not called for any more, its echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and is_called_for(context, job, request):
-        await settling.record_outcome(context, turn, request, _state_after(job, came), request.answer.by)
+        await settling.record_outcome(context, turn, request, _state_after(job, request, came), request.answer.by)
 
 
 async def _judge_anew(context: Context, turn: Turn, job: ToARequest, request: Request, why: Notice) -> None:
@@ -342,6 +362,14 @@ async def _not_called_back(context: Context, turn: Turn, job: ToARequest, why: N
         await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
+async def _not_lifted(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
+    """Report that the ban of an inviter could not be lifted, which somebody wanted to undo."""
+    if isinstance(job.payload, Unban):
+        user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
+        said = notice("undo.still_banned", user=user, room=room, why=why)
+        await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
+
+
 async def _inviter_banned(context: Context, turn: Turn, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card or another line, say that its inviter was banned with it."""
     if not isinstance(came, Done):
@@ -357,10 +385,14 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
     if job.request_id is None:
         await _not_called_in(context, turn, job, error.why)
         await _not_called_back(context, turn, job, error.why)
+        await _not_lifted(context, turn, job, error.why)
         return
     request = await requests.get(turn.tx, job.request_id)
     if is_beside(job, request):
         await _inviter_stays(context, turn, request, job.key, error.why)
+    elif request.being_undone:
+        if is_called_for(context, job, request):
+            await undo.fell(context, turn, request, error.why)
     elif is_called_for(context, job, request):
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, error.why)
@@ -397,7 +429,7 @@ def is_beside(job: ToARequest, request: Request) -> bool:
 
 def is_called_for(context: Context, job: ToARequest, request: Request) -> bool:
     """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
-    if not request.open or request.answer is None:
+    if not (request.open or request.being_undone) or request.answer is None:
         return False
     return job.key in {planned.key for planned in plan.plan(request, request.answer, context.home)}
 
@@ -406,10 +438,12 @@ def _seen(came: Outcome) -> MemberChange | None:
     return came.seen if isinstance(came, Settled | OvertakenBy) else None
 
 
-def _state_after(job: ToARequest, came: Done) -> State:
+def _state_after(job: ToARequest, request: Request, came: Done) -> State:
+    if request.being_undone and request.undone is not None:
+        return undoing.aim(request, request.undone.step)
     return State.REJECTED if isinstance(came, Settled) and came.less else STATE_AFTER[job.act]
 
 
 ON_MEMBER = Doing(change_membership, ended=acted, refused=refused)
 
-ACTS: Mapping[Act, Doing] = {Act.INVITE: ON_MEMBER, Act.KICK: ON_MEMBER, Act.BAN: ON_MEMBER}
+ACTS: Mapping[Act, Doing] = {Act.INVITE: ON_MEMBER, Act.KICK: ON_MEMBER, Act.BAN: ON_MEMBER, Act.UNBAN: ON_MEMBER}

@@ -32,6 +32,10 @@ class AsBot(Looks):
         """Keep somebody out."""
         await self._call(lambda: self._act(room_id, user_id, "ban", reason), "ban", room_id, user_id)
 
+    async def unban(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Lift a ban."""
+        await self._call(lambda: self._act(room_id, user_id, "unban", reason), "unban", room_id, user_id)
+
     def _act(self, room_id: str, user_id: str, call: str, reason: str | None) -> None:
         """What Synapse checks, and what it answers (FACTS)."""
         room = self._seen(room_id)
@@ -43,11 +47,14 @@ class AsBot(Looks):
             raise Never(foreign("the homeserver says: already in the room"), code="M_FORBIDDEN")
         if call == "kick" and stands not in ("join", "invite", "knock"):
             raise Never(foreign("the homeserver says: not in the room"), code="M_FORBIDDEN")
-        if level.level(BOT) < level.levels[call]:
+        if call == "unban" and stands != "ban":
+            raise Never(foreign("the homeserver says: cannot unban who was not banned"), code="M_FORBIDDEN")
+        needed = max(level.levels[power] for power in {"unban": ("kick", "ban")}.get(call, (call,)))
+        if level.level(BOT) < needed:
             raise Never(foreign("the homeserver says: no power"), code="M_FORBIDDEN")
         if call != "invite" and level.level(user_id) >= level.level(BOT):
             raise Never(foreign("the homeserver says: no power over them"), code="M_FORBIDDEN")
-        becomes = {"invite": "invite", "kick": "leave", "ban": "ban"}[call]
+        becomes = {"invite": "invite", "kick": "leave", "ban": "ban", "unban": "leave"}[call]
         if stands != becomes:
             self.world.change(room_id, BOT, user_id, becomes, reason)
 

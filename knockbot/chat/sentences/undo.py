@@ -1,0 +1,137 @@
+"""The sentences about answers that are undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from knockbot.chat.sentences.rows import By, Sentence, in_english, says
+from knockbot.domain.notices import Ago, Choice, Code, Duration, Many, Moment, Notice, Numbered, Room, User
+
+_NO: Mapping[str, Any] = {"request": Numbered, "user": User}
+_DONE: Mapping[str, Any] = {"step": Choice, "request": Numbered, "user": User, "room": Room, "by": By}
+_CARD: Mapping[str, Any] = {"step": Choice, "by": By, "was": By}
+
+SENTENCES: Mapping[str, Sentence] = {
+    "command/undo": in_english("take back your last answer, or the answer to a request", name=Choice),
+    # What is done.
+    "undo.done/invite": says("I invite {user} to {room} ({request}, rejected by {by}).", **_DONE),
+    "undo.done/lift": says(
+        "I lift the ban of {user} in {room} ({request}, banned by {by}). They can ask again then.", **_DONE
+    ),
+    "undo.done/lift_inviter": says(
+        "I lift the ban of {user} in {room} ({request}, banned by {by}). The invite itself stays revoked.", **_DONE
+    ),
+    "undo.done/remove": says("I remove {user} from {room} ({request}, accepted by {by}).", **_DONE),
+    "undo.done/revoke": says("I revoke the invite of {user} to {room} ({request}, accepted by {by}).", **_DONE),
+    "undo.done/withdraw": says("I withdraw the invite of {user} to {room} ({request}, accepted by {by}).", **_DONE),
+    "undo.open_again": says(
+        "{request} is open again. The answer of {by} about {user} in {room} was not carried out yet.",
+        request=Numbered,
+        user=User,
+        room=Room,
+        by=By,
+    ),
+    "undo.fell": says(
+        "⚠️ {request} was not undone: {user} in {room}. {by} wanted that. {why}",
+        request=Numbered,
+        user=User,
+        room=Room,
+        by=User,
+        why=Notice,
+    ),
+    "undo.still_banned": says(
+        "⚠️ I could not lift the ban of {user} in {room}: {why}", user=User, room=Room, why=Notice
+    ),
+    "undo.also_withdrawn": says(
+        "I also withdraw the invites of {user} to other rooms: {rooms}.", user=User, rooms=Many
+    ),
+    "undo.also_taken": says(
+        "{user} was also invited to other rooms, and may have joined there. I remove nobody from these: {rooms}.",
+        user=User,
+        rooms=Many,
+    ),
+    # On the card.
+    "outcome.undone/invite": says("Undone by {by}: invited, after {was} had rejected. Not joined yet.", **_CARD),
+    "outcome.undone/lift": says("Undone by {by}: the ban by {was} was lifted.", **_CARD),
+    "outcome.undone/remove": says("Undone by {by}: removed from the room, after {was} had accepted.", **_CARD),
+    "outcome.undone/revoke": says("Undone by {by}: the invite was revoked, after {was} had accepted it.", **_CARD),
+    "outcome.undone/withdraw": says("Undone by {by}: the invite was withdrawn, after {was} had accepted.", **_CARD),
+    "outcome.undoing": says("{by} is undoing the answer of {was}.", by=By, was=By),
+    "outcome.undo_blocked": says(
+        "{by} is undoing the answer of {was}. I cannot do that yet: {why}", by=By, was=By, why=Notice
+    ),
+    # The question about a member.
+    "undo.ask": says(
+        "{whose}: {user} has joined {room} ({request}, accepted by {by}, {time}). Remove them from the room? "
+        "✅ yes, ❌ no",
+        whose=User,
+        user=User,
+        room=Room,
+        request=Numbered,
+        by=By,
+        time=Moment,
+    ),
+    "undo.unconfirmed": says("Nobody said yes in time: {user} stays in {room}.", user=User, room=Room),
+    "undo.not_for_you": says("Only {user} can answer this question, because they want the undo.", user=User),
+    # What cannot be undone.
+    "undo.none": says("You have answered nothing here that I could undo."),
+    "undo.nothing": says("{request} has no answer that I could undo.", request=Numbered),
+    "undo.over/declined": says("{request}: nothing to undo. {user} declined the invite.", state=Choice, **_NO),
+    "undo.over/expired": says("{request}: nothing to undo. Nobody answered {user} in time.", state=Choice, **_NO),
+    "undo.over/withdrawn": says("{request}: nothing to undo. {user} withdrew the join request.", state=Choice, **_NO),
+    "undo.too_old": says(
+        "{request} was answered {when}. I undo only answers of the last {time}.",
+        request=Numbered,
+        when=Ago,
+        time=Duration,
+    ),
+    "undo.already": says(
+        "{request} was already undone by {by} {when}. To change it again, type this in your client: {command}",
+        request=Numbered,
+        by=User,
+        when=Ago,
+        command=Code,
+    ),
+    "undo.not_yours": says(
+        "{request} has another answer now, by {by}. To undo that one: {command}",
+        request=Numbered,
+        by=By,
+        command=Code,
+    ),
+    "undo.under_way": says(
+        "The answer to {request} is being carried out at this moment. Please try again in a moment.", request=Numbered
+    ),
+    "undo.changed": says("{request} has changed at this moment. Please look at it and try again.", request=Numbered),
+    "undo.half": says(
+        "{request}: {user} was banned, and the invite is being revoked. I cannot undo half of it. "
+        "Please try again when it is done.",
+        **_NO,
+    ),
+    "undo.lacks_power": says("{request}: you cannot undo this. {why}", request=Numbered, why=Notice),
+    "undo.revoked": says(
+        "{request}: a revoked invite cannot be restored, because its keys are gone. "
+        "To invite the person again: {command}",
+        request=Numbered,
+        command=Code,
+    ),
+    "undo.asked_again": says(
+        "{request}: {user} has asked again since, with {newer}. Please see {command}",
+        newer=Numbered,
+        command=Code,
+        **_NO,
+    ),
+    "undo.knocked": says("{request}: {user} is asking again now. Please answer the new request instead.", **_NO),
+    "undo.lifted": says("{request}: the ban of {user} is already lifted.", **_NO),
+    "undo.moved/join": says("{request}: {user} has joined by now.", membership=Choice, **_NO),
+    "undo.moved/leave": says("{request}: {user} has left by themselves since.", membership=Choice, **_NO),
+    "undo.moved_by/ban": says("{request}: {by} has banned {user} since.", membership=Choice, by=User, **_NO),
+    "undo.moved_by/invite": says("{request}: {by} has invited {user} since.", membership=Choice, by=User, **_NO),
+    "undo.moved_by/leave": says("{request}: {by} has removed {user} since.", membership=Choice, by=User, **_NO),
+    "undo.kept_out": says(
+        "{request}: I do not invite {user}. {why} To invite them anyway, type this in your client: {command}",
+        why=Notice,
+        command=Code,
+        **_NO,
+    ),
+}

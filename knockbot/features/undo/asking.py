@@ -1,0 +1,154 @@
+"""The question whether somebody who has joined is to be removed, for whoever wants their accept undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from knockbot.domain.model import Reaction
+from knockbot.domain.notices import Moment, Notice, Numbered, User, because, notice
+from knockbot.engine.prompts import Face, PromptKind, post, refresh
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Refused
+from knockbot.features.undo.looking import Found, Wish, credited, look
+from knockbot.features.undo.taking import take
+from knockbot.flow import offers, place
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.ports import PROMPT_KEY
+from knockbot.flow.questions import CLOSED, Question
+from knockbot.store import prompts, requests, timers, undo_questions
+from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
+from knockbot.store.timers import Timer
+from knockbot.store.undo_questions import UndoQuestion
+from knockbot.times import MINUTE
+
+YES, NO = "✅", "❌"
+
+UNDO: Final = "undo"
+"""Its row in `product.py:PROMPTS`."""
+
+UNCONFIRMED: Final = "undo_unconfirmed"
+"""The row in `product.py:TIMERS` by which it says that nobody has answered."""
+
+OPEN_FOR = 10 * MINUTE
+
+
+async def ask(context: Context, turn: Turn, wish: Wish, found: Found) -> None:
+    """Ask whether this member is to be removed; once, while the same person is asked already."""
+    request = found.request
+    asked = await undo_questions.open_about(turn.tx, request.id)
+    if asked is not None and asked.asked_by == wish.actor:
+        before = await prompts.get(turn.tx, asked.prompt_id)
+        if not before.is_closed(turn.now):
+            return
+    closes_at = turn.now + OPEN_FOR
+    prompt = await prompts.new(turn.tx, request.management_room, UNDO, request.room_id, turn.now, closes_at=closes_at)
+    await undo_questions.add(turn.tx, UndoQuestion(prompt.id, request.id, wish.actor))
+    await post(turn, prompt)
+    await timers.add(turn.tx, Timer(f"{UNCONFIRMED}:{prompt.id}", UNCONFIRMED, str(prompt.id), closes_at))
+    turn.after(context.wakeups.timers.set)
+
+
+async def _unconfirmed(_: Context, timer: Timer) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        question = await undo_questions.of_prompt(turn.tx, int(timer.about))
+        if question is not None and not question.ended:
+            await undo_questions.end(turn.tx, question.prompt_id)
+            await refresh(turn, question.prompt_id)
+
+    return write
+
+
+TIMER: Final[TimerKind[Context]] = TimerKind(_unconfirmed)
+
+
+async def look_at_open(context: Context, there: Place) -> None:
+    """Look for clicks that came while the bot was away."""
+    async with context.db.tx() as tx:
+        found = [await prompts.get(tx, one, held=False) for one in await undo_questions.open_in(tx, there.room_id)]
+    for prompt in found:
+        if not prompt.is_closed(context.now()):
+            await offers.look_at(context, prompt)
+
+
+# --- as a prompt ----------------------------------------------------------------------------------------------
+
+
+async def _face(context: Context, prompt: Prompt) -> Face:
+    async with context.db.tx() as tx:
+        question = await undo_questions.of_prompt(tx, prompt.id, held=False)
+        there = await place.find(context, tx, prompt.about)
+        request = await requests.get(tx, question.request_id, held=False) if question is not None else None
+    write = partial(_message, context, language=place.language_of(context, [there] if there is not None else []))
+    needless = because("overtaken.not_asked")
+    if question is None or request is None or there is None:
+        return Face(partial(write, CLOSED), needless=needless)
+    user, room, number = User(request.user_id), there.called, Numbered(request.number)
+    if prompt.taken_by is not None:
+        return Face(partial(write, REMOVAL.closed(prompt)), needless=needless)
+    if question.ended or prompt.is_closed(context.now()):
+        return Face(partial(write, notice("undo.unconfirmed", user=user, room=room)), needless=needless)
+    said = notice(
+        "undo.ask",
+        user=user,
+        room=room,
+        time=Moment(request.changed_at),
+        request=number,
+        by=credited(request),
+        whose=User(question.asked_by),
+    )
+    block = {"kind": prompt.kind, "room_id": prompt.about, "number": request.number, "user_id": request.user_id}
+    return Face(partial(write, said, aloud=True, blocks={PROMPT_KEY: block}), (YES, NO), (question.asked_by,))
+
+
+def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
+    return context.wording.message(said, key, calls=calls, **how)
+
+
+async def _is_open(tx: Tx, prompt: Prompt) -> bool:
+    question = await undo_questions.of_prompt(tx, prompt.id, held=False)
+    return question is not None and not question.ended
+
+
+async def _hold(tx: Tx, prompt: Prompt) -> object:
+    """The question is held before its request, as in every turn that asks or ends it."""
+    return await undo_questions.of_prompt(tx, prompt.id)
+
+
+async def _take(context: Context, _: Place, prompt: Prompt, reaction: Reaction) -> Write[Notice | None]:
+    async with context.db.tx() as tx:
+        question = await undo_questions.of_prompt(tx, prompt.id, held=False)
+        request = await requests.get(tx, question.request_id, held=False) if question is not None else None
+    if question is None or request is None:
+        raise Refused(CLOSED)
+    if reaction.sender != question.asked_by:
+        raise Refused(notice("undo.not_for_you", user=User(question.asked_by)))
+    if REMOVAL.meant(reaction.key) == NO:
+        return partial(_end, prompt)
+    wish = Wish(reaction.sender, reaction.event_id)
+    found = await look(context, wish, request)
+
+    async def write(turn: Turn) -> Notice | None:
+        said = await take(context, turn, wish, found)
+        await _end(prompt, turn)
+        return said
+
+    return write
+
+
+async def _end(prompt: Prompt, turn: Turn) -> None:
+    await undo_questions.end(turn.tx, prompt.id)
+
+
+async def _removed(_: Context, turn: Turn, prompt: Prompt) -> None:
+    """The question was removed: nothing is done."""
+    await undo_questions.end(turn.tx, prompt.id)
+
+
+REMOVAL: Final = Question((YES, NO), _is_open, _take, hold=_hold)
+QUESTION: Final[PromptKind[Context]] = REMOVAL.kind(_face, _removed)
+"""The question whether to remove somebody who has joined."""
