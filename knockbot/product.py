@@ -30,6 +30,7 @@ from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.claims import claiming
+from knockbot.features.deferring import deferring
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
@@ -172,6 +173,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
     Feature("undo", looks=asking.look_at_open),
+    Feature(
+        "deferring",
+        remarks=deferring.shown,
+        puts_off=deferring.off_the_list,
+        answered=deferring.answered,
+        settled=deferring.answered,
+    ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -219,6 +227,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
     claiming.KIND: claiming.END,
+    deferring.KIND: deferring.END,
     list_following.MOVED: again.CHANGED,
     hits.KIND: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,

@@ -150,6 +150,8 @@ NO_COMPLAINT_CODES = frozenset(
         "invite.revoked_together",
         "invite.inviter_banned",
         "config.protected",
+        "defer.line",
+        "defer.off",
         "letter.rejected",
         "letter.rejected_because",
         "list.more",

@@ -262,6 +262,7 @@ WANTS = {
     Deed.CLAIM: "`claim`",
     Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite; `undo` of their rejection",
     Deed.REJECT: "`reject`, ❌: the same; `undo` of their accept",
+    Deed.DEFER: "`defer`",
     Deed.BAN: "`ban`, ⛔: the same",
     Deed.LET_STAND: "`accept`, ✅: a third-party invite that nobody has used",
     Deed.REVOKE: "`reject`, ❌, `revoke`: the same; `undo` of its accept",

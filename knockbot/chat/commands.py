@@ -9,7 +9,20 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from knockbot.chat import claims, lists, looks, notes, orders, preapproval, presets, replay, templates, undo, waiting
+from knockbot.chat import (
+    claims,
+    deferring,
+    lists,
+    looks,
+    notes,
+    orders,
+    preapproval,
+    presets,
+    replay,
+    templates,
+    undo,
+    waiting,
+)
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -92,6 +105,7 @@ COMMANDS: dict[str, Command] = {
         Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),
         *notes.COMMANDS,
         *claims.COMMANDS,
+        *deferring.COMMANDS,
         *preapproval.COMMANDS,
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),

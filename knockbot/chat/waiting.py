@@ -15,7 +15,7 @@ from knockbot.domain import card
 from knockbot.domain.languages import Language
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Ago, Code, Notice, Number, Numbered, Room, below, notice
+from knockbot.domain.notices import Ago, Code, Many, Notice, Number, Numbered, Room, below, notice
 from knockbot.errors import Refused
 from knockbot.views import requests
 from knockbot.views.requests import Waiting
@@ -32,21 +32,36 @@ async def list_pending(call: Call, wanted: Selection) -> Notice:
     room_id = wanted.room.room_id if wanted.room is not None else None
     now = call.context.now()
     waiting = await requests.waiting(call.context, call.room, room_id)
-    fitting = sorted((one for one in waiting if wanted.filters.fit(one.request, now)), key=_by_wait)
+    found = [one for one in waiting if wanted.filters.fit(one.request, now)]
+    off = _put_off([one.off for one in found if one.off is not None])
+    fitting = sorted((one for one in found if one.off is None), key=_by_wait)
     if not fitting:
         written = Code(wanted.filters.written)
-        return notice("list.none_fit", filters=written) if wanted.filters.written else notice("list.nobody")
+        nobody = notice("list.none_fit", filters=written) if wanted.filters.written else notice("list.nobody")
+        return below(nobody, off) if off is not None else nobody
     pages = -(-len(fitting) // PAGE)
     if not 1 <= wanted.page <= pages:
         raise Refused(notice("list.no_page", page=Number(wanted.page), count=Number(pages)))
-    return _page(fitting, wanted, pages, now)
+    return _page(fitting, wanted, pages, now, off)
 
 
 def _by_wait(one: Waiting) -> tuple[int, int]:
     return one.request.opened_at, one.request.number
 
 
-def _page(fitting: Sequence[Waiting], wanted: Selection, pages: int, now: int) -> Notice:
+def _put_off(off: Sequence[Notice]) -> Notice | None:
+    """The requests that are off the list for now."""
+    if not off:
+        return None
+    more = [notice("list.more", count=Number(len(off) - MOST_OFF))] if len(off) > MOST_OFF else []
+    return notice("list.deferred", count=Number(len(off)), requests=Many((*off[:MOST_OFF], *more)))
+
+
+MOST_OFF = 20
+"""Requests off the list that a reply names."""
+
+
+def _page(fitting: Sequence[Waiting], wanted: Selection, pages: int, now: int, off: Notice | None) -> Notice:
     some = fitting[(wanted.page - 1) * PAGE : wanted.page * PAGE]
     count, page, number = Number(len(fitting)), Number(wanted.page), Number(pages)
     head = notice("list.page", count=count, page=page, pages=number) if pages > 1 else None
@@ -55,7 +70,7 @@ def _page(fitting: Sequence[Waiting], wanted: Selection, pages: int, now: int) -
     return next(
         said
         for form in FORMS
-        if _fits(said := below(head, *(_row(form(one), now) for one in some), more)) or form is FORMS[-1]
+        if _fits(said := below(head, *(_row(form(one), now) for one in some), more, off)) or form is FORMS[-1]
     )
 
 

@@ -26,6 +26,8 @@ class Deed(StrEnum):
     there."""
     CLAIM = "claim"
     """Say that one is at a request."""
+    DEFER = "defer"
+    """Take a request off the list for a time."""
     ACCEPT = "accept"
     REJECT = "reject"
     BAN = "ban"
@@ -79,6 +81,7 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.LOOK: Takes(joined=False, joined_to_management=True),
     Deed.NOTE: Takes(joined=False, joined_to_management=True),
     Deed.CLAIM: Takes(answers=True),
+    Deed.DEFER: Takes(answers=True),
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
     Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
     Deed.BAN: Takes(powers=("ban",), of_the_bot=True),

@@ -88,6 +88,10 @@ Remarks: TypeAlias = Callable[[Context, Tx, Sequence[Request], Extent], Awaitabl
 """What the moderators have made of requests, by the ID of each: lines that hold bounded texts. It asks no server, and
 reads a bounded number of rows. A line of one management room is never told in another."""
 
+PutsOff: TypeAlias = Callable[[Context, Tx, Sequence[Request]], Awaitable[Mapping[int, Notice]]]
+"""Which of these requests are off the list for now, by the ID of each: its number, and until when. It asks no
+server."""
+
 Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None]]
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
 its whole reason, and a second time with its request."""
@@ -215,6 +219,8 @@ class Feature:
     """Answers with a text that a card offers by more emoji."""
     tells: Mapping[Line, Tells] = field(default_factory=dict)
     """The lines of a card that help to decide; `Line` has their order, and a card shows the first few."""
+    puts_off: PutsOff | None = None
+    """Requests that wait for an answer, and that the moderators do not want to see on the list for a time."""
     remarks: Remarks | None = None
     """Lines about a request that come from the moderators: on its card, in lists, and where all about it is shown. Who
     changes them calls `remarks.changed`."""
@@ -359,6 +365,12 @@ def shortcuts(context: Context, settings: RoomSettings, request: Request) -> tup
     """The answers with a text that cards offer for a request, each by another emoji."""
     offering = [feature.shortcuts for feature in rows(context) if feature.shortcuts is not None]
     return tuple(one for offers in offering for one in offers(settings, request))
+
+
+async def put_off(context: Context, tx: Tx, about: Sequence[Request]) -> dict[int, Notice]:
+    """The requests that are off the list for now, by the ID of each: its number, and until when."""
+    putting = [feature.puts_off for feature in rows(context) if feature.puts_off is not None]
+    return {one: said for puts_off in putting for one, said in (await puts_off(context, tx, about)).items()}
 
 
 def remarks(context: Context) -> list[Remarks]:

@@ -86,6 +86,7 @@ TABLES: Mapping[str, Table] = {
             counts="id",
         ),
         Table("claims", "two hours, at most until the request is settled", ("claimed_by",)),
+        Table("deferrals", "until its time has come, at most until the request is answered", ("deferred_by",)),
         Table(
             "seen",
             "one year after they were last seen",

@@ -367,6 +367,15 @@ CREATE TABLE claims (
     until           BIGINT NOT NULL
 );
 
+-- Requests that are off the list until a moment; `event_id` is the knock, or what the request was about, at that time.
+CREATE TABLE deferrals (
+    request_id      BIGINT PRIMARY KEY REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    deferred_by     TEXT NOT NULL,
+    until           BIGINT NOT NULL,
+    event_id        TEXT NOT NULL
+);
+
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
     id           {serial},

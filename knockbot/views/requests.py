@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice
 from knockbot.domain.policy import Reasons
 from knockbot.domain.remarks import Extent
-from knockbot.flow import place, remarks
+from knockbot.flow import place, remarks, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import addressees, records, requests
@@ -26,6 +26,8 @@ class Waiting:
     """Whether the policy of its room hides reasons."""
     remarks: tuple[Notice, ...] = ()
     """What the moderators have made of it, in short."""
+    off: Notice | None = None
+    """If it is off the list for now: its number, and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ async def waiting(context: Context, management_room: str, only: str | None = Non
         managed = {there.room_id: there for there in await place.managed_by(context, tx, management_room)}
         found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in managed]
         said = await remarks.of(context, tx, found, Extent.ROW)
-    return tuple(_waiting(one, managed[one.room_id], said.get(one.id, ())) for one in found)
+        off = await tables.put_off(context, tx, found)
+    each = [_waiting(one, managed[one.room_id]) for one in found]
+    return tuple(replace(one, remarks=said.get(one.request.id, ()), off=off.get(one.request.id)) for one in each)
 
 
-def _waiting(request: Request, there: Place, said: tuple[Notice, ...]) -> Waiting:
-    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN, said)
+def _waiting(request: Request, there: Place) -> Waiting:
+    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN)
 
 
 async def story(context: Context, request: Request) -> Story:

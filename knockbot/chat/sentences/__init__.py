@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from knockbot.chat.sentences import (
     claims,
+    deferring,
     dossier,
     general,
     inheriting,
@@ -33,6 +34,7 @@ from knockbot.domain.notices import Choice
 SENTENCES: Mapping[str, Sentence] = {
     **general.SENTENCES,
     **claims.SENTENCES,
+    **deferring.SENTENCES,
     **dossier.SENTENCES,
     **inheriting.SENTENCES,
     **lists.SENTENCES,

@@ -1,0 +1,1 @@
+"""Requests that are off the list for a time."""

@@ -1,0 +1,114 @@
+"""A request is deferred: off the list until a moment, at which its card says that it is back.
+
+An answer ends that, and another knock. The end is a timer, one for each moment that was named: if the request was
+deferred anew, or is deferred no more, the timer finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from knockbot.documents.zones import UTC, zone
+from knockbot.domain.deferring import until
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Moment, Notice, Numbered, User, notice
+from knockbot.domain.remarks import Extent
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Refused
+from knockbot.flow import answering, place, remarks, saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience, Urgency
+from knockbot.store import deferrals, prompts, requests, timers
+from knockbot.store.db import Tx
+from knockbot.store.deferrals import Deferral
+from knockbot.store.timers import Timer
+
+KIND: Final = "end_deferral"
+
+
+async def defer(context: Context, turn: Turn, request: Request, by: str, when: int | date) -> None:
+    """Take a request off the list for a time. Raises `Refused` where it waits for no answer, or the time is no good."""
+    now = await remarks.still_waiting(turn, request)
+    ends = until(when, turn.now, zone(await _zone(context, turn.tx, now)))
+    await deferrals.put(turn.tx, Deferral(now.id, now.management_room, by, ends, now.event_id))
+    await timers.add(turn.tx, Timer(f"{KIND}:{now.id}:{ends}", KIND, str(now.id), ends))
+    turn.after(context.wakeups.timers.set)
+    await remarks.changed(turn, now.id)
+
+
+async def take_back(turn: Turn, request: Request) -> None:
+    """Put a request back on the list. Raises `Refused` where it is there."""
+    now = await remarks.still_there(turn, request)
+    if not await deferrals.on(turn.tx, [now], turn.now):
+        raise Refused(notice("defer.none", request=Numbered(now.number)))
+    await deferrals.end(turn.tx, now.id)
+    await remarks.changed(turn, now.id)
+
+
+async def _zone(context: Context, tx: Tx, request: Request) -> str:
+    there = await place.find(context, tx, request.room_id)
+    return there.settings.timezone if there is not None else UTC
+
+
+# --- shown --------------------------------------------------------------------------------------------------------
+
+
+async def shown(context: Context, tx: Tx, about: Sequence[Request], _: Extent) -> Mapping[int, Sequence[Notice]]:
+    """Until when each of these requests is deferred, and by whom."""
+    return {
+        request.id: [notice("defer.line", by=User(there.deferred_by), until=moment)]
+        for request, there, moment in await _in_force(context, tx, about)
+    }
+
+
+async def off_the_list(context: Context, tx: Tx, about: Sequence[Request]) -> Mapping[int, Notice]:
+    """Which of these requests are off the list, and until when."""
+    return {
+        request.id: notice("defer.off", request=Numbered(request.number), until=moment)
+        for request, _, moment in await _in_force(context, tx, about)
+    }
+
+
+async def _in_force(context: Context, tx: Tx, about: Sequence[Request]) -> list[tuple[Request, Deferral, Moment]]:
+    found = await deferrals.on(tx, about, context.now())
+    deferred = [(request, found[request.id]) for request in about if request.id in found]
+    return [(one, there, Moment(there.until, await _zone(context, tx, one))) for one, there in deferred]
+
+
+# --- ended --------------------------------------------------------------------------------------------------------
+
+
+async def rings(context: Context, timer: Timer) -> Write[None]:
+    """The time of a deferral has come, unless it was ended or moved before."""
+
+    async def bring_back(turn: Turn) -> None:
+        request = await requests.get(turn.tx, int(timer.about))
+        there = await deferrals.find(turn.tx, request.id)
+        if there is None or there.until > turn.now:
+            return
+        await deferrals.end(turn.tx, request.id)
+        if there.is_of(request) and await answering.is_managed(turn.tx, request, there.management_room):
+            await remarks.changed(turn, request.id)
+            await _tell(context, turn, request, there)
+
+    return bring_back
+
+
+END: Final = TimerKind(rings)
+
+
+async def _tell(context: Context, turn: Turn, request: Request, there: Deferral) -> None:
+    """Say that a request is back on the list, in reply to its card, to whoever deferred it."""
+    card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
+    said = notice("defer.back", request=Numbered(request.number), by=User(there.deferred_by))
+    to = Audience(request.management_room, request, calls=(there.deferred_by,))
+    occasion, reply_to = f"{KIND}:{request.id}:{there.until}", card.event_id if card is not None else None
+    await saying.say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to)
+
+
+async def answered(_: Context, turn: Turn, request: Request) -> None:
+    """What is answered is deferred no more, also if the answer is withdrawn."""
+    await deferrals.end(turn.tx, request.id)
