@@ -64,6 +64,22 @@ async def test_a_shared_card_says_so_in_its_row(house: House) -> None:
     assert WAITS["✅"] in house.card().text
 
 
+async def test_a_shared_card_on_which_all_is_answered_does_not_say_that_somebody_waits(house: House) -> None:
+    for number in range(6):
+        house.world.knock(GARDEN, f"@user{number}:tulip.example", "hello")
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+    for number in range(6):
+        house.tell(f"accept {number + 1}")
+    await house.hear()
+    house.world.set_levels(GARDEN, invite=60)
+    await house.later()
+
+    headline = "🚪 6 requests to join Garden: all answered, but not all carried out yet"
+    assert house.card().text.split("\n")[0] == headline
+
+
 async def test_an_invite_by_mail_that_cannot_be_revoked_yet_says_so(house: House) -> None:
     await planted(house)
     house.click("❌")

@@ -87,6 +87,21 @@ async def test_requests_of_one_applicant_at_rooms_of_one_space_and_at_the_space_
     assert [block["room_id"] for block in card.blocks] == list(DOORS_OF_SPACE)
 
 
+async def test_a_card_whose_requests_are_all_answered_does_not_say_that_somebody_waits(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.click("✅")
+    await house.hear()
+    for room_id in (POND, SPACE):
+        house.world.set_levels(room_id, invite=60)
+    await house.later()
+    assert await house.jobs("blocked") != {}
+    assert lines(house.card())[0] == f"🚪 {ANA} asks to join 3 rooms: all answered, but not all carried out yet"
+    for room_id in (POND, SPACE):
+        house.world.set_levels(room_id, invite=50)
+    await house.live()
+    assert lines(house.card())[0] == f"✅ {ANA} asked to join 3 rooms"
+
+
 async def test_each_reason_stands_at_its_room_if_they_differ(house: House) -> None:
     await knock(house, GARDEN, reason="I like flowers")
     await knock(house, POND, reason="I like fish")

@@ -254,12 +254,30 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         waiting=Number,
     ),
+    "card.doors_answered": says(
+        "🚪 {who} asks to join {count} room: answered, but not carried out yet",
+        "🚪 {who} asks to join {count} rooms: all answered, but not all carried out yet",
+        who=Who,
+        count=Number,
+    ),
     "card.doors_settled": says(
         "{sign} {who} asked to join {count} room",
         "{sign} {who} asked to join {count} rooms",
         sign=Sign,
         who=Who,
         count=Number,
+    ),
+    "card.requests_answered": says(
+        "🚪 {count} request to join {room}: answered, but not carried out yet",
+        "🚪 {count} requests to join {room}: all answered, but not all carried out yet",
+        count=Number,
+        room=Room,
+    ),
+    "card.invites_answered": says(
+        "✉️ {count} third-party invite to {room}: answered, but not carried out yet",
+        "✉️ {count} third-party invites to {room}: all answered, but not all carried out yet",
+        count=Number,
+        room=Room,
     ),
     "card.requests_settled": says(
         "{sign} {count} request to join {room}, settled",

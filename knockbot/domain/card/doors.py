@@ -55,6 +55,8 @@ def _headline(requests: Sequence[Request], waiting: int, around: Around) -> Noti
     who, count = applicant(requests[-1]), Number(len(around.doors))
     here = [one for one in requests if one.room_id not in around.closed]
     if any(one.open for one in here):
+        if not waiting:
+            return notice("card.doors_answered", who=who, count=count)
         return notice("card.doors", who=who, count=count, waiting=Number(waiting))
     return notice("card.doors_settled", sign=signs_of(here or requests), who=who, count=count)
 

@@ -54,10 +54,14 @@ def _came_in(request: Request, room: Room) -> Notice:
 
 
 def _requests(count: Number, room: Room, waiting: Number) -> Notice:
+    if not waiting.value:
+        return notice("card.requests_answered", count=count, room=room)
     return notice("card.requests", count=count, room=room, waiting=waiting)
 
 
 def _invites(count: Number, room: Room, waiting: Number) -> Notice:
+    if not waiting.value:
+        return notice("card.invites_answered", count=count, room=room)
     return notice("card.invites", count=count, room=room, waiting=waiting)
 
 
