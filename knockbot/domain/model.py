@@ -51,6 +51,8 @@ class Because(StrEnum):
     FACTS_CHANGED = "facts_changed"
     """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
     rule that was carried out can be taken back."""
+    POWERS_CHANGED = "powers_changed"
+    """Somebody may have the power again to withdraw an invite that should have been withdrawn."""
 
 
 class Verdict(StrEnum):

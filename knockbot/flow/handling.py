@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from knockbot.domain.model import Echo, ListChange, MemberChange, RoomChange
-from knockbot.engine.turn import WAITS, Handled, Turn
-from knockbot.flow import entering, membership, tables
+from knockbot.domain.model import Echo, ListChange, MemberChange, Membership, RoomChange
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
+from knockbot.flow import entering, membership, rejudging, tables
 from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
 from knockbot.store import jobs, rooms
@@ -15,7 +15,10 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
     if change.user_id != context.bot:
         context.standings.forget(change.room_id, change.user_id)
         handled = await membership.member_changed(context, change)
-        return handled if handled is WAITS else tables.together(handled, await tables.sees(context, change))
+        if handled is WAITS:
+            return WAITS
+        joined = _withdrawing_again(context, change) if change.membership is Membership.JOIN else None
+        return tables.together(handled, await tables.sees(context, change), joined)
     context.standings.forget(change.room_id)
     return tables.together(await entering.bot_moved(context, change), await tables.heard(context, change))
 
@@ -31,7 +34,15 @@ async def room_changed(context: Context, change: RoomChange) -> Handled:
         turn.after(context.configured.set)
         turn.after(lambda: context.look_at(change.room_id))
 
-    return tables.together(write, theirs)
+    has_powers = change.type == "m.room.power_levels"
+    return tables.together(write, theirs, _withdrawing_again(context, change) if has_powers else None)
+
+
+def _withdrawing_again(context: Context, change: MemberChange | RoomChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        await rejudging.plan_withdrawals(context, turn, change.room_id, change.event_id)
+
+    return write
 
 
 async def list_changed(context: Context, change: ListChange) -> Handled:

@@ -11,6 +11,8 @@ from typing import Final
 
 from knockbot.domain.card import origin_of, ruling
 from knockbot.domain.judgements import Judgement
+from knockbot.domain.listed import misses_by_entry, names_them
+from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Answer, Kind, Membership, Request, State, Untaken, Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.records import Recorded
@@ -80,6 +82,27 @@ async def override(context: Context, turn: Turn, request: Request, judged: Judge
     withdraws = bool(invite) or _stands_for_who_is_banned(request, judged) or _may_join(request, judged)
     word = _withdrawing(context, turn, now, judged, request.answer) if withdraws else None
     await settling.apply_decision(context, turn, now, judged, word=word)
+
+
+async def may_withdraw(context: Context, request: Request, before: Judgement | None, judged: Judgement) -> bool:
+    """Whether an invite that nobody had the power to withdraw can be withdrawn now: the policy by which the request
+    waits still says so, or a list that names its user, and its author has the power. May raise `Later` and `Never`."""
+    decision = judged.decision
+    by_entry = decision.found is not None or misses_by_entry(decision) is not None
+    if not request.invited or decision.verdict is Verdict.ACCEPT or decision.doubt is not None or not by_entry:
+        return False
+    if before is None or (before.policies != judged.policies and not names_them(decision)):
+        return False
+    deed = ANSWERS[request.judged_as][Verdict.BAN if decision.verdict is Verdict.BAN else Verdict.REJECT]
+    author = decision.author or context.bot
+    why = await authority.lacking(context, author, deed, room_id=request.room_id, target=request.user_id)
+    return why is None
+
+
+async def withdraw(context: Context, turn: Turn, request: Request, judged: Judgement) -> None:
+    """Withdraw an invite at last (`may_withdraw`)."""
+    word = _withdrawing(context, turn, request, judged, None)
+    await settling.apply_decision(context, turn, request, judged, word=word)
 
 
 def _stands_for_who_is_banned(request: Request, judged: Judgement) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from knockbot.domain.ids import server_of, whole_server
@@ -48,6 +49,12 @@ async def plan_each(context: Context, turn: Turn, planned: Sequence[Rejudge]) ->
     due = [(one, turn.now + turn_of // AT_ONCE * SECOND) for turn_of, one in enumerate(planned)]
     await inbox.add_own(turn.tx, [(one.event_id, one.room_id, _written(one), at) for one, at in due], turn.now)
     turn.after(context.wakeups.arrivals.set)
+
+
+async def plan_withdrawals(context: Context, turn: Turn, room_id: str, cause: str) -> None:
+    """Powers changed in a room, or somebody joined it: what nobody had the power to withdraw is tried again."""
+    held = await requests.to_withdraw(turn.tx, room_id)
+    await plan_each(context, turn, [Rejudge(room_id, Because.POWERS_CHANGED, cause, one) for one in held])
 
 
 async def plan_for(context: Context, turn: Turn, one: Rejudge) -> None:
@@ -115,19 +122,53 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
     if judgement is None:
         return WAITS
     judged = replace(judgement, because=again.because, cause=again.cause)
+    if again.because is Because.POWERS_CHANGED:
+        return await _withdrawing(context, request, before, judged)
+    return partial(_change, context, _Case(again, request, before, judged, invite))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A request that was judged again."""
+
+    again: Rejudge
+    request: Request
+    """The request as it was judged."""
+    before: Judgement | None
+    judged: Judgement
+    invite: str
+    """The invite that would have to be withdrawn."""
+
+
+async def _change(context: Context, case: _Case, turn: Turn) -> None:
+    """Do what the policy says of a request now, if it is still the one that was judged."""
+    again, request, judged = case.again, case.request, case.judged
+    now = await requests.get(turn.tx, request.id)
+    if not await _is_same(turn, now, request, judged):
+        return
+    if now.awaits_moderators and now.room_id == again.room_id:
+        await _decide_anew(context, turn, now, case.before, judged)
+    elif _may_change(now, again) and tables.overridden(context, case.before, judged):
+        if now.state is not request.state or await jobs.is_running(turn.tx, now.id):
+            raise Later(because("act.under_way"), retry_after=1, unreachable=True)
+        await overriding.override(context, turn, now, judged, invite=case.invite)
+
+
+async def _is_same(turn: Turn, now: Request, request: Request, judged: Judgement) -> bool:
+    """Whether a request is still what was judged, and not judged for this cause yet."""
+    same = now.event_id == request.event_id and now.judged_as is request.judged_as
+    return same and not await judgements.is_judged(turn.tx, request.id, judged.because, judged.cause)
+
+
+async def _withdrawing(context: Context, request: Request, before: Judgement | None, judged: Judgement) -> Handled:
+    """Withdraw an invite that nobody had the power to withdraw, if somebody has it now."""
+    if not await overriding.may_withdraw(context, request, before, judged):
+        return None
 
     async def write(turn: Turn) -> None:
         now = await requests.get(turn.tx, request.id)
-        same = now.event_id == request.event_id and now.judged_as is request.judged_as
-        known = await judgements.is_judged(turn.tx, request.id, again.because, again.cause)
-        if not same or known:
-            return
-        if now.awaits_moderators and now.room_id == again.room_id:
-            await _decide_anew(context, turn, now, before, judged)
-        elif _may_change(now, again) and tables.overridden(context, before, judged):
-            if now.state is not request.state or await jobs.is_running(turn.tx, now.id):
-                raise Later(because("act.under_way"), retry_after=1, unreachable=True)
-            await overriding.override(context, turn, now, judged, invite=invite)
+        if now.awaits_moderators and now.invited and await _is_same(turn, now, request, judged):
+            await overriding.withdraw(context, turn, now, judged)
 
     return write
 

@@ -368,6 +368,16 @@ async def who_awaits(tx: Tx, room_id: str) -> list[tuple[int, str]]:
     return [(row["id"], row["user_id"]) for row in rows]
 
 
+async def to_withdraw(tx: Tx, room_id: str) -> list[int]:
+    """The requests at a room that wait for an answer because an invite of a rule could not be withdrawn."""
+    rows = await tx.fetch(
+        f"SELECT id FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending' "
+        "AND answer_json IS NULL AND untaken_json IS NOT NULL ORDER BY id",
+        room_id,
+    )
+    return [row["id"] for row in rows]
+
+
 async def invited_among(tx: Tx, room_id: str, user_ids: Sequence[str]) -> list[str]:
     """Those of these users whose knock at a room was accepted, and who have not taken the invite yet."""
     found: set[str] = set()

@@ -281,6 +281,75 @@ async def test_it_is_withdrawn_once_the_bot_can_and_who_has_joined_by_then_stays
     assert await house.jobs("due", "running", "blocked") == {}
 
 
+def promoted(house: House) -> None:
+    """Mo has the power again."""
+    house.world.set_levels(GARDEN, users=USERS)
+
+
+def returned(house: House) -> None:
+    """Mo is back, with the power that they had."""
+    for by, membership in ((ALICE, "invite"), (MO, "join")):
+        house.world.change(GARDEN, by, MO, membership)
+
+
+RETURNS = [(demoted, promoted), (left, returned)]
+
+
+@pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "leave")])
+@pytest.mark.parametrize(("fall", "back"), RETURNS)
+async def test_it_is_withdrawn_once_the_author_has_the_power_again(
+    open_garden: House, fall: Callable[[House], None], back: Callable[[House], None], then: str, membership: str
+) -> None:
+    house = await untaken(open_garden, fall, then=then)
+    said = len(house.spoken())
+    back(house)
+    await settled(house)
+
+    assert house.membership(ANA) == membership
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (State.BANNED if then == "ban" else State.REJECTED, BOT)
+    assert "policy list “community”" in house.card().text
+    assert not [text for text in house.spoken()[said:] if "permission of" in text]
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def joined_meanwhile(house: House) -> None:
+    house.world.change(GARDEN, ANA, ANA, "join")
+
+
+async def kept_by_a_moderator(house: House) -> None:
+    house.click("✅", by=BOB)
+
+
+async def unlisted(house: House) -> None:
+    house.world.unlist(BANS, LIZ, ANA)
+
+
+async def set_otherwise(house: House) -> None:
+    await set_policy(house, "otherwise: ban", by=ALICE)
+
+
+@pytest.mark.parametrize("meanwhile", [joined_meanwhile, kept_by_a_moderator, unlisted, set_otherwise])
+async def test_who_has_joined_was_kept_or_is_not_listed_by_then_is_left_alone(
+    open_garden: House, meanwhile: Callable[[House], Awaitable[None]]
+) -> None:
+    house = await untaken(open_garden)
+    await meanwhile(house)
+    await settled(house)
+    promoted(house)
+    await settled(house)
+    assert house.membership(ANA) == ("join" if meanwhile is joined_meanwhile else "invite")
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_a_change_of_powers_that_gives_nobody_the_power_changes_nothing(open_garden: House) -> None:
+    house = await untaken(open_garden)
+    before = house.card()
+    house.world.set_levels(GARDEN, users=USERS | {MO: 10, EVE: 50})
+    await settled(house)
+    assert (house.card().text, house.membership(ANA), len(house.cards())) == (before.text, "invite", 1)
+
+
 async def test_an_approval_that_is_taken_back_after_the_invite_changes_nothing_of_this(open_garden: House) -> None:
     rules = "rules: [{name: named, when: {pre_approved: true}, then: accept}]\n"
     await set_policy(open_garden, rules + open_door().replace("otherwise: accept", "otherwise: forward"), by=MO)
