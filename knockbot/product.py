@@ -29,6 +29,7 @@ from knockbot.domain.model import (
 from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
+from knockbot.features.bulk import asking, preview, running
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
 from knockbot.features.dossier import membership, records
@@ -164,6 +165,7 @@ FEATURES: tuple[Feature, ...] = (
         at_once=approvals.at_once,
         took_place=giving.took_place,
     ),
+    Feature("bulk", settled=running.settled, looks=running.look),
     Feature("templates", shortcuts=offering.shortcuts, revised=offering.revised),
     Feature(
         "notes",
@@ -212,6 +214,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
     applying.APPLY.name: applying.APPLY.kind,
     choosing.CHOICE.name: choosing.CHOICE.kind,
+    preview.NAME: preview.PROMPT,
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
     question.SPACE_ROOMS: question.QUESTION,
@@ -232,6 +235,8 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     hits.KIND: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,
     "leave_unused_lists": list_following.UNUSED,
+    asking.LAPSES: TimerKind(asking.lapse),
+    preview.RUN: TimerKind(running.run),
     "leave_unused_rooms": hourly(entering.leave_unused),
 }
 """What happens at a given time."""

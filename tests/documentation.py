@@ -101,6 +101,22 @@ LOGGED = frozenset({"critical", "error", "exception", "warning"})
 
 NO_COMPLAINT_CODES = frozenset(
     {
+        "bulk.all",
+        "bulk.asks",
+        "bulk.confirm",
+        "bulk.declined",
+        "bulk.done",
+        "bulk.given",
+        "bulk.how_to_stop",
+        "bulk.left",
+        "bulk.left_unnamed",
+        "bulk.others",
+        "bulk.running",
+        "bulk.runs_already",
+        "bulk.selected",
+        "bulk.stopped",
+        "bulk.told",
+        "bulk.untouched",
         "policy_list.people_more",
         "policy_list.none",
         "policy_list.unread",

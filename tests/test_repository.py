@@ -298,6 +298,7 @@ ASKS_FOR_POWER = {
     "flow/answering.py": "which answers the bot could give, so that a card offers no other",
     "flow/acts/members.py": "what the bot lacked, where the homeserver has refused",
     "features/thirdparty/acts.py": "the same",
+    "features/bulk/choosing.py": "who is left out of a batch before it is asked about; each answer is looked at again",
     "features/lookalikes/facts.py": "who has power in a room, so that people may believe them",
     "features/thirdparty/facts.py": "the level of an inviter, as a fact for rules",
 }
@@ -314,6 +315,9 @@ CATCHES_REFUSALS = {
     "features/spaces/inviting.py": "an answer that is carried out in other rooms too",
     "features/spaces/leaving.py": "one of several rooms that a command is about",
     "features/spaces/walking.py": "a command or a click that is carried out later, room by room",
+    "features/bulk/choosing.py": "one of the requests of a batch",
+    "features/bulk/running.py": "the same",
+    "features/bulk/stopping.py": "one of the rooms of a batch",
     "flow/questions.py": "a click on a question",
     "flow/rulebook.py": "one of several rooms in which a policy is to be applied",
     "features/thirdparty/issuing.py": "a command that is carried out later",

@@ -10,6 +10,7 @@ import difflib
 from functools import partial
 
 from knockbot.chat import (
+    bulk,
     claims,
     deferring,
     lists,
@@ -100,6 +101,7 @@ COMMANDS: dict[str, Command] = {
         Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT), Deed.REJECT),
         Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN), Deed.BAN),
         *undo.COMMANDS,
+        *bulk.COMMANDS,
         Command("invite", (ROOM, ADDRESS), orders.invite, Deed.INVITE),
         Command("invites", (ROOM,), looks.list_invites, Deed.LOOK),
         Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),
@@ -265,8 +267,8 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
     """The command at the beginning of a line, of one word or two, and the rest of the line. An empty line is `help`."""
     parts = line.split(maxsplit=2)
     for length in (2, 1):
-        name = " ".join(parts[:length]).lower()
-        name = SYNONYMS.get(name, name)
+        first, _, second = " ".join(parts[:length]).lower().partition(" ")
+        name = f"{SYNONYMS.get(first, first)} {second}".strip()
         if len(parts) >= length and name in COMMANDS:
             return name, COMMANDS[name], line.split(maxsplit=length)[length].strip() if len(parts) > length else ""
     if not parts:

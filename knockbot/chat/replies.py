@@ -47,7 +47,7 @@ from knockbot.store.records import Entry
 from knockbot.times import SECOND
 from knockbot.views.log import Line
 from knockbot.views.policies import Inherited, Written
-from knockbot.views.queue import Due, Queue
+from knockbot.views.queue import Due, Queue, Running
 from knockbot.views.requests import Invite, Story
 from knockbot.views.rooms import Listed, Managed
 
@@ -265,9 +265,16 @@ def queue(found: Queue, now: int) -> Notice:
     waiting = notice("queue.waiting", count=Number(found.unanswered), command=Code("!kb list"))
     return below(
         waiting if found.unanswered else notice("queue.nobody"),
+        *map(_batch_row, found.batches),
         notice("queue.actions", count=Number(len(found.jobs))) if found.jobs else notice("queue.no_actions"),
         *(_queue_row(due, now) for due in found.jobs[:QUEUE_LINES]),
     )
+
+
+def _batch_row(one: Running) -> Notice:
+    """How far a batch is."""
+    number, user = Number(one.batch.number), User(one.batch.given_by)
+    return notice("queue.batch", number=number, user=user, done=Number(one.done), count=Number(one.total))
 
 
 def _queue_row(due: Due, now: int) -> Notice:

@@ -679,6 +679,10 @@ class Wish:
     by_click: bool = False
     of_card: bool = False
     """Whether it is for whatever the card showed, and names no request: a click, or a reply to the card."""
+    knock: str | None = None
+    """The knock that they were shown, where that is known; an accept is for no other."""
+    quiet: bool = False
+    """Whether it is given to many at once, and their outcomes are reported together."""
 
 
 @dataclass(frozen=True, slots=True)

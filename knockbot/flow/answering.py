@@ -95,12 +95,13 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
         doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(context, request),
         instead=request.answer is not None and kind_of(request).waits_outside,
         by_click=wish.by_click,
+        quiet=wish.quiet,
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
         await settling.withdraw_answer(turn, request, why)
     await settling.apply_answer(context, turn, request, answer)
-    if answer.doubtful:
+    if answer.doubtful and not answer.quiet:
         card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
@@ -141,6 +142,8 @@ async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
 
     It is not enough that the card shows this knock now: an answer given while the bot was down is heard after the edit.
     """
+    if wish.knock is not None:
+        return wish.knock == request.event_id
     if request.changed_at == request.opened_at:
         return True  # there was no other knock
     return request.shown_event_id in {None, request.event_id} and await _came_after_the_edit(tx, wish, request)

@@ -23,6 +23,9 @@ CARD: Final = "card"
 UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
+IN_TURN = 1000
+"""Milliseconds between the edits of very many cards."""
+
 
 async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
     """Make a card show this request to the moderators as it is now: a card that exists, or a new one."""
@@ -65,6 +68,14 @@ async def refresh(turn: Turn, card_id: int, *, after: int = 0, unposted: bool = 
     """Have a posted card edited, `after` so many milliseconds at the latest; `unposted`: also one that is yet to be
     posted."""
     await prompting.refresh(turn, card_id, after=after, unposted=unposted)
+
+
+async def refresh_in_turn(turn: Turn, card_id: int, *, after: int = 0) -> None:
+    """The same for one of very many cards: each waits for the edits that are planned before it, so that what people
+    wait for is said between them."""
+    card = await prompts.get(turn.tx, card_id)
+    before = await jobs.edits_planned(turn.tx, card.room_id, turn.now)
+    await refresh(turn, card_id, after=max(after, before * IN_TURN))
 
 
 async def take_no_more(turn: Turn, request: Request) -> None:

@@ -5,7 +5,7 @@ Each kind of question says which answers it has, whether it is still open, and w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -86,7 +86,7 @@ async def _clicked(question: Question, context: Context, prompt: Prompt, reactio
     if there is None:
         return await _too_late(question, context, prompt, reaction)
     if emoji is None:
-        return _hinting(question, context, reaction)
+        return hinting(question.emojis, context, reaction)
     try:
         take = await question.take(context, there, prompt, reaction)
     except (Refused, Never) as error:
@@ -132,11 +132,11 @@ async def _too_late(question: Question, context: Context, prompt: Prompt, reacti
     return write
 
 
-def _hinting(question: Question, context: Context, reaction: Reaction) -> Write[None] | None:
-    """A hint for somebody whose click means an answer that this question does not have."""
+def hinting(emojis: Sequence[str], context: Context, reaction: Reaction) -> Write[None] | None:
+    """A hint for somebody whose click means an answer that a question with these does not have."""
     if reaction.key not in REACTIONS and not hints.is_almost_an_answer(reaction.key):
         return None
-    text = notice("hint.question", answers=listed(Code(emoji) for emoji in question.emojis))
+    text = notice("hint.question", answers=listed(Code(emoji) for emoji in emojis))
 
     async def write(turn: Turn) -> None:
         where = {"room_id": reaction.room_id, "to": reaction.sender, "reply_to": reaction.target}

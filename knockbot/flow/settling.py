@@ -106,7 +106,8 @@ async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) 
     await turn.plan(*plan.plan(request, answer, context.home))
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
-        await cards.refresh(turn, request.card_id, after=cards.UNDER_WAY)
+        later = cards.refresh_in_turn if answer.quiet else cards.refresh
+        await later(turn, request.card_id, after=cards.UNDER_WAY)
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         # There is no knock in this room to reject.
         await record_outcome(context, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
@@ -134,7 +135,9 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     by_rule = answer is not None and not is_withdrawn_accept(request)
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
     await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
-    if request.card_id is not None:
+    if request.card_id is not None and answer is not None and answer.quiet:
+        await cards.refresh_in_turn(turn, request.card_id)
+    elif request.card_id is not None:
         await cards.show(context, turn, request.id)
     elif state in ANNOUNCED and await _is_announced(context, turn, request):
         await _announce(context, turn, request)

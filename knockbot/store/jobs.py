@@ -584,6 +584,19 @@ async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
     return row is not None
 
 
+async def edits_planned(tx: Tx, room_id: str, now: int) -> int:
+    """How many edits of prompts in a room are planned for later than now."""
+    return int(
+        await tx.fetchval(
+            "SELECT count(*) FROM jobs WHERE lane = $1 AND state = 'due' AND behind IS NULL AND due_at > $2 "
+            "AND act = $3",
+            f"{room_id}{SAID}",
+            now,
+            Act.EDIT_PROMPT,
+        )
+    )
+
+
 async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
     """The knocks that the bot's acts of a kind on a user of a room were for; empty where the newest act was for none in
     particular, such as the invite that undoes a rejection."""

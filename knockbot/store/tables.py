@@ -145,6 +145,8 @@ TABLES: Mapping[str, Table] = {
             counts="id",
             in_back_ups=False,
         ),
+        Table("batches", FOR_EVER, ("reason", "given_by", "selection", "ended_by"), counts="id"),
+        Table("batch_requests", FOR_EVER, ("why",), ("batch_id", "place", "asked")),
         Table("also_invites", "until the last of them was tried", ("why",), ("request_id", "ended")),
         Table("also_invited", "until the invite is taken or gone", ("user_id", "on_behalf_of")),
         Table("undo_questions", FOR_EVER, ("asked_by",)),

@@ -376,6 +376,39 @@ CREATE TABLE deferrals (
     event_id        TEXT NOT NULL
 );
 
+-- Answers that somebody gives to many requests at once: asked about first, then given a few at a time; `number` counts
+-- those of a management room, and `selection` is what the command said. `prompt_id` is the message that shows it.
+CREATE TABLE batches (
+    id              {serial},
+    management_room TEXT NOT NULL,
+    number          INTEGER NOT NULL,
+    verdict         TEXT NOT NULL,
+    reason          TEXT,
+    given_by        TEXT NOT NULL,
+    cause           TEXT NOT NULL UNIQUE,
+    selection       TEXT NOT NULL,
+    stage           TEXT NOT NULL,
+    prompt_id       BIGINT NOT NULL REFERENCES prompts (id),
+    closes_at       BIGINT NOT NULL,
+    ended_by        TEXT,
+    UNIQUE (management_room, number)
+);
+CREATE INDEX batches_prompt ON batches (prompt_id);
+CREATE INDEX batches_open ON batches (management_room, id) WHERE stage IN ('asked', 'running');
+
+-- The requests of a batch, with the knock that was shown; those that were not `asked` about were left out at once.
+CREATE TABLE batch_requests (
+    batch_id   BIGINT NOT NULL REFERENCES batches (id),
+    request_id BIGINT NOT NULL REFERENCES requests (id),
+    place      INTEGER NOT NULL,
+    event_id   TEXT NOT NULL,
+    step       TEXT NOT NULL,
+    why        TEXT,
+    asked      BOOLEAN NOT NULL,
+    PRIMARY KEY (batch_id, request_id)
+);
+CREATE INDEX batch_requests_step ON batch_requests (batch_id, step, place);
+
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
     id           {serial},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from knockbot.domain.batches import Batch, Stage
 from knockbot.flow.context import Context
-from knockbot.store import jobs, requests, rooms
+from knockbot.store import batches, jobs, requests, rooms
 from knockbot.store.jobs import Open
 
 
@@ -18,6 +19,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A batch that is running, and how many of its requests have their outcome."""
+
+    batch: Batch
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """What is pending in one management room and the rooms managed from there."""
 
@@ -25,6 +35,8 @@ class Queue:
     """Requests that wait for moderators."""
     jobs: tuple[Due, ...]
     """Soonest first."""
+    batches: tuple[Running, ...] = ()
+    """Oldest first."""
 
 
 async def of_management_room(context: Context, management_room: str) -> Queue:
@@ -33,5 +45,11 @@ async def of_management_room(context: Context, management_room: str) -> Queue:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, management_room)}
         waiting = [one for one in await requests.pending(tx, management_room) if one.room_id in labels]
         found = await jobs.open_for(tx, [*labels, management_room])
+        running = [one for one in await batches.open_in(tx, management_room) if one.stage is Stage.RUNNING]
+        counted = [(one, await batches.counts(tx, one.id)) for one in running]
     due = tuple(Due(job, labels.get(job.room_id)) for job in found)
-    return Queue(sum(request.awaits_moderators for request in waiting), due)
+    return Queue(
+        sum(request.awaits_moderators for request in waiting),
+        due,
+        tuple(Running(one, *count) for one, count in counted),
+    )

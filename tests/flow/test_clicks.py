@@ -56,6 +56,12 @@ async def new_rooms_of_a_space(house: House) -> None:
     await house.live()
 
 
+async def a_batch(house: House) -> None:
+    await a_card(house)
+    house.tell("reject all")
+    await house.live()
+
+
 ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     CARD: a_card,
     "apply_policy": an_offer_to_apply,
@@ -63,10 +69,15 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     "room_upgrade": an_upgrade,
     "named_room_upgrade": an_upgrade_of_a_named_room,
     "space_rooms": new_rooms_of_a_space,
+    "batch": a_batch,
 }
 """How each kind comes to be asked."""
 
-QUESTIONS = [kind for kind in ASKS if kind != CARD]
+OF_ONE = {"batch"}
+"""Kinds that only one person can answer, who is told in `test_bulk.py` what the others are told."""
+
+SHARED = [kind for kind in ASKS if kind not in OF_ONE]
+QUESTIONS = [kind for kind in SHARED if kind != CARD]
 
 
 def people_in(house: House, room_id: str, **how: object) -> None:
@@ -125,7 +136,7 @@ def test_every_kind_is_tested() -> None:
     assert set(ASKS) == set(PROMPTS)
 
 
-@pytest.mark.parametrize("kind", ASKS)
+@pytest.mark.parametrize("kind", SHARED)
 async def test_whoever_may_not_answer_is_told_once_for_each_answer_and_it_stays_open(house: House, kind: str) -> None:
     event_id = await asked(house, kind)
 
@@ -146,7 +157,7 @@ async def test_whoever_may_not_answer_is_told_once_for_each_answer_and_it_stays_
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-@pytest.mark.parametrize("kind", ASKS)
+@pytest.mark.parametrize("kind", SHARED)
 async def test_whoever_clicks_too_late_is_told_once(house: House, kind: str, restarts: bool) -> None:
     event_id = await asked(house, kind)
     await click(house, event_id, yes(kind), ALICE)
@@ -182,7 +193,7 @@ async def test_the_question_about_new_rooms_says_too_late_after_a_no_as_well(hou
     assert await click(house, event_id, "❌", BOB) == []
 
 
-@pytest.mark.parametrize("kind", ASKS)
+@pytest.mark.parametrize("kind", SHARED)
 async def test_a_click_where_the_room_is_protected_no_longer_is_told_so_once(house: House, kind: str) -> None:
     event_id = await asked(house, kind)
     room = {"preset": ROSES, "space_rooms": SPACE}.get(kind, GARDEN)
@@ -195,7 +206,7 @@ async def test_a_click_where_the_room_is_protected_no_longer_is_told_so_once(hou
         assert await click(house, event_id, yes(kind), by) == []
 
 
-@pytest.mark.parametrize("kind", QUESTIONS)
+@pytest.mark.parametrize("kind", [*QUESTIONS, *OF_ONE])
 async def test_what_is_no_answer_gets_a_hint_once_a_day(house: House, kind: str) -> None:
     event_id = await asked(house, kind)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from knockbot.chat.sentences import (
+    bulk,
     claims,
     deferring,
     dossier,
@@ -35,6 +36,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **general.SENTENCES,
     **claims.SENTENCES,
     **deferring.SENTENCES,
+    **bulk.SENTENCES,
     **dossier.SENTENCES,
     **inheriting.SENTENCES,
     **lists.SENTENCES,

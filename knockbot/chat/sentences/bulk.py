@@ -1,0 +1,118 @@
+"""The sentences about batches: one answer to many requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.domain.notices import Choice, Code, Many, Number, Stranger, User
+from knockbot.domain.notices import Duration as Length
+
+
+def _asks(text: str, plural: str) -> Sentence:
+    return says(text, plural, verdict=Choice, count=Number)
+
+
+def _far(text: str) -> Sentence:
+    return says(text, verdict=Choice, number=Number, done=Number, count=Number, user=User)
+
+
+def _left(text: str, plural: str) -> Sentence:
+    return says(text, plural, why=Choice, count=Number, requests=Many)
+
+
+def _given(text: str, plural: str) -> Sentence:
+    return says(text, plural, how=Choice, count=Number, requests=Many)
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "command/accept all": in_english("accept all who wait, or those who fit; I ask you first", name=Choice),
+    "command/reject all": in_english("reject all who wait, or those who fit; I ask you first", name=Choice),
+    "command/ban all": in_english("ban all who wait, or those who fit; I ask you first", name=Choice),
+    "ask.because": in_english("Write the reason behind {word}.", word=Code),
+    "bulk.asks/accept": _asks("Accept {count} request?", "Accept {count} requests?"),
+    "bulk.asks/ban": _asks("Ban {count} applicant?", "Ban {count} applicants?"),
+    "bulk.asks/reject": _asks("Reject {count} request?", "Reject {count} requests?"),
+    "bulk.all": says("These are all who wait."),
+    "bulk.selected": says("These are all who wait and fit {selection}.", selection=Code),
+    "bulk.told": says("They are told: {reason}", reason=Stranger),
+    "bulk.others": says("… and {count} more", "… and {count} more", count=Number),
+    "bulk.more": says(
+        "{count} more request fits than one batch takes. Give the command again once this batch is done.",
+        "{count} more requests fit than one batch takes. Give the command again once this batch is done.",
+        count=Number,
+    ),
+    "bulk.nobody_left": says("There is nobody whom I could answer so."),
+    "bulk.confirm": says(
+        "{user}: ✅ begins, ❌ drops it. If you do neither within {time}, nothing happens. Who knocks from now on is not "
+        "in it.",
+        user=User,
+        time=Length,
+    ),
+    "bulk.left/anew": _left(
+        "Left out: {count} knocked again after I asked: {requests}",
+        "Left out: {count} knocked again after I asked: {requests}",
+    ),
+    "bulk.left/answered": _left(
+        "Left out: {count} was answered by somebody else: {requests}",
+        "Left out: {count} were answered by somebody else: {requests}",
+    ),
+    "bulk.left/deferred": _left(
+        "Left out: {count} is deferred: {requests}", "Left out: {count} are deferred: {requests}"
+    ),
+    "bulk.left/gone": _left(
+        "Left out: {count} does not wait any more: {requests}", "Left out: {count} do not wait any more: {requests}"
+    ),
+    "bulk.left/invite": _left(
+        "Left out: {count} unused invite to an address. Answer it by its number: {requests}",
+        "Left out: {count} unused invites to addresses. Answer them by their numbers: {requests}",
+    ),
+    "bulk.left/listed": _left(
+        "Left out: {count} may be on a policy list: {requests}", "Left out: {count} may be on a policy list: {requests}"
+    ),
+    "bulk.left/power": _left(
+        "Left out: {count} whom you or I may not answer so there: {requests}",
+        "Left out: {count} whom you or I may not answer so there: {requests}",
+    ),
+    "bulk.left_unnamed": says(
+        "Left out: {count} that is not managed from here any more",
+        "Left out: {count} that are not managed from here any more",
+        count=Number,
+    ),
+    "bulk.lapsed": says(
+        "Batch {number}: {user} did not confirm it within {time}. Nothing was done.",
+        number=Number,
+        user=User,
+        time=Length,
+    ),
+    "bulk.declined": says("Batch {number}: {user} dropped it. Nothing was done.", number=Number, user=User),
+    "bulk.running/accept": _far("Batch {number} by {user}: {done} of {count} accepted so far."),
+    "bulk.running/ban": _far("Batch {number} by {user}: {done} of {count} banned so far."),
+    "bulk.running/reject": _far("Batch {number} by {user}: {done} of {count} rejected so far."),
+    "bulk.how_to_stop": says("{sign} stops it.", sign=Code),
+    "bulk.done/accept": _far("Batch {number} by {user} is done: {done} of {count} accepted."),
+    "bulk.done/ban": _far("Batch {number} by {user} is done: {done} of {count} banned."),
+    "bulk.done/reject": _far("Batch {number} by {user} is done: {done} of {count} rejected."),
+    "bulk.stopped/accept": _far("Batch {number} was stopped by {user}: {done} of {count} accepted."),
+    "bulk.stopped/ban": _far("Batch {number} was stopped by {user}: {done} of {count} banned."),
+    "bulk.stopped/reject": _far("Batch {number} was stopped by {user}: {done} of {count} rejected."),
+    "bulk.untouched": says("{count} was not touched.", "{count} were not touched.", count=Number),
+    "bulk.given/failed": _given(
+        "{count} failed, and waits for an answer again; the card says why: {requests}",
+        "{count} failed, and wait for an answer again; the cards say why: {requests}",
+    ),
+    "bulk.given/held": _given(
+        "{count} has to wait; the card says why: {requests}", "{count} have to wait; the cards say why: {requests}"
+    ),
+    "bulk.given/open": _given(
+        "{count} still waits for an answer: {requests}", "{count} still wait for an answer: {requests}"
+    ),
+    "bulk.given/under_way": _given("{count} is on its way: {requests}", "{count} are on their way: {requests}"),
+    "bulk.not_yours": says("Only {user}, who asked for this, can confirm or drop it.", user=User),
+    "bulk.may_not_stop": says("Only {user}, or somebody who may give this answer there, can stop this.", user=User),
+    "bulk.runs_already": says("Batch {number} runs already.", number=Number),
+    "bulk.over": says("Batch {number} is over.", number=Number),
+    "queue.batch": says(
+        "Batch {number} by {user}: {done} of {count}", number=Number, user=User, done=Number, count=Number
+    ),
+}

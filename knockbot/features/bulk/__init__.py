@@ -1,0 +1,1 @@
+"""Bulk: one answer to many requests, asked about first, then given a few at a time."""
