@@ -302,4 +302,5 @@ def nearest(name: str) -> list[str]:
         return [f"{first} {near}" for near in difflib.get_close_matches(second, seconds, n=1)] or family
     known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
     found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
-    return [command for command in COMMANDS if command.partition(" ")[0] in found]
+    alone = [word for word in found if word in COMMANDS]
+    return alone or [command for command in COMMANDS if command.partition(" ")[0] in found]
