@@ -29,7 +29,7 @@ from knockbot.domain.model import (
 from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
-from knockbot.features.bulk import asking, preview, running
+from knockbot.features.bulk import preview, proposing, running
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
 from knockbot.features.dossier import membership, records
@@ -235,7 +235,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     hits.KIND: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,
     "leave_unused_lists": list_following.UNUSED,
-    asking.LAPSES: TimerKind(asking.lapse),
+    proposing.LAPSES: TimerKind(proposing.lapse),
     preview.RUN: TimerKind(running.run),
     "leave_unused_rooms": hourly(entering.leave_unused),
 }

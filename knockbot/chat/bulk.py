@@ -14,8 +14,8 @@ from knockbot.domain.may import Deed
 from knockbot.domain.model import Verdict
 from knockbot.domain.notices import Code, Notice, Number, below, notice
 from knockbot.engine.turn import Turn
-from knockbot.features.bulk import asking, preview
-from knockbot.features.bulk.asking import Chosen, Order
+from knockbot.features.bulk import preview, proposing
+from knockbot.features.bulk.proposing import Chosen, Order
 
 
 def answer_all(verdict: Verdict) -> Callable[[Call, Selection, str | None], Awaitable[Answered]]:
@@ -24,12 +24,12 @@ def answer_all(verdict: Verdict) -> Callable[[Call, Selection, str | None], Awai
     async def run(call: Call, wanted: Selection, reason: str | None) -> Answered:
         room_id = wanted.room.room_id if wanted.room is not None else None
         order = Order(call.room, call.actor, call.cause, verdict, reason, wanted.filters, room_id, wanted.written)
-        chosen = await asking.choose(call.context, order)
+        chosen = await proposing.choose(call.context, order)
         if chosen.is_empty:
             return _nobody(wanted, chosen)
 
         async def ask(turn: Turn) -> Reply:
-            await asking.ask(call.context, turn, order, chosen)
+            await proposing.ask(call.context, turn, order, chosen)
             return notice("bulk.more", count=Number(chosen.more)) if chosen.more else AWAITED
 
         return ask
