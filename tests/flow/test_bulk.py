@@ -378,6 +378,20 @@ async def test_an_unused_invite_to_an_address_is_left_out(house: House) -> None:
     assert (house.membership(ANA), house.membership(BOB)) == ("ban", "join")
 
 
+async def test_who_is_deferred_is_left_out_also_once_it_runs(house: House) -> None:
+    users = people(3)
+    await knock(house, *users)
+    house.tell("defer 1 2d")
+    await house.live()
+    said = await ask(house, "reject all")
+    assert (said.split("\n")[0], "Left out: 1 is deferred: #1" in said) == ("Reject 2 requests?", True)
+    house.tell("defer 3 2d")
+    click(house, "✅")
+    await run(house)
+    assert states(house, users) == ["knock", "leave", "knock"]
+    assert shown(house).endswith("1 of 2 rejected.\nLeft out: 1 is deferred: #3")
+
+
 async def test_the_name_of_a_template_gives_its_text(house: House) -> None:
     await house.set_policy("templates:\n  rules: Please read our rules first.\n")
     await knock(house, ANA)

@@ -98,6 +98,9 @@ def wish(batch: Batch, item: Item) -> Wish:
 
 
 async def _spared(context: Context, verdict: Verdict, request: Request) -> Left | None:
+    async with context.db.tx() as tx:
+        if await tables.put_off(context, tx, [request]):
+            return Left.DEFERRED
     if verdict is not Verdict.ACCEPT:
         return None
     why = await tables.kept_out(context, request.room_id, request.user_id, f"batch {request.id}")
