@@ -52,6 +52,8 @@ from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.undo import asking
 from knockbot.features.upgrades import successors, upgrading
+from knockbot.features.waves import course, over
+from knockbot.features.waves import shown as waves_shown
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
 from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
@@ -166,6 +168,21 @@ FEATURES: tuple[Feature, ...] = (
         took_place=giving.took_place,
     ),
     Feature("bulk", settled=running.settled, looks=running.look),
+    Feature(
+        "waves",  # after "history", which writes down the knocks that it counts
+        knocked=course.knocked,
+        holds=course.hold,
+        bars=course.bar,
+        folds=waves_shown.fold,
+        hushes=waves_shown.hush,
+        answered=over.changed,
+        settled=over.changed,
+        revised=course.revised,
+        applied=over.applied,
+        let_go=course.let_go,
+        took_place=course.took_place,
+        looks=waves_shown.look,
+    ),
     Feature("templates", shortcuts=offering.shortcuts, revised=offering.revised),
     Feature(
         "notes",
@@ -219,6 +236,8 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
     question.SPACE_ROOMS: question.QUESTION,
     asking.UNDO: asking.QUESTION,
+    waves_shown.DIGEST.name: waves_shown.DIGEST.kind,
+    over.OVER.name: over.OVER.kind,
 }
 """The messages that moderators can answer."""
 
@@ -237,6 +256,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "leave_unused_lists": list_following.UNUSED,
     proposing.LAPSES: TimerKind(proposing.lapse),
     preview.RUN: TimerKind(running.run),
+    **course.TIMERS,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }
 """What happens at a given time."""

@@ -271,9 +271,10 @@ WANTS = {
     Deed.LIFT_BAN: "`undo` of a ban",
     Deed.TAKE_BACK: "`undo` of your own answer that is not carried out yet",
     Deed.ALLOW: "`allow`, `disallow`",
+    Deed.WAVE: "`wave on`, `wave off`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`, `policy try`; "
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "
-    "✅ where pending requests can be judged by a new policy; "
+    "✅ where pending requests can be judged by a new policy, or after a wave; "
     "✅ where a room that the policy names was replaced",
     Deed.PROTECT: "`protect`; ✅ where rooms were added to a space, for each of them; ❌ there, for the space",
     Deed.UNPROTECT: "`unprotect`",

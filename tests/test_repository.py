@@ -151,6 +151,8 @@ def test_every_key_of_a_policy_has_a_row_with_its_default() -> None:
             [default] = re.findall(rf"^\| `{row.name}` \| ([^|]*) \|", page, re.MULTILINE)
 
             written = str(row.written).lower() if isinstance(row.written, bool) else row.written
+            if isinstance(written, dict):
+                written = f"{{{', '.join(f'{key}: {value}' for key, value in written.items())}}}"
             assert default == NOTHING.get(row.name, f"`{written}`")
 
 

@@ -23,6 +23,7 @@ from knockbot.chat import (
     templates,
     undo,
     waiting,
+    waves,
 )
 from knockbot.chat.arguments import (
     ADDRESS,
@@ -120,6 +121,7 @@ COMMANDS: dict[str, Command] = {
         Command("log", (REQUEST_OR_USER,), looks.log, Deed.LOOK),
         *lists.COMMANDS,
         *templates.COMMANDS,
+        *waves.COMMANDS,
         Command("queue", (), looks.list_queue, Deed.LOOK),
     )
 }

@@ -12,7 +12,7 @@ from knockbot.errors import Never, Refused
 from knockbot.features.lists import showing as policy_lists
 from knockbot.flow import checkup, inheriting, names, place, rules
 from knockbot.flow.judging import Case, judge
-from knockbot.store import layers
+from knockbot.store import layers, waves
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
 from knockbot.views import policies, queue, requests, rooms, spaces
@@ -66,11 +66,13 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
     async with call.context.db.tx() as tx:
         managed = await spaces.managed_with(tx, room)
         within, followed = await spaces.spaces_of(tx, room, managed), await spaces.followed(tx, room, managed)
+        wave = await waves.at(tx, room.room_id)
     called = notice("room.called", room=Room(room.room_id, room.label))
     in_dry_run = replies.IN_DRY_RUN if rehearses else None
     origins = inheriting.origins(room.room_id, decide)
     lines = [*dict.fromkeys(named), *shown_spaces.belongs(within), *shown_spaces.tree(followed)]
-    return below(called, checkup.told(found), *origins, in_dry_run, *lines)
+    in_wave = replies.wave_shown(wave) if wave is not None else None
+    return below(called, checkup.told(found), in_wave, *origins, in_dry_run, *lines)
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:

@@ -44,6 +44,7 @@ from knockbot.store.jobs import Open
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
 from knockbot.store.records import Entry
+from knockbot.store.waves import Wave
 from knockbot.times import SECOND
 from knockbot.views.log import Line
 from knockbot.views.policies import Inherited, Written
@@ -250,7 +251,13 @@ def _room(one: Listed, here: str) -> list[Notice]:
     counts = [spaces.counts(one.followed)] if one.followed is not None else []
     in_dry_run = [IN_DRY_RUN] if one.dry_run else []
     origins = inheriting.origins(room.room_id, one.decide)
-    return [row, *origins, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
+    in_wave = [wave_shown(one.wave)] if one.wave is not None else []
+    return [row, *in_wave, *origins, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
+
+
+def wave_shown(wave: Wave) -> Notice:
+    """That a wave goes on at a room, below its name."""
+    return notice("wave.shown", moment=Moment(wave.began_at))
 
 
 # --- the queue ------------------------------------------------------------------------------------------------
@@ -266,6 +273,10 @@ def queue(found: Queue, now: int) -> Notice:
     return below(
         waiting if found.unanswered else notice("queue.nobody"),
         *map(_batch_row, found.batches),
+        *(
+            notice("wave.shown_at", room=Room(wave.room_id, label), moment=Moment(wave.began_at))
+            for wave, label in found.waves
+        ),
         notice("queue.actions", count=Number(len(found.jobs))) if found.jobs else notice("queue.no_actions"),
         *(_queue_row(due, now) for due in found.jobs[:QUEUE_LINES]),
     )

@@ -44,6 +44,8 @@ class Deed(StrEnum):
     """Undo one's own answer that is not carried out yet."""
     ALLOW = "allow"
     """Approve people before they knock, or take that back."""
+    WAVE = "wave"
+    """Begin or end a wave by hand."""
     SET_POLICY = "set_policy"
     PROTECT = "protect"
     UNPROTECT = "unprotect"
@@ -95,6 +97,8 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.TAKE_BACK: Takes(joined=False, joined_to_management=True),
     # Nothing is done yet: what the bot may do is looked at when they knock.
     Deed.ALLOW: Takes(powers=("invite",)),
+    # It holds back, or lets go on, what rules accept: each of those acts takes the power of the policy's author too.
+    Deed.WAVE: Takes(powers=("invite",)),
     Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),
     Deed.PROTECT: Takes(keeps_door=True, changes_settings=True, permitted=True, unlocked=True),
     Deed.UNPROTECT: Takes(keeps_door=True, changes_settings=True, or_admin=True, unlocked=True),

@@ -34,6 +34,7 @@ from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, 
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because, notice
 from knockbot.domain.templates import Template, read_templates
+from knockbot.domain.waves import WaveRule, read_wave
 from knockbot.errors import Fault
 
 MAX_RULES = 1000
@@ -236,6 +237,8 @@ class RoomSettings:
     """The rooms to which whoever is accepted and joins is invited as well; or `CHILDREN`."""
     templates: tuple[Template, ...] = key(read_templates, written={})
     """Texts that moderators often send to applicants, by short names."""
+    wave: WaveRule = key(read_wave, written={"knocks": 50, "within": "10m", "ends_after": "30m"})
+    """How many knocks in which time make a wave, in which rules accept nobody; or `waves.OFF`."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 

@@ -320,6 +320,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "doubt.keys_unknown_why": "I could not check its keys ({why})",
     "doubt.dry_run": "the policy is in dry run",
     "doubt.room_replaced": "the room was replaced by another room",
+    "doubt.wave": "a wave of knocks goes on, in which rules accept nobody",
     "doubt.was_inside": "they were already in the room",
     "doubt.not_seen": "I did not see this invite before it was used",
     "doubt.used_before": "this invite was used before",

@@ -11,7 +11,7 @@ from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Turn
-from knockbot.flow import sharing
+from knockbot.flow import digests, sharing, tables
 from knockbot.flow.context import Context
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
@@ -30,6 +30,8 @@ IN_TURN = 1000
 async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
     """Make a card show this request to the moderators as it is now: a card that exists, or a new one."""
     request = await requests.get(turn.tx, request_id)
+    if request.card_id is None and await fold(context, turn, request):
+        return
     own = request.card_id or card_id
     shared, after = (own, 0) if own is not None else await sharing.card_for(context, turn.tx, request)
     if shared is None:
@@ -42,6 +44,16 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     if one_more and (not kind_of(request).shares_clicks or await requests.others_on_card(turn.tx, request, shared)):
         await offer(turn, shared, [])  # a click on it could mean any of them
     await refresh(turn, shared, after=after)
+
+
+async def fold(context: Context, turn: Turn, request: Request) -> bool:
+    """Show a request that is on no card in a digest, where there is one for it; else false."""
+    digest_id = await tables.folded(context, turn, request)
+    if digest_id is None:
+        return False
+    await requests.put_on_card(turn.tx, request.id, digest_id)
+    await refresh(turn, digest_id)
+    return True
 
 
 async def join_others(context: Context, turn: Turn, room_id: str) -> None:
@@ -66,8 +78,10 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
 
 async def refresh(turn: Turn, card_id: int, *, after: int = 0, unposted: bool = False) -> None:
     """Have a posted card edited, `after` so many milliseconds at the latest; `unposted`: also one that is yet to be
-    posted."""
-    await prompting.refresh(turn, card_id, after=after, unposted=unposted)
+    posted. A digest is edited as often as it may be."""
+    card = await prompts.get(turn.tx, card_id)
+    pace = after if card.kind == CARD else digests.PACE
+    await prompting.refresh(turn, card_id, after=pace, unposted=unposted)
 
 
 async def refresh_in_turn(turn: Turn, card_id: int, *, after: int = 0) -> None:

@@ -96,11 +96,12 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
 
 
 async def _note(context: Context, found: Sequence[MemberChange]) -> None:
-    """Write all these knocks down before the first of them is judged, each at its own time: they may be days old."""
+    """Write all these knocks down before the first of them is judged, each at its own time, in that order: they may
+    be days old."""
     if not found:
         return
     async with context.turn() as turn:
-        for change in found:
+        for change in sorted(found, key=lambda change: change.sent_at):
             await tables.knocked(context, turn, change, min(change.sent_at, turn.now))
 
 

@@ -50,6 +50,8 @@ async def apply_decision(
         decision = held_back(decision, because("doubt.room_replaced"))
     if there is not None:
         decision = rehearsed(decision, there.settings, judgement.kind)  # its policy may have been set since
+        why = await tables.held(context, turn, there, request) if decision.verdict is Verdict.ACCEPT else None
+        decision = held_back(decision, why) if why is not None else decision
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
     kind = Recorded.JUDGED if decision.rehearsed is None else Recorded.WOULD
@@ -167,6 +169,8 @@ async def show_inviter_banned(context: Context, turn: Turn, request: Request) ->
 
 async def _announce(context: Context, turn: Turn, request: Request) -> None:
     there = await place.of(context, turn, request.room_id)
+    if request.answer is not None and request.answer.rule is not None and await cards.fold(context, turn, request):
+        return
     line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # the line is the result of the command

@@ -26,6 +26,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
+from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
 Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
@@ -100,6 +101,16 @@ Bars: TypeAlias = Callable[[Context, Place, Request], Awaitable[Notice | None]]
 """Why the accept that a rule gave to a request must not be carried out any more; `None` if it may. Then the request is
 judged again. It is asked before every such invite. May raise `Later`, `Never` and `Busy`."""
 
+Holds: TypeAlias = Callable[[Context, Turn, Place, Request], Awaitable[Notice | None]]
+"""Why the accept of a rule is left to the moderators instead; `None` if it is not. It is asked when the judgement is
+stored."""
+
+Folds: TypeAlias = Callable[[Context, Turn, Request], Awaitable[int | None]]
+"""The digest in which a request is shown in place of a card or a line of its own; `None` if it is not."""
+
+Hushes: TypeAlias = Callable[[Context, Tx, Prompt], Awaitable[bool]]
+"""Whether a prompt calls nobody now, though the policy names people to call."""
+
 KeepsOut: TypeAlias = Callable[[Context, str, str, str], Awaitable[Notice | None]]
 """Why somebody must not be invited to a room where they did not ask; `None` if they may. It takes the room, the user,
 and what waits for the answer. May raise `Later`, `Never` and `Busy`."""
@@ -165,6 +176,12 @@ class Feature:
     """After a change of membership that a request is about, and that is no outcome of it."""
     bars: Bars | None = None
     """Right before an accept by a rule is carried out."""
+    holds: Holds | None = None
+    """When a rule accepts somebody."""
+    folds: Folds | None = None
+    """Before a request gets a card, or a line about what a rule did."""
+    hushes: Hushes | None = None
+    """Before a prompt calls those whom the policy names."""
     keeps_out: KeepsOut | None = None
     """Right before somebody who was accepted at one room is invited to another."""
     reconsiders: Reconsiders | None = None
@@ -312,6 +329,29 @@ async def barred(context: Context, there: Place, request: Request) -> Notice | N
         if why is not None:
             return why
     return None
+
+
+async def held(context: Context, turn: Turn, there: Place, request: Request) -> Notice | None:
+    """Why the accept of a rule is left to the moderators instead; `None` if it is not."""
+    for feature in rows(context):
+        why = await feature.holds(context, turn, there, request) if feature.holds is not None else None
+        if why is not None:
+            return why
+    return None
+
+
+async def folded(context: Context, turn: Turn, request: Request) -> int | None:
+    """The digest in which a request is shown in place of a card or a line of its own."""
+    for feature in rows(context):
+        digest_id = await feature.folds(context, turn, request) if feature.folds is not None else None
+        if digest_id is not None:
+            return digest_id
+    return None
+
+
+async def is_hushed(context: Context, tx: Tx, prompt: Prompt) -> bool:
+    """Whether a prompt calls nobody now, though the policy names people to call."""
+    return any([await feature.hushes(context, tx, prompt) for feature in rows(context) if feature.hushes is not None])
 
 
 async def kept_out(context: Context, room_id: str, user_id: str, waiting: str) -> Notice | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from knockbot.domain.ids import host_of, server_of
 from knockbot.domain.model import Counting, Fact, Knock, Where
 from knockbot.store.db import Tx
-from knockbot.times import HOUR
+from knockbot.times import HOUR, MINUTE
 
 
 async def add(tx: Tx, knock: Knock, gist: str | None, at: int) -> None:
@@ -97,6 +97,21 @@ async def others(tx: Tx, counting: Counting, knock: Knock, gist: str | None, *, 
             rows = await tx.fetch(counted.in_room, room_id, whose, since, until, this, most)
             found |= {row["one"] for row in rows}
     return min(most, len(found))
+
+
+async def applicants(tx: Tx, room_id: str, *, since: int, until: int, most: int) -> int:
+    """How many people knocked at a room from one moment to another, each counted once; counted up to `most`."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT user_id FROM knocks WHERE room_id = $1 AND at / 60000 BETWEEN $2 AND $3 "
+        "AND at BETWEEN $4 AND $5 LIMIT $6",
+        room_id,
+        since // MINUTE,
+        until // MINUTE,
+        since,
+        until,
+        most,
+    )
+    return len(rows)
 
 
 async def forget_old(tx: Tx, before: int) -> None:

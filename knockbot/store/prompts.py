@@ -94,10 +94,10 @@ async def shows(tx: Tx, prompt_id: int, digest: str | None) -> None:
 
 
 async def calls(tx: Tx, prompt_id: int, now: int, since: int) -> bool:
-    """Whether a prompt is to notify people: no other of its kind about the same room has done so since that moment."""
+    """Whether a prompt is to notify people: no other one about the same room has done so since that moment."""
     row = await tx.fetchrow(
         "UPDATE prompts SET called_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM prompts AS others "
-        "WHERE others.about = prompts.about AND others.kind = prompts.kind AND others.id <> prompts.id "
+        "WHERE others.about = prompts.about AND others.id <> prompts.id "
         "AND others.called_at > $3) RETURNING id",
         prompt_id,
         now,
@@ -223,7 +223,7 @@ async def unposted(tx: Tx, room_id: str) -> list[Prompt]:
 
 async def _open(tx: Tx, room_id: str) -> list[Prompt]:
     rows = await tx.fetch(
-        f"{_PROMPT.select} WHERE id IN "
+        f"{_PROMPT.select} WHERE kind = 'card' AND id IN "
         f"(SELECT card_id FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending') ORDER BY id",
         room_id,
     )

@@ -137,6 +137,13 @@ async def _next_number(tx: Tx, management_room: str) -> int:
     return int(number)
 
 
+async def hold_numbers(tx: Tx, management_room: str) -> None:
+    """Hold the count of a management room until the transaction ends: requests are opened there one after another, and
+    what is looked up now takes in all of those before."""
+    if for_update(tx):
+        await tx.fetchrow(f"SELECT 1 FROM management_rooms WHERE room_id = $1{for_update(tx)}", management_room)
+
+
 async def count_from(tx: Tx, management_room: str, number: int) -> None:
     """Let a management room go on counting from a number, unless it has reached a higher one already."""
     await tx.execute(
@@ -253,15 +260,19 @@ async def names(tx: Tx, room_id: str, user_id: str) -> bool:
     return row is not None
 
 
+_HAS_A_CARD = "EXISTS (SELECT 1 FROM prompts WHERE prompts.id = requests.card_id AND prompts.kind = 'card')"
+"""Whether a request is on a card: not in a digest, which is a prompt of another kind."""
+
+
 async def recent_of(tx: Tx, request: Request, since: int) -> list[tuple[str, int | None, bool]]:
     """The requests at the same room by the same applicant, or inviter, since a moment: of each its management room,
-    its card, and whether it is open."""
+    its card (a digest is none), and whether it is open."""
     whose, who = ("kind = 'knock' AND user_id", request.user_id)
     if request.invite is not None:
         whose, who = "inviter", request.sponsor
     rows = await tx.fetch(
-        f"SELECT management_room, card_id, state FROM requests WHERE room_id = $1 AND {whose} = $2 AND opened_at >= $3 "
-        "ORDER BY id",
+        f"SELECT management_room, CASE WHEN {_HAS_A_CARD} THEN card_id END AS card_id, state FROM requests "
+        f"WHERE room_id = $1 AND {whose} = $2 AND opened_at >= $3 ORDER BY id",
         request.room_id,
         who,
         since,
@@ -526,7 +537,7 @@ async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list
         "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id, state, EXISTS "
         "(SELECT 1 FROM requests AS others WHERE others.card_id = requests.card_id AND others.room_id <> $1) "
         "AS elsewhere FROM requests WHERE room_id = $1 "
-        "AND opened_at >= $2 AND kind = $3 AND management_room = $4 AND card_id IS NOT NULL ORDER BY id DESC LIMIT $5",
+        f"AND opened_at >= $2 AND kind = $3 AND management_room = $4 AND {_HAS_A_CARD} ORDER BY id DESC LIMIT $5",
         request.room_id,
         since,
         request.kind,
@@ -547,6 +558,7 @@ AT_OTHER_DOORS = (
     "WHERE theirs.management_room = $1 AND theirs.user_id = $2 AND theirs.state = 'pending' AND theirs.kind = 'knock' "
     "AND theirs.room_id <> $3 AND theirs.card_id IS NOT NULL AND coalesce(rooms.space, rooms.room_id) = "
     "(SELECT coalesce(here.space, here.room_id) FROM rooms AS here WHERE here.room_id = $3) "
+    "AND EXISTS (SELECT 1 FROM prompts WHERE prompts.id = theirs.card_id AND prompts.kind = 'card') "
     "AND NOT EXISTS (SELECT 1 FROM requests AS others WHERE others.card_id = theirs.card_id "
     "AND (others.user_id <> $2 OR others.kind <> 'knock')) ORDER BY theirs.id DESC LIMIT 1"
 )
@@ -608,7 +620,8 @@ async def on_unposted_cards(tx: Tx, room_id: str) -> list[Request]:
     """The pending knocks at a room whose card is yet to be posted."""
     rows = await tx.fetch(
         f"{_REQUEST.select} WHERE room_id = $1 AND state = 'pending' AND kind = 'knock' AND EXISTS "
-        "(SELECT 1 FROM prompts WHERE prompts.id = requests.card_id AND prompts.event_id IS NULL) ORDER BY id",
+        "(SELECT 1 FROM prompts WHERE prompts.id = requests.card_id AND prompts.kind = 'card' "
+        "AND prompts.event_id IS NULL) ORDER BY id",
         room_id,
     )
     return _REQUEST.all(rows)

@@ -151,6 +151,7 @@ TABLES: Mapping[str, Table] = {
         Table("also_invited", "until the invite is taken or gone", ("user_id", "on_behalf_of")),
         Table("undo_questions", FOR_EVER, ("asked_by",)),
         Table("space_rooms", "as long as the room is in the space", ("asked_by", "why")),
+        Table("waves", FOR_EVER, ("begun_by",), counts="id"),
         Table("encrypted_rooms", FOR_EVER, (), ("room_id", "shared_with", "told_at")),
         Table("audit", FOR_EVER, ("actor", "detail_json"), ("id",), counts="id"),
         Table("processes", "until the process ends", (), ("id", "seen_at", "heard")),

@@ -297,6 +297,8 @@ CREATE TABLE knocks (
 CREATE INDEX knocks_of_user ON knocks (room_id, user_id, at);
 CREATE INDEX knocks_from_server ON knocks (room_id, server, at);
 CREATE INDEX knocks_made ON knocks ((at / 3600000));
+-- Who knocked at a room of late, to the minute for the same reason.
+CREATE INDEX knocks_of_room ON knocks (room_id, (at / 60000), user_id, at);
 CREATE TABLE reasons (
     room_id TEXT NOT NULL,
     gist    TEXT NOT NULL,
@@ -705,6 +707,18 @@ CREATE INDEX list_entries_event ON list_entries (room_id, event_id) WHERE gone_a
 CREATE INDEX list_entries_came ON list_entries (room_id, version, id);
 CREATE INDEX list_entries_went ON list_entries (room_id, gone_at, id) WHERE gone_at IS NOT NULL;
 CREATE INDEX list_entries_gone ON list_entries (room_id, key) WHERE gone_at IS NOT NULL;
+
+-- Waves of knocks at protected rooms. One without `ended_at` goes on, until the moment `until` at least.
+CREATE TABLE waves (
+    id        {serial},
+    room_id   TEXT NOT NULL,
+    began_at  BIGINT NOT NULL,
+    until     BIGINT NOT NULL,
+    begun_by  TEXT,
+    ended_at  BIGINT
+);
+CREATE UNIQUE INDEX waves_open ON waves (room_id) WHERE ended_at IS NULL;
+CREATE INDEX waves_of_room ON waves (room_id, id);
 
 -- Back-ups that were read in. Until `recalled`, what the bot said since then is to be read again in its rooms.
 CREATE TABLE restores (

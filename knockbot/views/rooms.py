@@ -8,9 +8,10 @@ from knockbot.domain.fitness import Concern
 from knockbot.domain.notices import Notice
 from knockbot.flow import checkup, names, place
 from knockbot.flow.context import Context
-from knockbot.store import layers, requests, rooms
+from knockbot.store import layers, requests, rooms, waves
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.store.waves import Wave
 from knockbot.views.spaces import Followed, InSpaces, followed, spaces_of
 
 
@@ -32,6 +33,8 @@ class Listed:
     spaces: InSpaces
     followed: Followed | None
     """Its rooms, if it is a space that is protected with them."""
+    wave: Wave | None = None
+    """The wave that goes on there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
         together: dict[str, dict[str, ProtectedRoom]] = {}
         for room in found:
             together.setdefault(room.management_room, {})[room.room_id] = room
+        in_waves = await waves.at_any(tx, [room.room_id for room in found])
         listed = [
             Listed(
                 room,
@@ -61,6 +65,7 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
                 tuple(await names.of_room(context, tx, room)),
                 await spaces_of(tx, room, together[room.management_room]),
                 await followed(tx, room, together[room.management_room]),
+                in_waves.get(room.room_id),
             )
             for room in found
         ]

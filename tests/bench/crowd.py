@@ -71,7 +71,7 @@ class Crowd:
             },
             "database": database,
             "permissions": {SERVER: "user"},
-            "defaults": {"policy": {"otherwise": "accept", "announce": "none"}},
+            "defaults": {"policy": {"otherwise": "accept", "announce": "none", "wave": "off"}},
             "logging": {"level": "warning"},
         }
 

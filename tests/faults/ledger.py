@@ -22,6 +22,7 @@ rules:
 - {{name: strangers, when: {{reason_matches: stranger}}, then: reject, reason: say who you are}}
 - {{name: spammers, when: {{reason_matches: spam}}, then: ban}}
 otherwise: forward
+wave: off
 """
 
 NAMED = "named"

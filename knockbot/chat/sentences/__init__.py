@@ -27,6 +27,7 @@ from knockbot.chat.sentences import (
     templates,
     undo,
     waiting,
+    waves,
 )
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
@@ -48,6 +49,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **templates.SENTENCES,
     **waiting.SENTENCES,
     **undo.SENTENCES,
+    **waves.SENTENCES,
 }
 
 CHOSEN = {"concern": "concern", "day": "day"}

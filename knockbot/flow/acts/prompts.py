@@ -13,6 +13,7 @@ from knockbot.engine.prompts import Face, PromptKind, offer, refresh
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Never
+from knockbot.flow import tables
 from knockbot.flow.acts.sending import REACTION, digest, edit, note, send, sent_before
 from knockbot.flow.context import Context
 from knockbot.flow.ports import EFFECT_KEY
@@ -61,6 +62,8 @@ async def _is_to_call(context: Context, prompt: Prompt) -> bool:
     """Whether a prompt notifies people: several that are posted within a minute do so once."""
     async with context.db.tx() as tx:
         now = context.now()
+        if await tables.is_hushed(context, tx, prompt):
+            return False
         return await prompts.calls(tx, prompt.id, now, now - MINUTE)
 
 

@@ -1,0 +1,69 @@
+"""The sentences about waves and digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Many, Moment, Number, Room, Stranger, Term, User
+
+SENTENCES: Mapping[str, Sentence] = {
+    "command/wave on": in_english("treat a room as in a wave: rules accept nobody there", name=Choice),
+    "command/wave off": in_english("end a wave", name=Choice),
+    # --- a digest
+    "digest.waiting": says(
+        "{count} knock waits for an answer.",
+        "{count} knocks wait for an answer.",
+        count=Number,
+    ),
+    "digest.nobody": says("Nobody waits for an answer."),
+    "digest.servers": says("From: {servers}", servers=Many),
+    "digest.server": says("{server} ({number})", server=Letters, number=Number),
+    "digest.other_servers": says(
+        "{count} other server ({number})", "{count} other servers ({number})", count=Number, number=Number
+    ),
+    "digest.reasons": says("The same reason: {reasons}", reasons=Many),
+    "digest.reason": says("“{reason}” ({number})", reason=Stranger, number=Number),
+    "digest.numbers": says("Their numbers: {numbers}", numbers=Many),
+    "digest.settled": says("Over: {outcomes}", outcomes=Many),
+    "digest.outcome": says("{number} {state}", number=Number, state=Term),
+    "digest.answer": says(
+        "To see them, type {list}. To answer, type {one}, or {many} for several.", list=Code, one=Code, many=Code
+    ),
+    "digest.gone": says("The room of these knocks is not managed from here any more."),
+    "hint.digest": says(
+        "A click answers nobody here, because this message stands for many knocks. To see them, type {list}.", list=Code
+    ),
+    # --- a wave
+    "wave.by_knocks": says("🌊 A wave of knocks at {room}, since {moment}.", room=Room, moment=Moment),
+    "wave.by_hand": says(
+        "🌊 {user} treats {room} as in a wave of knocks, since {moment}.", user=User, room=Room, moment=Moment
+    ),
+    "wave.means": says(
+        "Rules accept nobody there while it goes on: they leave that to you. They reject and ban as before. I post no cards for these knocks; this message counts them."
+    ),
+    "wave.ends": says(
+        "It ends by itself once {time} pass without {count} people who knock within {within}, or with {command}.",
+        time=Duration,
+        count=Number,
+        within=Duration,
+        command=Code,
+    ),
+    "wave.ends_at": says("It ends at {moment}, or with {command}.", moment=Moment, command=Code),
+    "wave.was": says("🌊 The wave of knocks at {room} is over.", room=Room),
+    "wave.over": says("🌊 The wave of knocks at {room} is over. Rules accept people again.", room=Room),
+    "wave.over_waiting": says(
+        "🌊 The wave of knocks at {room} is over. Rules accept people again, but not those who knocked before: {count} request waits for you. To have it judged by the policy, click ✅ or type {command}.",
+        "🌊 The wave of knocks at {room} is over. Rules accept people again, but not those who knocked before: {count} requests wait for you. To have them judged by the policy, click ✅ or type {command}.",
+        room=Room,
+        count=Number,
+        command=Code,
+    ),
+    "wave.begun": says("Rules accept nobody at {room} from now on, until {moment} at least.", room=Room, moment=Moment),
+    "wave.lasts": says("A wave goes on at {room} already. It lasts until {moment} at least.", room=Room, moment=Moment),
+    "wave.none": says("No wave goes on at {room}.", room=Room),
+    "wave.no_time": says("{text} is no time. Write it like {example}.", text=Stranger, example=Code),
+    "wave.too_long": says("A wave by hand can last {most} at most.", most=Duration),
+    "wave.shown": says("🌊 A wave since {moment}: rules accept nobody.", moment=Moment),
+    "wave.shown_at": says("🌊 A wave at {room} since {moment}: rules accept nobody.", room=Room, moment=Moment),
+}

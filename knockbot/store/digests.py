@@ -1,0 +1,54 @@
+"""Digests: the requests that one prompt stands for, with no more of each than it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.domain.digest import InDigest
+from knockbot.domain.model import State
+from knockbot.store.db import Tx
+
+MOST_READ = 5000
+"""Requests whose servers and reasons a digest counts; it says only how many there are beside these."""
+
+_WAITING = "card_id = $1 AND state = 'pending' AND answer_json IS NULL"
+
+
+async def waiting(tx: Tx, prompt_id: int) -> list[InDigest]:
+    """The requests of a digest that wait for an answer, oldest first, as far as it looks."""
+    rows = await tx.fetch(
+        "SELECT number, coalesce(nullif(user_id, ''), inviter) AS user_id, substr(reason, 1, 300) AS reason "
+        f"FROM requests WHERE {_WAITING} ORDER BY id LIMIT $2",
+        prompt_id,
+        MOST_READ,
+    )
+    return [InDigest(row["number"], row["user_id"], row["reason"]) for row in rows]
+
+
+async def count_waiting(tx: Tx, prompt_id: int) -> int:
+    """How many of its requests wait for an answer."""
+    return int(await tx.fetchval(f"SELECT count(*) FROM requests WHERE {_WAITING}", prompt_id))
+
+
+async def first_waiting(tx: Tx, prompt_id: int, most: int) -> list[int]:
+    """The requests of a digest that wait for an answer, oldest first, so many at most."""
+    rows = await tx.fetch(f"SELECT id FROM requests WHERE {_WAITING} ORDER BY id LIMIT $2", prompt_id, most)
+    return [row["id"] for row in rows]
+
+
+async def settled(tx: Tx, prompt_id: int) -> Mapping[State, int]:
+    """How many of its requests are over, by their outcome."""
+    rows = await tx.fetch(
+        "SELECT state, count(*) AS n FROM requests WHERE card_id = $1 AND state <> 'pending' GROUP BY state", prompt_id
+    )
+    return {State(row["state"]): row["n"] for row in rows}
+
+
+async def take_off(tx: Tx, request_id: int) -> None:
+    """A request is in no digest any more, and on no card."""
+    await tx.execute("UPDATE requests SET card_id = NULL, shown_event_id = NULL WHERE id = $1", request_id)
+
+
+async def move(tx: Tx, prompt_id: int, another: int) -> None:
+    """All requests of a digest belong to another prompt, which is posted in its place."""
+    await tx.execute("UPDATE requests SET card_id = $2 WHERE card_id = $1", prompt_id, another)
