@@ -97,7 +97,10 @@ def told(summary: Summary, *, hidden: bool) -> list[Notice]:
 def how_to_answer(room_id: str) -> Notice:
     """How moderators answer what a digest stands for."""
     return notice(
-        "digest.answer", list=Code(f"!kb list {room_id}"), one=Code("!kb accept N"), many=Code("!kb reject N, N, N")
+        "digest.answer",
+        list=Code(f"!kb list {room_id}"),
+        one=Code("!kb accept N"),
+        many=Code(f"!kb reject all {room_id}"),
     )
 
 

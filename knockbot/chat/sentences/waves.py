@@ -28,7 +28,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "digest.settled": says("Over: {outcomes}", outcomes=Many),
     "digest.outcome": says("{number} {state}", number=Number, state=Term),
     "digest.answer": says(
-        "To see them, type {list}. To answer, type {one}, or {many} for several.", list=Code, one=Code, many=Code
+        "To see them, type {list}. To answer one, type {one}; all at this room, {many}.", list=Code, one=Code, many=Code
     ),
     "digest.gone": says("The room of these knocks is not managed from here any more."),
     "hint.digest": says(
