@@ -19,7 +19,11 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.jobs import Act
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
+from knockbot.engine.timers import Timers
 from knockbot.errors import Later, Never
+from knockbot.features.claims import claiming
+from knockbot.features.deferring import deferring
+from knockbot.product import TIMERS
 from knockbot.store import jobs
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.replayed import not_replayed
@@ -70,8 +74,15 @@ class Story:
             await self.house.look_everywhere()
             await self.house.later(3601)
         await self.house.later(8 * 24 * 3600)  # the room made to tell her is left
+        await self.courtesies_end()
         await self.check()
         await self.check_the_end()
+
+    async def courtesies_end(self) -> None:
+        """The time of every claim and of every deferral is over."""
+        kinds = {kind: TIMERS[kind] for kind in (claiming.KIND, deferring.KIND)}
+        await Timers(self.house.context, kinds).run_due()
+        await self.house.live()
 
     # --- what must hold -------------------------------------------------------------------------------------------
 
@@ -101,6 +112,7 @@ class Story:
         assert await self.house.jobs("due", "running", "blocked") == {}
         assert all(request.state in ENDS for request in found[:-1])
         assert await not_replayed(self.house.context) == []
+        await self.check_courtesies()
         if stands == "knock":
             newest = found[-1]
             assert newest.awaits_moderators
@@ -115,6 +127,25 @@ class Story:
             assert {block["number"]: block["state"] for block in card.blocks} == {
                 block["number"]: states[block["number"]] for block in card.blocks
             }
+
+    async def check_courtesies(self) -> None:
+        """No claim and no deferral outlives its time; each that came back was told once; each note is on its card."""
+        async with self.house.db.tx() as tx:
+            written = {row["request_id"] for row in await tx.fetch("SELECT DISTINCT request_id FROM notes")}
+            left = [
+                *await tx.fetch("SELECT request_id FROM claims UNION ALL SELECT request_id FROM deferrals"),
+                *await tx.fetch("SELECT key FROM timers WHERE kind = $1 OR kind = $2", claiming.KIND, deferring.KIND),
+            ]
+        assert left == []
+        shown = "\n".join(card.text for card in self.house.cards())
+        assert ("✋" in shown, "⏳" in shown) == (False, False)
+        noted = {request.number for request in await self.house.requests(self.who) if request.id in written}
+        for card in self.house.cards():
+            if len(card.blocks) == 1 and card.block["number"] in noted:
+                assert "what alice knows" in card.text
+        back = [said["body"] for said in self.house.said() if said["body"].startswith("⏰")]
+        asked = [event for event in self.world.rooms[MODS].said if " 2d" in event["content"].get("body", "")]
+        assert len(back) <= len(asked)
 
     # --- what may happen ------------------------------------------------------------------------------------------
 
@@ -137,6 +168,12 @@ class Story:
             if word == "accept":
                 self.accepted.add(found[-1].event_id)
             self.house.tell(f"{word} {found[-1].number}")
+
+    async def remark(self, word: str, rest: str = "", *, by: str = ALICE) -> None:
+        """A moderator does something about the newest request that is no answer."""
+        found = await self.house.requests(self.who)
+        if found:
+            self.house.tell(f"{word} {found[-1].number} {rest}", by=by)
 
     def click(self, emoji: str) -> None:
         """Alice clicks on the newest card, having read it."""
@@ -227,6 +264,12 @@ PEOPLE: dict[str, Step] = {
     "alice says accept": lambda s: s.answer("accept"),
     "alice says ban": lambda s: s.answer("ban"),
     "alice applies the policy": lambda s: s.apply(),
+    "alice notes something": lambda s: s.remark("note", "what alice knows"),
+    "alice claims it": lambda s: s.remark("claim"),
+    "bob claims it": lambda s: s.remark("claim", by=BOB),
+    "bob releases it": lambda s: s.remark("release", by=BOB),
+    "alice defers it": lambda s: s.remark("defer", "2d"),
+    "bob defers it no more": lambda s: s.remark("defer", "off", by=BOB),
     "the room keeps her server out": lambda s: s.deny(server_of(FAR)),
     "the room lets her server in again": lambda s: s.deny(),
     "nobody does anything": lambda _: None,
@@ -325,6 +368,40 @@ async def test_so_does_every_story_of_somebody_from_elsewhere_who_is_told_of_a_r
 ) -> None:
     with copied(empty_sqlite) as url:
         await play(url, scenes, FAR, TOLD_ELSEWHERE)
+
+
+COURTESIES = [name for name in PEOPLE if "claims" in name or "releases" in name or "defers" in name or "notes" in name]
+"""What moderators do about a request beside answering it."""
+
+COURTEOUS = st.lists(
+    st.tuples(
+        st.sampled_from([*COURTESIES, *COURTESIES, "ana knocks", "ana goes", "alice clicks no", "alice clicks yes"]),
+        st.sampled_from(["all is well", "all is well", "answers are lost", "events come twice", "an hour passes"]),
+        st.sampled_from([*BOT_STEPS, *OFTEN_BOT]),
+    ),
+    min_size=10,
+    max_size=10,
+)
+
+
+@given(scenes=COURTEOUS)
+@settings(max_examples=15, derandomize=True, database=None)
+async def test_no_claim_or_deferral_outlives_its_time_in_any_story(
+    empty_sqlite: Path, scenes: list[tuple[str, str, str]]
+) -> None:
+    with copied(empty_sqlite) as url:
+        await play(url, [("ana knocks", "all is well", "the bot hears and works"), *scenes])
+
+
+@given(scenes=COURTEOUS)
+@settings(max_examples=5, derandomize=True, database=None)
+async def test_nor_on_postgresql(
+    postgres: Postgres, empty_postgres_url: str, scenes: list[tuple[str, str, str]]
+) -> None:
+    try:
+        await play(empty_postgres_url, [("ana knocks", "all is well", "the bot hears and works"), *scenes])
+    finally:
+        await postgres.clear(empty_postgres_url)
 
 
 @contextmanager
