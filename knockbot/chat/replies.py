@@ -12,7 +12,7 @@ from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.card.who import By
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Knock, Request
+from knockbot.domain.model import Decision, Kind, Knock, Request
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -122,7 +122,7 @@ def _came_to(decision: Decision, request: Request | None) -> Notice:
     """What a policy said, and by what."""
     if decision.rehearsed is not None:
         return notice("explain.dry_run", verdict=Choice(decision.rehearsed), by=_would_decide(decision, request))
-    return _by_list(decision) if name_of_list(decision.rule) is not None else _by_rule(decision, request)
+    return _by_list(decision, request) if name_of_list(decision.rule) is not None else _by_rule(decision, request)
 
 
 def _by_rule(decision: Decision, request: Request | None) -> Notice:
@@ -148,12 +148,16 @@ def _would_decide(decision: Decision, request: Request | None) -> By:
     return decided_by(rule, None, card.origin_of(decision))
 
 
-def _by_list(decision: Decision) -> Notice:
+def _by_list(decision: Decision, request: Request | None) -> Notice:
     """What a policy said where a policy list decided, or could not be asked."""
     verdict = Term(decision.verdict)
     if decision.unknown is not None:
         return notice("explain.list_unknown", verdict=verdict, why=decision.unknown)
     listed = decision.found or because("finding.not_kept")
+    if request is not None and request.judged_as is Kind.THIRD_PARTY_INVITE:
+        if decision.doubt is not None:
+            return notice("explain.listed_inviter_though", verdict=verdict, why=listed, doubt=decision.doubt)
+        return notice("explain.listed_inviter", verdict=verdict, why=listed)
     if decision.doubt is not None:
         return notice("explain.listed_though", verdict=verdict, why=listed, doubt=decision.doubt)
     return notice("explain.listed", verdict=verdict, why=listed)

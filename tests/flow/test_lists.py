@@ -773,7 +773,8 @@ async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(lis
 
     assert (await states(listed), listed.membership(MONA)) == (["revoked"], "ban")
     line = next(text for text in listed.spoken() if "Revoked" in text)
-    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban the inviter {MONA}.")
+    on_it = ON_IT.replace(": ads.", ": spam.")
+    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban the inviter {MONA}. {on_it}")
 
 
 @pytest.mark.parametrize(("then", "state"), [("ban", "revoked"), ("reject", "revoked"), ("forward", "pending")])
@@ -1450,6 +1451,38 @@ async def test_a_new_list_says_whom_it_hits_once_it_was_read(
     await settled(house)
     assert len([text for text in house.spoken() if "The list community names" in text]) == 1, "only where it is new"
     assert "compared only" not in "".join(house.spoken())
+
+
+async def test_a_new_list_does_not_announce_a_judgement_that_it_has_given(house: House) -> None:
+    """It was read before Ana knocked, and said only then whom it hits."""
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.list_entity(BANS, LIZ, ANA)
+    house.tell(f"policy set {GARDEN}\n{open_door('forward')}")
+    await house.live()
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    assert "The policy asks you, because they are on list" in house.card().text
+    [told] = [text for text in house.spoken() if "The list community names" in text]
+    assert told == (
+        f"The list community names 1 person whose request for Garden waits: {ANA}. "
+        "The card of this request says so already."
+    )
+
+
+async def test_a_card_and_show_say_that_the_inviter_is_listed_and_not_whom_they_invite(listed: House) -> None:
+    with_power_over_members(listed)
+    await set_policy(listed, open_door("forward"))
+    listed.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(listed)
+    await planted(listed, by=MONA)
+    await settled(listed)
+    on_it = ON_IT.removeprefix("The ")
+    assert f"⚠️ The policy asks you, because the {on_it}" in listed.card().text
+    listed.tell("show 1")
+    await settled(listed)
+    assert "hey are on list" not in listed.spoken()[-1]
+    assert f"Policy: forward, because the {on_it.removesuffix('.')}" in listed.spoken()[-1]
 
 
 @pytest.mark.parametrize("listed", [ANA, "@nobody:tulip.example"])

@@ -27,12 +27,20 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.no_longer": says("Rule {rule} does not match any more: {why}.", rule=Rule, why=Notice),
     "card.listed": says("⚠️ The policy asks you, because they are {why}.", why=Notice),
     "card.listed_though": says("⚠️ They are {why}. The moderators decide, because {doubt}.", why=Notice, doubt=Notice),
+    "card.listed_inviter": says("⚠️ The policy asks you, because the inviter is {why}.", why=Notice),
+    "card.listed_inviter_though": says(
+        "⚠️ The inviter is {why}. The moderators decide, because {doubt}.", why=Notice, doubt=Notice
+    ),
     "card.list_unknown": says(
         "The moderators decide, because a policy list cannot be checked now. Unknown: {why}", why=Notice
     ),
     "explain.listed": says("Policy: {verdict}, because they are {why}", verdict=Term, why=Notice),
     "explain.listed_though": says(
         "Policy: {verdict}, though they are {why}, because {doubt}", verdict=Term, why=Notice, doubt=Notice
+    ),
+    "explain.listed_inviter": says("Policy: {verdict}, because the inviter is {why}", verdict=Term, why=Notice),
+    "explain.listed_inviter_though": says(
+        "Policy: {verdict}, though the inviter is {why}, because {doubt}", verdict=Term, why=Notice, doubt=Notice
     ),
     "explain.list_unknown": says(
         "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Term, why=Notice
@@ -132,6 +140,14 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy_list.hits_waiting": says(
         "The list {name} names {count} person whose request for {room} waits: {users}. I judge this request again now.",
         "The list {name} names {count} people whose requests for {room} wait: {users}. I judge these requests again now.",
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
+    "policy_list.hits_told": says(
+        "The list {name} names {count} person whose request for {room} waits: {users}. The card of this request says so already.",
+        "The list {name} names {count} people whose requests for {room} wait: {users}. The cards of these requests say so already.",
         name=Stranger,
         count=Number,
         room=Room,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
 from knockbot.domain.card.lines import answered_before
 from knockbot.domain.card.one import Around, how_to_answer, texts_to_send
-from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
+from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import Code, Notice, Number, Numbered, Room, below, listed, notice
@@ -83,7 +83,8 @@ def _closed(request: Request) -> Notice:
 def _state(request: Request, around: Around, length: Length) -> Notice:
     reached = standing(request)
     if reached is not None:
-        return sentences([reached, withdrawn_perhaps(request), answered_with(request)])
+        by_list = found(request) if length.doubts else None
+        return sentences([reached, by_list, withdrawn_perhaps(request), answered_with(request)])
     said = reason_of(request, hidden=around.hidden) if length.reasons else notice("show.waiting")
     return sentences([said, doubt(request), trouble_of(request)] if length.doubts else [said])
 

@@ -176,11 +176,15 @@ def _no_longer(decision: Decision) -> Notice | None:
     return notice("card.no_longer", rule=rule_of(miss), why=miss.why) if miss is not None else None
 
 
-def _by_list(decision: Decision) -> Notice:
+def _by_list(request: Request, decision: Decision) -> Notice:
     """Why the moderators are asked, where a policy list decided or could not be asked."""
     if decision.unknown is not None:
         return notice("card.list_unknown", why=decision.unknown)
     listed = decision.found or because("finding.not_kept")
+    if request.judged_as is Kind.THIRD_PARTY_INVITE:
+        if decision.doubt is not None:
+            return notice("card.listed_inviter_though", why=listed, doubt=decision.doubt)
+        return notice("card.listed_inviter", why=listed)
     if decision.doubt is not None:
         return notice("card.listed_though", why=listed, doubt=decision.doubt)
     return notice("card.listed", why=listed)
@@ -195,7 +199,7 @@ def doubt(request: Request) -> Notice | None:
         return notice("card.dry_run", verdict=Choice(decision.rehearsed), by=would_decide(request))
     if request.untaken is not None:
         return _not_withdrawn(request, decision, request.untaken)
-    return _by_list(decision) if name_of_list(decision.rule) is not None else _by_rule(decision)
+    return _by_list(request, decision) if name_of_list(decision.rule) is not None else _by_rule(decision)
 
 
 def _not_withdrawn(request: Request, decision: Decision, untaken: Untaken) -> Notice:

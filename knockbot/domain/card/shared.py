@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
 from knockbot.domain.card.one import Around
-from knockbot.domain.card.outcomes import doubt
+from knockbot.domain.card.outcomes import doubt, found
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import Code, Notice, Number, Numbered, Room, below, notice
@@ -37,8 +37,9 @@ def _row(request: Request, around: Around) -> Notice:
     """One request on a shared card."""
     rehearsed = request.decision is not None and request.decision.rehearsed is not None
     why = doubt(request) if rehearsed or request.invited or TOLD[request.judged_as].doubts_in_rows else None
-    what = standing(request) or sentences([reason_of(request, hidden=around.hidden), why])
-    what = sentences([what, *around.remarks.get(request.id, ())])
+    reached = standing(request)
+    said = [reached, found(request)] if reached is not None else [reason_of(request, hidden=around.hidden), why]
+    what = sentences([*said, *around.remarks.get(request.id, ())])
     return notice(
         "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what
     )

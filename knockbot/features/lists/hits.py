@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from knockbot.domain.listed import ListThen, PolicyList
+from knockbot.domain.listed import ListThen, PolicyList, name_of_list, names_them
+from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Number, Room, Stranger, below, notice
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
@@ -92,8 +93,8 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
     """What is told; none while the list has yet to be read."""
     name, room = Stranger(asked.name), there.called
     try:
-        waiting, joined = await _people(context, there)
-        people = [*waiting, *joined]
+        waiting, told_of, joined = await _people(context, there, asked.name)
+        people = [*waiting, *told_of, *joined]
         compared = people[:MOST]
         hit = [user for user in compared if await _is_hit(context, asked, user)]
         everybody = (await telling.writers(context, asked.list_room)).everybody
@@ -102,25 +103,28 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
         return notice("policy_list.hits_unread", name=name, room=room) if waited else None
     except ActionError as error:
         return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
-    told = _told(
-        name, there, asked, [user for user in hit if user in waiting], [user for user in hit if user in joined]
-    )
+    told = _told(name, there, asked, [[user for user in hit if user in some] for some in (waiting, told_of, joined)])
     opened = notice("policy_list.open_to_write") if everybody else None
     return below(*told, _left_out(len(compared), len(people)), opened)
 
 
-def _told(name: Stranger, there: Place, asked: Asked, waiting: Sequence[str], joined: Sequence[str]) -> list[Notice]:
-    """What becomes of those who wait, and of those who have joined."""
+def _told(name: Stranger, there: Place, asked: Asked, hit: Sequence[Sequence[str]]) -> list[Notice]:
+    """What becomes of those who wait, of those about whom this list has decided, and of those who have joined."""
     room = there.called
-    if not waiting and not joined:
+    if not any(hit):
         return [notice("policy_list.hits_nobody", name=name, room=room)]
     decides = any(one.name == asked.name and one.then is not ListThen.NONE for one in there.settings.lists)
-    found = ((_waiting if decides else _waiting_on, waiting), (_joined, joined))
+    saying_of = (_waiting if decides else _waiting_on, _told_of, _joined)
+    found = zip(saying_of, hit, strict=True)
     return [says(name, room, Number(len(users)), telling.people(users, NAMED)) for says, users in found if users]
 
 
 def _waiting(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
     return notice("policy_list.hits_waiting", name=name, count=count, room=room, users=users)
+
+
+def _told_of(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
+    return notice("policy_list.hits_told", name=name, count=count, room=room, users=users)
 
 
 def _waiting_on(name: Stranger, room: Room, count: Number, users: Notice) -> Notice:
@@ -144,14 +148,22 @@ async def _is_hit(context: Context, asked: Asked, user_id: str) -> bool:
     return hit is not None
 
 
-async def _people(context: Context, there: Place) -> tuple[Sequence[str], Sequence[str]]:
-    """Who waits at the door, and who is in the room. May raise `Later` and `Never`."""
+async def _people(context: Context, there: Place, name: str) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """Who waits at the door, of whom it is told already that this list names them, and who is in the room. May raise
+    `Later` and `Never`."""
     async with context.db.tx() as tx:
-        waiting = [await requests.find(tx, one) for one in await requests.awaiting(tx, there.room_id)]
+        found = [await requests.find(tx, one) for one in await requests.awaiting(tx, there.room_id)]
     joined = await context.outside.joined(there.room_id)
-    subjects = dict.fromkeys(request.user_id or request.subject for request in waiting if request is not None)
-    inside = [user for user in joined if user not in subjects and user != context.bot]
-    return [*subjects], inside
+    waiting = {request.user_id or request.subject: request for request in found if request is not None}
+    told_of = [user for user, request in waiting.items() if _is_told(request, name)]
+    inside = [user for user in joined if user not in waiting and user != context.bot]
+    return [user for user in waiting if user not in told_of], told_of, inside
+
+
+def _is_told(request: Request, name: str) -> bool:
+    """Whether a card says that this list names them: it has decided, and has left them to the moderators."""
+    decision = request.decision
+    return decision is not None and name_of_list(decision.rule) == name and names_them(decision)
 
 
 HITS: Final[TimerKind[Context]] = TimerKind(rings)
