@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from knockbot.documents.zones import UTC
 from knockbot.domain.card import already_answered
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Numbered, notice
 from knockbot.domain.remarks import MOST, Extent
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
-from knockbot.flow import cards, tables
+from knockbot.flow import cards, place, tables
 from knockbot.flow.context import Context
 from knockbot.store import requests
 from knockbot.store.db import Tx
@@ -21,6 +22,13 @@ async def of(context: Context, tx: Tx, about: Sequence[Request], extent: Extent)
     found = [await remarks(context, tx, about, extent) for remarks in tables.remarks(context)] if about else []
     lines = {one.id: tuple(line for said in found for line in said.get(one.id, ())) for one in about}
     return {request_id: said[: MOST[extent]] for request_id, said in lines.items() if said}
+
+
+async def zones(context: Context, tx: Tx, about: Iterable[Request]) -> dict[str, str]:
+    """The time zone of each room that these requests are about, by its ID."""
+    rooms = {request.room_id for request in about}
+    places = await place.of_rooms(context, tx, rooms)
+    return {room_id: places[room_id].settings.timezone if room_id in places else UTC for room_id in rooms}
 
 
 async def still_there(turn: Turn, request: Request) -> Request:

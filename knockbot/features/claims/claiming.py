@@ -15,7 +15,7 @@ from knockbot.domain.remarks import Extent
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
-from knockbot.flow import place, remarks, saying
+from knockbot.flow import remarks, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
 from knockbot.store import claims, prompts, requests, timers
@@ -60,13 +60,9 @@ async def _in_force(turn: Turn, request: Request) -> Claim | None:
 
 
 async def _taken(context: Context, turn: Turn, request: Request, there: Claim) -> Notice:
-    until = await _until(context, turn.tx, request, there)
+    zones = await remarks.zones(context, turn.tx, [request])
+    until = Moment(there.until, zones[request.room_id])
     return notice("claim.taken", request=Numbered(request.number), by=User(there.claimed_by), until=until)
-
-
-async def _until(context: Context, tx: Tx, request: Request, there: Claim) -> Moment:
-    found = await place.find(context, tx, request.room_id)
-    return Moment(there.until, found.settings.timezone) if found is not None else Moment(there.until)
 
 
 # --- shown --------------------------------------------------------------------------------------------------------
@@ -74,18 +70,15 @@ async def _until(context: Context, tx: Tx, request: Request, there: Claim) -> Mo
 
 async def shown(context: Context, tx: Tx, about: Sequence[Request], _: Extent) -> Mapping[int, Sequence[Notice]]:
     """Who is at each of these requests, as long as they wait for an answer."""
-    waiting = {one.id: one for one in about if one.awaits_moderators}
-    found = await claims.on(tx, [*waiting.values()], context.now())
-    return {
-        request_id: [
-            notice(
-                "claim.line",
-                by=User(there.claimed_by),
-                until=await _until(context, tx, waiting[request_id], there),
-            )
-        ]
-        for request_id, there in found.items()
-    }
+    waiting = [one for one in about if one.awaits_moderators]
+    found = await claims.on(tx, waiting, context.now())
+    claimed = [one for one in waiting if one.id in found]
+    zones = await remarks.zones(context, tx, claimed)
+    return {one.id: [_line(found[one.id], zones[one.room_id])] for one in claimed}
+
+
+def _line(there: Claim, zone: str) -> Notice:
+    return notice("claim.line", by=User(there.claimed_by), until=Moment(there.until, zone))
 
 
 # --- ended --------------------------------------------------------------------------------------------------------

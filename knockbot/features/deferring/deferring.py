@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from knockbot.documents.zones import UTC, zone
+from knockbot.documents.zones import zone
 from knockbot.domain.deferring import until
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Moment, Notice, Numbered, User, notice
@@ -18,7 +18,7 @@ from knockbot.domain.remarks import Extent
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
-from knockbot.flow import answering, place, remarks, saying
+from knockbot.flow import answering, remarks, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import deferrals, prompts, requests, timers
@@ -32,7 +32,8 @@ KIND: Final = "end_deferral"
 async def defer(context: Context, turn: Turn, request: Request, by: str, when: int | date) -> None:
     """Take a request off the list for a time. Raises `Refused` where it waits for no answer, or the time is no good."""
     now = await remarks.still_waiting(turn, request)
-    ends = until(when, turn.now, zone(await _zone(context, turn.tx, now)))
+    zones = await remarks.zones(context, turn.tx, [now])
+    ends = until(when, turn.now, zone(zones[now.room_id]))
     await deferrals.put(turn.tx, Deferral(now.id, now.management_room, by, ends, now.event_id))
     await timers.add(turn.tx, Timer(f"{KIND}:{now.id}:{ends}", KIND, str(now.id), ends))
     turn.after(context.wakeups.timers.set)
@@ -46,11 +47,6 @@ async def take_back(turn: Turn, request: Request) -> None:
         raise Refused(notice("defer.none", request=Numbered(now.number)))
     await deferrals.end(turn.tx, now.id)
     await remarks.changed(turn, now.id)
-
-
-async def _zone(context: Context, tx: Tx, request: Request) -> str:
-    there = await place.find(context, tx, request.room_id)
-    return there.settings.timezone if there is not None else UTC
 
 
 # --- shown --------------------------------------------------------------------------------------------------------
@@ -75,7 +71,8 @@ async def off_the_list(context: Context, tx: Tx, about: Sequence[Request]) -> Ma
 async def _in_force(context: Context, tx: Tx, about: Sequence[Request]) -> list[tuple[Request, Deferral, Moment]]:
     found = await deferrals.on(tx, about, context.now())
     deferred = [(request, found[request.id]) for request in about if request.id in found]
-    return [(one, there, Moment(there.until, await _zone(context, tx, one))) for one, there in deferred]
+    zones = await remarks.zones(context, tx, [one for one, _ in deferred])
+    return [(one, there, Moment(there.until, zones[one.room_id])) for one, there in deferred]
 
 
 # --- ended --------------------------------------------------------------------------------------------------------

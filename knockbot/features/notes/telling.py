@@ -8,7 +8,7 @@ from knockbot.domain.model import Request
 from knockbot.domain.notices import Day, Notice, Number, Stranger, User, notice
 from knockbot.domain.remarks import Extent
 from knockbot.features.notes.writing import LONGEST, MOST
-from knockbot.flow import place
+from knockbot.flow import remarks as shared
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import notes
@@ -33,18 +33,15 @@ async def remarks(context: Context, tx: Tx, about: Sequence[Request], extent: Ex
 
 async def _lines(context: Context, tx: Tx, request: Request, extent: Extent, count: int) -> list[Notice]:
     most, letters = (MOST, LONGEST) if extent is Extent.WHOLE else (ON_CARD, ON_CARD_LETTERS)
-    there = await place.find(context, tx, request.room_id)
+    zones = await shared.zones(context, tx, [request])
     found = await notes.on(tx, request, most)
     more = [notice("note.earlier", count=Number(count - len(found)))] if count > len(found) else []
-    return [*more, *(_line(one, there, letters) for one in found)]
+    return [*more, *(_line(one, zones[request.room_id], letters) for one in found)]
 
 
-def _line(note: Note, there: Place | None, letters: int) -> Notice:
-    return notice("note.line", by=User(note.author), day=_day(note, there), text=Stranger(note.text, letters))
-
-
-def _day(note: Note, there: Place | None) -> Day:
-    return Day(note.written_at, there.settings.timezone) if there is not None else Day(note.written_at)
+def _line(note: Note, zone: str, letters: int) -> Notice:
+    day, text = Day(note.written_at, zone), Stranger(note.text, letters)
+    return notice("note.line", by=User(note.author), day=day, text=text)
 
 
 async def before(context: Context, there: Place, request: Request) -> Notice | None:
@@ -53,5 +50,5 @@ async def before(context: Context, there: Place, request: Request) -> Notice | N
         found = await notes.newest_about(tx, there.management_room, request.user_id, unless=request.id)
     if found is None:
         return None
-    text = Stranger(found.text, ON_CARD_LETTERS)
-    return notice("dossier.note", by=User(found.author), day=_day(found, there), text=text)
+    day, text = Day(found.written_at, there.settings.timezone), Stranger(found.text, ON_CARD_LETTERS)
+    return notice("dossier.note", by=User(found.author), day=day, text=text)
