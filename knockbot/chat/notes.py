@@ -17,8 +17,8 @@ from knockbot.features.notes import writing
 from knockbot.flow import authority
 from knockbot.flow.authority import Wanted
 
-NO_MORE = "-"
-"""In place of a text: the newest note of whoever says it is removed."""
+NO_MORE = frozenset("-\u2013\u2014")
+"""In place of a text: the newest note of whoever says it is removed. Phones make a longer dash of a hyphen."""
 
 
 async def note(call: Call, meant: Meant, text: str) -> Answered:
@@ -32,7 +32,7 @@ async def note(call: Call, meant: Meant, text: str) -> Answered:
     await authority.insist(call.context, Wanted(Deed.NOTE, call.actor, Room(call.room, call.room)))
 
     async def do(turn: Turn, request: Request) -> Notice | None:
-        if said == NO_MORE:
+        if said in NO_MORE:
             await writing.remove(turn, request, call.actor)
         else:
             await writing.write(turn, request, call.actor, said, call.cause)

@@ -136,13 +136,14 @@ async def test_a_note_of_somebody_who_has_left_the_management_room_is_not_taken(
 # --- removed ------------------------------------------------------------------------------------------------------
 
 
-async def test_who_wrote_a_note_can_remove_it_and_nobody_else(house: House) -> None:
+@pytest.mark.parametrize("dash", ["-", "\u2013", "\u2014"])
+async def test_who_wrote_a_note_can_remove_it_and_nobody_else(house: House, dash: str) -> None:
     await knock(house)
     await note(house, "1 the first")
     await note(house, "1 the second")
 
-    assert await note(house, "1 -", by=BOB) == "You have no note on #1."
-    assert await note(house, "1 -") == ""
+    assert await note(house, f"1 {dash}", by=BOB) == "You have no note on #1."
+    assert await note(house, f"1 {dash}") == ""
     assert ("the first" in house.card().text, "the second" in house.card().text) == (True, False)
 
 
