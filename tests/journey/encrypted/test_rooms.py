@@ -17,7 +17,7 @@ from knockbot.config.settings import read_settings
 from knockbot.demo.story import ENCRYPTED
 from knockbot.flow.keys import SEALED
 from knockbot.matrix.crypto.secret import recovery_key
-from tests.keeper import Garden, InProcess, edit_of
+from tests.keeper import Garden, InProcess, edit_of, words
 from tests.sealed import (
     ALGORITHM,
     PICKLE_KEY,
@@ -55,6 +55,17 @@ async def test_commands_and_replies_to_cards_are_understood(garden: Garden) -> N
     await garden.membership(ben, "invite")
 
     assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_notes_and_claims_stand_on_the_card_and_in_no_event_in_clear(garden: Garden) -> None:
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+
+    await garden.tell("note a letter in spring", reply_to=card["event_id"])
+    await garden.tell("claim", reply_to=card["event_id"])
+    await garden.heard(lambda event: "a letter in spring" in words(event) and "✋ Claimed by" in words(event), "both")
+
+    assert "a letter" not in str(await raw(garden))
 
 
 async def test_what_is_in_clear_in_an_encrypted_event_is_its_relation_alone(garden: Garden) -> None:
