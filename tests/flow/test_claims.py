@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from knockbot.domain.model import Verdict, Wish
+from knockbot.errors import Refused
+from knockbot.features.claims import claiming
+from knockbot.flow import answering
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
@@ -58,6 +64,39 @@ async def test_of_two_who_claim_at_the_same_moment_the_first_has_it_and_the_seco
 
     assert claimed_by(house) == [BOB]
     assert [said for said in house.spoken() if f"#1 is claimed by {BOB} until " in said] == house.spoken()[-1:]
+
+
+async def attempt(house: House, by: str, number: int = 0) -> str:
+    """Somebody claims the request in a transaction of its own; what comes of it."""
+    request = await house.request(ANA)
+    try:
+        async with house.context.turns.open(f"attempt:{by}:{number}") as turn:
+            await claiming.claim(house.context, turn, request, by)
+    except Refused as refused:
+        return refused.said.code
+    return "claimed"
+
+
+async def test_of_two_claims_that_are_written_at_the_same_moment_one_counts(house: House) -> None:
+    came = await asyncio.gather(*(attempt(house, f"@mod{number}:tulip.example") for number in range(5)))
+
+    assert sorted(came) == ["claim.taken"] * 4 + ["claimed"]
+
+
+async def test_claims_their_ends_and_answers_at_the_same_moment_do_not_wait_for_each_other(house: House) -> None:
+    request = await house.request(ANA)
+    await attempt(house, ALICE)
+    house.clock.go_on(TWO_HOURS)
+
+    async def answer() -> None:
+        async with house.context.turns.open("answer") as turn:
+            await answering.take(house.context, turn, Wish(BOB, Verdict.ACCEPT, "$answer"), request.id)
+
+    claims = [attempt(house, by, number) for number in range(5) for by in (ALICE, BOB)]
+    await asyncio.gather(*claims, house.ring(), answer())
+    await house.later()
+
+    assert (house.membership(ANA), claimed_by(house)) == ("invite", [])
 
 
 async def test_nobody_gives_back_the_claim_of_another(house: House) -> None:
