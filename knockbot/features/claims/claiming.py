@@ -100,9 +100,12 @@ END: Final = TimerKind(rings)
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:
     """Somebody has answered: if somebody else is at the request, they are told so."""
+    there = await _in_force(turn, request) if request.card_id is not None else None
+    if there is None:
+        return
     now = await requests.get(turn.tx, request.id)
-    answer, there = now.answer, await _in_force(turn, now)
-    if answer is None or answer.rule is not None or there is None or there.claimed_by == answer.by:
+    answer = now.answer
+    if answer is None or answer.rule is not None or there.claimed_by == answer.by:
         return
     said = notice("claim.overridden", request=Numbered(now.number), by=User(there.claimed_by), user=User(answer.by))
     occasion = f"claimed:{now.id}:{answer.cause}"
@@ -119,5 +122,6 @@ async def _replied_to(turn: Turn, request: Request, answer: Answer) -> str | Non
 
 
 async def settled(_: Context, turn: Turn, request: Request) -> None:
-    """What is settled needs nobody any more."""
-    await claims.end(turn.tx, request.id)
+    """What is settled needs nobody any more. What never had a card was claimed by nobody."""
+    if request.card_id is not None:
+        await claims.end(turn.tx, request.id)

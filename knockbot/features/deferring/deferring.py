@@ -107,5 +107,6 @@ async def _tell(context: Context, turn: Turn, request: Request, there: Deferral)
 
 
 async def answered(_: Context, turn: Turn, request: Request) -> None:
-    """What is answered is deferred no more, also if the answer is withdrawn."""
-    await deferrals.end(turn.tx, request.id)
+    """What is answered is deferred no more, also if the answer is withdrawn. What never had a card was not deferred."""
+    if request.card_id is not None:
+        await deferrals.end(turn.tx, request.id)
