@@ -470,3 +470,9 @@ def test_a_sentence_that_begins_with_a_part_of_the_policy_begins_with_a_capital(
         said = render(notice("outcome.under_way", by=by, verdict=chosen))
         assert said.plain.startswith(begins)
         assert said.html[0] == begins[0]
+
+
+def test_help_is_in_one_language() -> None:
+    """What commands do is told in English everywhere, as how they are written."""
+    told = {key: sentence.in_english for key, sentence in SENTENCES.items() if key.startswith("command/")}
+    assert [key for key, english in told.items() if not english] == []
