@@ -337,10 +337,10 @@ async def test_a_name_like_a_number_or_an_id_takes_no_answer_of_theirs(house: Ho
 async def test_whoever_is_called_all_gets_no_answer_for_everybody(house: House, command: str) -> None:
     await knocks(house, ANA, name="Ana")
     await knocks(house, BEA, name="all")
-    [said] = await told(house, command)
-    await told(house, 'reject "all"')
+    await told(house, command)
+    assert states(house, ANA, BEA) == ["knock", "knock"]
 
-    assert "!kb list" in said
+    await told(house, 'reject "all"')
     assert states(house, ANA, BEA) == ["knock", "leave"]
 
 
@@ -416,7 +416,7 @@ UNREAD = {
     f"check {GARDEN} now": "now",
     f"policy show {GARDEN} 1 2": "2",
     f"policy log {GARDEN} 30d": "30d",
-    f"list {GARDEN} 5": "5",
+    f"list {GARDEN} please": "please",
     "log 1 30d": "30d",
     "show 1 2": "2",
     "show 1 please": "please",
