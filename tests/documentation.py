@@ -117,6 +117,10 @@ NO_COMPLAINT_CODES = frozenset(
         "bulk.stopped",
         "bulk.told",
         "bulk.untouched",
+        "templates.none",
+        "templates.of",
+        "templates.row",
+        "templates.use",
         "policy_list.people_more",
         "policy_list.none",
         "policy_list.unread",
@@ -207,7 +211,7 @@ NO_COMPLAINT_CODES = frozenset(
 
 NO_COMPLAINT_AREAS = (
     *("answer.hits", "before.", "by.", "dossier.", "explain.", "invites.", "list.", "log.", "message.", "offer."),
-    *("outcome.", "policy.", "queue.", "templates.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
+    *("outcome.", "policy.", "queue.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
     *("digest.", "wave.shown", "wave.shown_at", "wave.by_", "wave.means", "wave.ends", "wave.was", "wave.over"),
     *("wave.begun", "wave.lasts"),
 )

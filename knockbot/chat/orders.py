@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
-from knockbot.chat import spaces
+from knockbot.chat import spaces, templates
 from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Misuse, Reply, no_such_revision
 from knockbot.chat.typed import are_numbers
 from knockbot.documents.text import NAME_LIMIT as SHOWN
@@ -16,7 +15,6 @@ from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.notices import Foreign, Numbered, Room, Stranger, below, notice
-from knockbot.domain.templates import text_of
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
@@ -95,7 +93,7 @@ async def _said_of_each(
 
     async def take_each(turn: Turn) -> Reply:
         await requests.hold(turn.tx, [one.id for one in looked_at if isinstance(one, Request)])
-        taken = [await _taken(turn, await _worded(call, turn, wish, one), one, take) for one in looked_at]
+        taken = [await _taken(call, turn, wish, one, take) for one in looked_at]
         hit = [one for one in taken if isinstance(one, Request)]
         refused = [one.said for one in taken if isinstance(one, Refused)]
         labels = await rooms.told_apart(turn.tx, call.room)
@@ -122,19 +120,11 @@ async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Request 
     return one
 
 
-async def _worded(call: Call, turn: Turn, wish: Wish, one: Request | Refused) -> Wish:
-    """The same wish with the text of the template that its words name at the room of this request, if they name one."""
-    there = await place.of(call.context, turn, one.room_id) if isinstance(one, Request) else None
-    if there is None or not wish.reason or wish.verdict is Verdict.ACCEPT:
-        return wish
-    return replace(wish, reason=text_of(there.settings.templates, wish.reason))
-
-
-async def _taken(turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> Request | Refused:
+async def _taken(call: Call, turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> Request | Refused:
     """The same once it is written."""
     try:
         if isinstance(one, Request):
-            await take(turn, wish, one.id)
+            await take(turn, await templates.worded(call, turn, wish, one), one.id)
     except Refused as refused:
         return refused
     return one

@@ -1,14 +1,19 @@
-"""The command that shows the reason templates of the rooms managed from here."""
+"""Reason templates in chat: the command that shows them, and words that name one."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from knockbot.chat.arguments import SOME_ROOM
 from knockbot.chat.calls import Call
 from knockbot.chat.command import Command
 from knockbot.domain.may import Deed
-from knockbot.domain.notices import Code, Notice, Sign, Stranger, below, notice
+from knockbot.domain.model import Request, Verdict, Wish
+from knockbot.domain.notices import Code, Notice, Numbered, Sign, Stranger, below, notice
 from knockbot.domain.plan import NUMBERS
-from knockbot.domain.templates import LONGEST
+from knockbot.domain.templates import LONGEST, named, nearly_named
+from knockbot.engine.turn import Turn
+from knockbot.errors import Refused
 from knockbot.flow import place
 from knockbot.flow.place import Place
 from knockbot.store.rooms import ProtectedRoom
@@ -34,6 +39,29 @@ def _of(there: Place) -> list[Notice]:
         for emoji, one in numbered
     ]
     return [notice("templates.of", room=there.called), *rows]
+
+
+async def worded(call: Call, turn: Turn, wish: Wish, request: Request) -> Wish:
+    """A wish with the text of the template that its words name at the room of the request, if they name one.
+
+    Raises `Refused` for a word that is, or nearly is, the name of a template which that room does not have: nobody is
+    told a name instead of a text.
+    """
+    there = await place.of(call.context, turn, request.room_id)
+    if there is None or not wish.reason or wish.verdict is Verdict.ACCEPT:
+        return wish
+    meant = named(there.settings.templates, wish.reason)
+    if meant is not None:
+        return replace(wish, reason=meant.text)
+    managed = await place.managed_by(call.context, turn.tx, call.room)
+    names = (one.name for other in (there, *managed) for one in other.settings.templates)
+    near = nearly_named(dict.fromkeys(names), wish.reason)
+    if near is not None:
+        number, name, command = Numbered(request.number), Stranger(near), Code("!kb templates")
+        if any(one.name == near for one in there.settings.templates):
+            raise Refused(notice("templates.nearly", request=number, room=there.called, name=name, command=command))
+        raise Refused(notice("templates.not_here", request=number, room=there.called, name=name, command=command))
+    return wish
 
 
 COMMANDS = (Command("templates", (SOME_ROOM,), templates, Deed.LOOK),)

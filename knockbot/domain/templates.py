@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from knockbot.documents.reading import Path, found, text
 from knockbot.documents.schema import Named
+from knockbot.documents.text import without_variation_selector
 from knockbot.domain.plan import NUMBERS
 from knockbot.errors import Fault
 
@@ -18,7 +20,7 @@ MOST: Final = len(NUMBERS)
 LONGEST: Final = 500
 """Characters of the text of a template."""
 
-_NAME = re.compile(r"[\w-]{1,20}")
+_NAME = re.compile(r"(?=.*\w)[\w-]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,32 @@ def read_templates(value: object, path: Path) -> tuple[Template, ...]:
     return tuple(Template(name, words) for name, words in read.items())
 
 
-def text_of(templates: Sequence[Template], words: str) -> str:
-    """The text that is meant by the words of a moderator: that of the template with this name, or the words as they
-    are."""
-    named = words.strip().casefold()
-    return next((one.text for one in templates if one.name == named), words)
+def named(templates: Sequence[Template], words: str) -> Template | None:
+    """The template that the words of a moderator name, by its name or its emoji; quotes and a mark behind it do not
+    matter."""
+    said = _bare(words)
+    by_sign = dict(zip(_SIGNS, templates, strict=False))
+    return by_sign.get(said) or next((one for one in templates if one.name == said), None)
+
+
+def nearly_named(names: Iterable[str], words: str) -> str | None:
+    """The name that the words of a moderator are, or nearly are: probably they are not meant as a text."""
+    said = _bare(words)
+    if said in _SIGNS:
+        return said
+    near = difflib.get_close_matches(said, list(names), n=1, cutoff=NEAR) if _NAME.fullmatch(said) else []
+    return near[0] if near else None
+
+
+NEAR = 0.75
+"""How alike a word and a name have to be, from 0 to 1 (`difflib`)."""
+
+_SIGNS = tuple(map(without_variation_selector, NUMBERS))
+
+
+def _bare(words: str) -> str:
+    return without_variation_selector(words.strip().strip(_AROUND).rstrip(".,:;!").strip(_AROUND).casefold())
+
+
+_AROUND = "\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
+"""Quotation marks of all kinds."""

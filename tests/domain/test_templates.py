@@ -6,7 +6,7 @@ import pytest
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.policy import SETTINGS
-from knockbot.domain.templates import LONGEST, MOST, Template, text_of
+from knockbot.domain.templates import LONGEST, MOST, Template, named, nearly_named
 from knockbot.errors import Fault
 
 RULES = Template("rules", "Please read our rules first.")
@@ -34,6 +34,7 @@ def test_there_may_be_none(text: str) -> None:
         ("templates: {rules: ''}", "expected text, found none"),
         ("templates: {'a b': text}", "expected a name of 1 to 20 letters"),
         ("templates: {'12': text}", "not of digits alone"),
+        ("templates: {'-': text}", "expected a name of 1 to 20 letters"),
         (f"templates: {{{'x' * 21}: text}}", "expected a name of 1 to 20 letters"),
         (f"templates: {{rules: {'x' * (LONGEST + 1)}}}", f"too long: {LONGEST + 1} characters"),
         ("templates: {Rules: one, rules: two}", "a second time, in another spelling"),
@@ -49,13 +50,40 @@ def test_a_mistake_is_named(text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        ("rules", RULES.text),
-        (" RULES ", RULES.text),
-        ("not-now", LATER.text),
-        ("rules please", "rules please"),
-        ("not now", "not now"),
-        ("", ""),
+        ("rules", RULES),
+        (" RULES ", RULES),
+        ("not-now", LATER),
+        ("“rules”", RULES),
+        ("„rules“", RULES),
+        ('"rules".', RULES),
+        ("rules!", RULES),
+        ("1️⃣", RULES),
+        ("2\u20e3", LATER),
+        ("3️⃣", None),
+        ("2", None),
+        ("rules please", None),
+        ("not now", None),
+        ("rule", None),
+        ("", None),
     ],
 )
-def test_only_a_name_by_itself_means_a_template(words: str, meant: str) -> None:
-    assert text_of((RULES, LATER), words) == meant
+def test_only_a_name_or_an_emoji_by_itself_means_a_template(words: str, meant: Template | None) -> None:
+    assert named((RULES, LATER), words) == meant
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("rules", "rules"),
+        ("rule", "rules"),
+        ("ruels", "rules"),
+        ("not_now.", "not-now"),
+        ("7️⃣", "7\u20e3"),
+        ("rules are rules", None),
+        ("spam", None),
+        ("Sorry", None),
+        ("", None),
+    ],
+)
+def test_a_word_that_is_nearly_a_name_is_noticed(words: str, near: str | None) -> None:
+    assert nearly_named(["rules", "not-now"], words) == near

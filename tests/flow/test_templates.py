@@ -220,6 +220,26 @@ async def test_each_room_has_its_own(house: House) -> None:
     assert (told(house), told(house, BEA, POND)) == (RULES, "Fish first.")
 
 
+@pytest.mark.parametrize("words", ["rule", "“ruels”", "7️⃣"])
+async def test_a_word_that_is_nearly_a_template_is_asked_about_and_nobody_is_told_it(house: House, words: str) -> None:
+    await knocked(house)
+    house.tell(f"reject 1 {words}")
+    await house.later()
+    assert house.membership(ANA) == "knock"
+    assert "I did nothing" in house.spoken()[-1]
+
+
+async def test_the_name_of_a_template_of_another_room_is_told_to_nobody(house: House) -> None:
+    house.world.room(POND, "Pond", ALICE, BOT, levels=levels_for())
+    await house.protect(POND)
+    await knocked(house)
+    await knocked(house, BEA, POND)
+    house.tell("reject 1, 2 rules")
+    await house.later()
+    assert (told(house), house.membership(BEA, POND)) == (RULES, "knock")
+    assert "#2 Pond: I did nothing, because this room has no template rules." in house.spoken()[-1]
+
+
 async def test_templates_shows_them(house: House) -> None:
     house.tell("templates")
     await house.live()

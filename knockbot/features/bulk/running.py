@@ -11,7 +11,7 @@ from typing import Final
 
 from knockbot.domain.batches import Batch, Given, Item, Left, Stage, Step, batch_of, fate, left_out
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.templates import text_of
+from knockbot.domain.templates import named
 from knockbot.engine.prompts import refresh
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
@@ -78,8 +78,9 @@ async def _answered(context: Context, turn: Turn, batch: Batch, item: Item) -> L
         return known
     there = await place.of(context, turn, request.room_id)
     wanted = wish(batch, item)
-    if there is not None and batch.reason and batch.verdict is not Verdict.ACCEPT:
-        wanted = replace(wanted, reason=text_of(there.settings.templates, batch.reason))
+    template = named(there.settings.templates, batch.reason) if there is not None and batch.reason else None
+    if template is not None and batch.verdict is not Verdict.ACCEPT:
+        wanted = replace(wanted, reason=template.text)
     try:
         await answering.take(context, turn, wanted, request.id)
     except Refused:
