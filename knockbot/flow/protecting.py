@@ -282,13 +282,14 @@ async def _bring_requests(
 ) -> None:
     """Close cards in other management rooms, and show pending requests again, under numbers of this one.
 
-    Current third-party invites get numbers here, too, so that they can be revoked from here.
+    What is answered and not over yet gets a number here, too: an invite that was not taken, and a current third-party
+    invite. What becomes of it is told here, and it can be taken back from here.
     """
-    waiting = [request for request in await requests.unsettled(turn.tx, room_id) if request.open]
-    standing = [request for request in await requests.invites_of(turn.tx, room_id) if not request.open]
+    # Those that wait come first: they get the lowest numbers.
+    found = sorted(await requests.not_over(turn.tx, room_id), key=lambda request: not request.open)
     if not kept_before:
-        waiting = [await _without_dropped_answer(turn, request) for request in waiting]
-    for request in [*waiting, *standing]:
+        found = [await _without_dropped_answer(turn, request) for request in found]
+    for request in found:
         moves = request.management_room != management_room
         if moves:
             await requests.move(turn.tx, request, management_room)
@@ -302,7 +303,7 @@ async def _bring_requests(
 
 async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
     """A request of a room that is protected again, without the answer of the time before, unless its act is running."""
-    if request.answer is None or await jobs.is_running(turn.tx, request.id):
+    if not request.open or request.answer is None or await jobs.is_running(turn.tx, request.id):
         return request
     await settling.withdraw_answer(turn, request, because("overtaken.was_unprotected"))
     return await requests.get(turn.tx, request.id)

@@ -238,7 +238,8 @@ async def _told(context: Context, again: Rejudge) -> Handled:
             return
         done = _result(there.called, await judgements.rooms_of(turn.tx, again.because, again.cause), said)
         audience = Audience(there.management_room, place=there.room_id)
-        await saying.say(context, turn, audience, again.event_id, done, reply_to=again.cause)
+        reply_to = await saying.if_asked_in(turn.tx, there.management_room, again.cause)
+        await saying.say(context, turn, audience, again.event_id, done, reply_to=reply_to)
 
     return write
 

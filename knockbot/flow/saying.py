@@ -17,7 +17,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place
 from knockbot.flow.context import Context, log
-from knockbot.store import messages, rooms
+from knockbot.store import inbox, messages, prompts, rooms
 from knockbot.store.db import Tx
 
 
@@ -85,6 +85,13 @@ async def say(
     job = plan.say(to.room_id, occasion, what)
     await turn.plan(job)
     await messages.once(turn.tx, job.key, turn.now)
+
+
+async def if_asked_in(tx: Tx, room_id: str, event_id: str) -> str | None:
+    """What somebody asked by, to reply to it later; `None` if that was in another room: a protected room may have come
+    under another management room since."""
+    there = await inbox.has_come_to(tx, room_id, event_id) or await prompts.by_event(tx, room_id, event_id) is not None
+    return event_id if there else None
 
 
 async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Unban | Write) -> str | None:

@@ -305,6 +305,12 @@ async def came(tx: Tx, event_id: str) -> Came | None:
     return _CAME.maybe(await tx.fetchrow(f"{_CAME.select} WHERE event_id = $1", event_id))
 
 
+async def has_come_to(tx: Tx, room_id: str, event_id: str) -> bool:
+    """Whether this event arrived in this room; not if that was long ago."""
+    row = await tx.fetchrow("SELECT 1 FROM inbox WHERE event_id = $1 AND room_id = $2", event_id, room_id)
+    return row is not None
+
+
 async def take(tx: Tx, event_id: str, room_id: str, now: int) -> bool:
     """Mark an event handled that was read in its room: when the homeserver sends it later, it is a repeat.
 

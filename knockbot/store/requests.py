@@ -441,6 +441,15 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
     return _REQUEST.all(rows)
 
 
+async def not_over(tx: Tx, room_id: str) -> list[Request]:
+    """The requests of a protected room that are pending, or whose accept has not led to a join yet; oldest first.
+
+    Each with as much of its reason as a card shows, because there may be thousands.
+    """
+    rows = await tx.fetch(f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND {UNSETTLED} ORDER BY id", room_id)
+    return _REQUEST.all(rows)
+
+
 async def by_token(tx: Tx, room_id: str, token: str, *, held: bool = True) -> Request | None:
     """The third-party invite that is in the room under a token, or was the last one there."""
     row = await tx.fetchrow(
@@ -870,7 +879,7 @@ async def shown(tx: Tx, request_id: int, event_id: str) -> None:
 
 
 async def move(tx: Tx, request: Request, management_room: str) -> None:
-    """Give an open request a number in another management room; its card stays behind."""
+    """Give a request that is not over a number in another management room; its card stays behind."""
     number = await _next_number(tx, management_room)
     await tx.execute(
         "UPDATE requests SET management_room = $2, number = $3, card_id = NULL, shown_event_id = NULL WHERE id = $1",

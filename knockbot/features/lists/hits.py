@@ -84,7 +84,8 @@ async def rings(context: Context, timer: Timer) -> Write[None] | None:
             await _plan(context, turn, asked, turn.now + AGAIN)
             return
         to = Audience(there.management_room, place=there.room_id)
-        await saying.say(context, turn, to, asked.key, said, reply_to=asked.cause)
+        reply_to = await saying.if_asked_in(turn.tx, there.management_room, asked.cause)
+        await saying.say(context, turn, to, asked.key, said, reply_to=reply_to)
 
     return write
 
