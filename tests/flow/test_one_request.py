@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from knockbot.engine.timers import Timers
 from knockbot.errors import Later, Never
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
+from knockbot.flow.ports import PROMPT_KEY
 from knockbot.product import TIMERS
 from knockbot.store import jobs
 from tests.flow.house import GARDEN, MODS, House, housed
@@ -56,6 +58,8 @@ class Story:
         """The knocks that a rule or a moderator said accept to."""
         self.raced = False
         """Whether somebody was quicker than an act of the bot."""
+        self.undone = False
+        """Whether somebody wanted an answer undone."""
 
     async def play(self, scene: tuple[str, str, str]) -> None:
         """People do something, something goes wrong, and the bot does its part; what must hold after each scene."""
@@ -90,9 +94,12 @@ class Story:
         """At every moment: one outcome, one card, and no invite that nobody gave."""
         for request in await self.house.requests(self.who):
             came = [what for _, what in await self.house.history(request) if what in {*ENDS, State.ACCEPTED}]
-            assert len(came) <= 2, came
-            assert len(came) < 2 or came[0] == State.ACCEPTED, came
-            assert len(came) < 2 or came[1] != State.ACCEPTED, came
+            undone = [what for _, what in await self.house.history(request)].count("undone")
+            assert len(came) <= 2 + 2 * undone, came
+            assert all(before != after for before, after in pairwise(came)), came
+            if undone == 0:
+                assert len(came) < 2 or came[0] == State.ACCEPTED, came
+                assert len(came) < 2 or came[1] != State.ACCEPTED, came
         numbers = [block["number"] for card in self.house.cards() for block in card.blocks]
         assert len(numbers) == len(set(numbers)), f"on two cards: {numbers}"
         async with self.house.db.tx() as tx:
@@ -102,8 +109,13 @@ class Story:
             content = event["content"]
             invited = event["sender"] == BOT and content["membership"] == "invite"
             if invited and not self.raced:
-                assert event["unsigned"]["replaces_state"] in self.accepted
+                replaced = event["unsigned"]["replaces_state"]
+                assert replaced in self.accepted or (self.undone and self._was_out(replaced))
         assert await self.house.set_aside() == []
+
+    def _was_out(self, event_id: str) -> bool:
+        """Whether somebody was out of the room by this event, as those are whose rejection is undone."""
+        return str(self.world.rooms[GARDEN].past[event_id]["content"]["membership"]) in OUT
 
     async def check_the_end(self) -> None:
         """Once all is quiet, the newest request says what the room says, and whoever waits has a card that is true."""
@@ -111,9 +123,10 @@ class Story:
         stands = self.house.membership(self.who)
         assert await self.house.jobs("due", "running", "blocked") == {}
         assert all(request.state in ENDS for request in found[:-1])
+        assert not any(request.being_undone for request in found)
         assert await not_replayed(self.house.context) == []
         await self.check_courtesies()
-        if stands == "knock":
+        if stands == "knock" and found[-1].state is not State.EXPIRED:
             newest = found[-1]
             assert newest.awaits_moderators
             assert newest.event_id == self.world.rooms[GARDEN].event_of(self.who)
@@ -182,6 +195,19 @@ class Story:
             if emoji == "✅":
                 self.accepted.add(cards[-1].block["event_id"])
             self.house.click(emoji, card=cards[-1])
+
+    async def undo(self, *, by: str) -> None:
+        """Alice wants her last answer undone, or Bob the answer to the newest request, whoever gave it."""
+        self.undone = True
+        found = await self.house.requests(self.who)
+        self.house.tell("undo" if by == ALICE or not found else f"undo {found[-1].number}", by=by)
+
+    def confirm(self) -> None:
+        """Who is asked whether a member is to be removed says yes."""
+        said = [event for event in self.world.rooms[MODS].said if "m.new_content" not in event["content"]]
+        asked = [event for event in said if event["content"].get(PROMPT_KEY, {}).get("kind") == "undo"]
+        for by in (ALICE, BOB) if asked else ():
+            self.world.react(MODS, by, asked[-1]["event_id"], "✅")
 
     def apply(self) -> None:
         """Alice has those who wait judged again."""
@@ -263,6 +289,9 @@ PEOPLE: dict[str, Step] = {
     "alice clicks no": lambda s: s.click("❌"),
     "alice says accept": lambda s: s.answer("accept"),
     "alice says ban": lambda s: s.answer("ban"),
+    "alice undoes what she said": lambda s: s.undo(by=ALICE),
+    "bob undoes it": lambda s: s.undo(by=BOB),
+    "they say yes to her removal": lambda s: s.confirm(),
     "alice applies the policy": lambda s: s.apply(),
     "alice notes something": lambda s: s.remark("note", "what alice knows"),
     "alice claims it": lambda s: s.remark("claim"),
