@@ -50,7 +50,7 @@ from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, recalling, walking
 from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
-from knockbot.features.undo import asking
+from knockbot.features.undo import asking, many
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.features.waves import course, over
 from knockbot.features.waves import shown as waves_shown
@@ -253,6 +253,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     list_following.MOVED: again.CHANGED,
     hits.KIND: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,
+    many.BATCH: many.TIMER,
     "leave_unused_lists": list_following.UNUSED,
     proposing.LAPSES: TimerKind(proposing.lapse),
     preview.RUN: TimerKind(running.run),

@@ -311,6 +311,7 @@ CATCHES_REFUSALS = {
     "chat/presets.py": "a room that is not managed from here is the one whose members come in",
     "chat/orders.py": "one of several requests that a command is about",
     "chat/several.py": "the same, where it is no answer",
+    "features/undo/many.py": "one of the answers of a batch that is undone",
     "chat/undo.py": "one of several answers that a command undoes",
     "chat/replay.py": "a policy that is only tried, so that no change is refused",
     "flow/answering.py": "a click on a card",

@@ -149,6 +149,8 @@ TABLES: Mapping[str, Table] = {
         Table("batch_requests", FOR_EVER, ("why",), ("batch_id", "place", "asked")),
         Table("also_invites", "until the last of them was tried", ("why",), ("request_id", "ended")),
         Table("also_invited", "until the invite is taken or gone", ("user_id", "on_behalf_of")),
+        Table("undo_runs", FOR_EVER, ("asked_by",)),
+        Table("undo_items", FOR_EVER, ("why",), in_sql=("batch_id", "place")),
         Table("undo_questions", FOR_EVER, ("asked_by",)),
         Table("space_rooms", "as long as the room is in the space", ("asked_by", "why")),
         Table("waves", FOR_EVER, ("begun_by",), counts="id"),

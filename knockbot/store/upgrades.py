@@ -629,6 +629,22 @@ CREATE TABLE undo_questions (
     asked_by   TEXT NOT NULL,
     ended      BOOLEAN NOT NULL
 );
+-- The undoing of batches, and what came of each of their answers; `why` it is not undone: a notice.
+CREATE TABLE undo_runs (
+    batch_id BIGINT PRIMARY KEY REFERENCES batches (id),
+    asked_by TEXT NOT NULL,
+    cause    TEXT NOT NULL,
+    ended    BOOLEAN NOT NULL
+);
+CREATE TABLE undo_items (
+    batch_id   BIGINT NOT NULL REFERENCES undo_runs (batch_id),
+    request_id BIGINT NOT NULL REFERENCES requests (id),
+    place      INTEGER NOT NULL,
+    tried      BOOLEAN NOT NULL,
+    why        TEXT,
+    PRIMARY KEY (batch_id, request_id)
+);
+CREATE INDEX undo_items_waiting ON undo_items (batch_id, place) WHERE NOT tried;
 CREATE INDEX undo_questions_open ON undo_questions (request_id) WHERE NOT ended;
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.

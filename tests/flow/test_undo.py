@@ -130,6 +130,9 @@ TABLE: dict[str, Row] = {
         (*ACCEPTED, bob("leave"), undoes()), "I invite @ana", "invite", "accepted"
     ),
     "accepted, banned by another": Row((*ACCEPTED, bob("ban"), undoes()), "I lift the ban", "leave", "rejected"),
+    "accepted, banned by another, the own last answer": Row(
+        (*ACCEPTED, bob("ban"), undoes("")), "has another answer now, by @bob", "ban", "banned"
+    ),
     "accepted, left and asked again": Row(
         (*ACCEPTED, leaves, asks_again, undoes()), "declined the invite", "knock", "declined"
     ),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.chat.sentences.rows import By, Sentence, in_english, says
-from knockbot.domain.notices import Ago, Choice, Code, Duration, Many, Moment, Notice, Numbered, Room, User
+from knockbot.domain.notices import Ago, Choice, Code, Duration, Many, Moment, Notice, Number, Numbered, Room, User
 
 _NO: Mapping[str, Any] = {"request": Numbered, "user": User}
 _DONE: Mapping[str, Any] = {"step": Choice, "request": Numbered, "user": User, "room": Room, "by": By}
@@ -51,6 +51,24 @@ SENTENCES: Mapping[str, Sentence] = {
         user=User,
         rooms=Many,
     ),
+    "undo.batch": says(
+        "I undo the answer that batch {batch} gave. I tell you when it is done.",
+        "I undo the {count} answers that batch {batch} gave. I tell you when it is done.",
+        batch=Number,
+        count=Number,
+    ),
+    "undo.batch_done": says(
+        "Undo of batch {batch}: {count} answer was undone.",
+        "Undo of batch {batch}: {count} answers were undone.",
+        batch=Number,
+        count=Number,
+    ),
+    "undo.batch_more": says("{count} more was not undone.", "{count} more were not undone.", count=Number),
+    "undo.batch_joined": says("{request}: {user} has joined. To remove them: {command}", command=Code, **_NO),
+    "undo.batch_running": says(
+        "Batch {batch} is still running. Please stop it first: click ❌ on its message.", batch=Number
+    ),
+    "undo.batch_already": says("Batch {batch} was already undone. For one of its requests: !kb undo N", batch=Number),
     # On the card.
     "outcome.undone/invite": says("Undone by {by}: invited, after {was} had rejected. Not joined yet.", **_CARD),
     "outcome.undone/lift": says("Undone by {by}: the ban by {was} was lifted.", **_CARD),

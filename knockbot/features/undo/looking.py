@@ -73,11 +73,16 @@ def insist_on_an_answer(context: Context, wish: Wish, request: Request) -> None:
     since = context.now() - undoing.given_at(request)
     if since > undoing.LONGEST:
         raise Refused(notice("undo.too_old", request=number, when=Ago(since), time=Duration(undoing.LONGEST)))
-    if wish.own and (request.answer is None or request.answer.by != wish.actor):
+    if wish.own and not _is_theirs(request, wish.actor):
         command = Code(f"!kb undo {request.number}")
         raise Refused(notice("undo.not_yours", request=number, by=credited(request), command=command))
     if request.open and request.inviter_banned:
         raise Refused(notice("undo.half", request=number, user=user))
+
+
+def _is_theirs(request: Request, actor: str) -> bool:
+    """Whether the answer is somebody's own, and so is the outcome: another moderator may have acted since."""
+    return request.answer is not None and request.answer.by == actor and (request.open or request.by == actor)
 
 
 def credited(request: Request) -> User | Notice:

@@ -1,0 +1,124 @@
+"""A batch is undone: answer by answer, a few at a time, each with the rights that whoever wants it has at that moment.
+
+Nobody who has joined is removed by that: the summary names them. What is undone is on record with the answers
+themselves, so after a restart it goes on with the next one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from knockbot.domain.batches import Batch, Stage
+from knockbot.domain.model import Request, Step
+from knockbot.domain.notices import Code, Notice, Number, Numbered, User, below, notice
+from knockbot.engine.timers import TimerKind
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never, Refused
+from knockbot.features.undo.looking import Found, Wish, credited, look
+from knockbot.features.undo.taking import take
+from knockbot.flow import refusals, saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
+from knockbot.store import batches, requests, timers, undo_runs
+from knockbot.store.timers import Timer
+from knockbot.store.undo_runs import UndoRun
+
+AT_ONCE: Final = 4
+"""Answers that one step undoes."""
+
+PAUSE: Final = 250
+"""Milliseconds between two steps, in which the answers of people and new knocks come first."""
+
+NAMED: Final = 10
+"""Answers that are not undone and that the summary names."""
+
+BATCH: Final = "undo_batch"
+"""Its row in `product.py:TIMERS`."""
+
+
+async def begin(context: Context, turn: Turn, wish: Wish, batch: Batch) -> Notice:
+    """Begin to undo a batch; returns what is said of it. Raises `Refused`."""
+    number = Number(batch.number)
+    if batch.stage is Stage.RUNNING:
+        raise Refused(notice("undo.batch_running", batch=number))
+    count = await undo_runs.begin(turn.tx, UndoRun(batch.id, wish.actor, wish.cause))
+    if count is None:
+        raise Refused(notice("undo.batch_already", batch=number))
+    await _plan(context, turn, batch, turn.now)
+    return notice("undo.batch", batch=number, count=Number(count))
+
+
+async def _plan(context: Context, turn: Turn, batch: Batch, due_at: int) -> None:
+    await timers.add(turn.tx, Timer(f"{BATCH}:{batch.id}", BATCH, str(batch.id), due_at))
+    turn.after(context.wakeups.timers.set)
+
+
+async def _run(context: Context, timer: Timer) -> Write[None] | None:
+    """Undo the next few answers. May raise `Later`."""
+    async with context.db.tx() as tx:
+        batch, run = await batches.find(tx, int(timer.about)), await undo_runs.find(tx, int(timer.about))
+        items = await undo_runs.waiting(tx, int(timer.about), AT_ONCE)
+        known = await requests.several(tx, [item.request_id for item in items])
+    if batch is None or run is None or run.ended:
+        return None
+    wish = Wish(run.asked_by, f"undo batch {batch.id}", own=True)
+    found = [await _looked_at(context, wish, batch, known[item.request_id]) for item in items]
+
+    async def write(turn: Turn) -> None:
+        now = await undo_runs.find(turn.tx, batch.id, held=True)
+        if now is None or now.ended:
+            return
+        await requests.hold(turn.tx, [item.request_id for item in items])
+        for item, one in zip(items, found, strict=True):
+            await undo_runs.tried(turn.tx, batch.id, item.request_id, await _why_not(context, turn, wish, one))
+        if await undo_runs.waiting(turn.tx, batch.id, 1):
+            await _plan(context, turn, batch, turn.now + PAUSE)
+        else:
+            await _sum_up(context, turn, batch, run)
+
+    return write
+
+
+TIMER: Final[TimerKind[Context]] = TimerKind(_run)
+
+
+async def _looked_at(context: Context, wish: Wish, batch: Batch, request: Request) -> Found | Refused:
+    """One answer of the batch, unless it cannot be undone, or somebody has to be asked first."""
+    number = Numbered(request.number)
+    ours = request.answer is not None and request.answer.cause == batch.answer_cause
+    if request.management_room != batch.management_room:
+        return Refused(notice("undo.nothing", request=number))
+    if request.undone is None and not ours:
+        command = Code(f"!kb undo {request.number}")
+        return Refused(notice("undo.not_yours", request=number, by=credited(request), command=command))
+    try:
+        found = await look(context, wish, request)
+    except (Refused, Never) as error:  # `Never`: for example, the bot was removed from the protected room
+        return Refused(refusals.why_not(error))
+    if found.step is Step.REMOVE:
+        user, command = User(request.user_id), Code(f"!kb undo {request.number}")
+        return Refused(notice("undo.batch_joined", request=number, user=user, command=command))
+    return found
+
+
+async def _why_not(context: Context, turn: Turn, wish: Wish, one: Found | Refused) -> Notice | None:
+    """Why an answer is not undone; `None` once it is."""
+    if isinstance(one, Refused):
+        return one.said
+    try:
+        await take(context, turn, wish, one)
+    except Refused as refused:
+        return refused.said
+    return None
+
+
+async def _sum_up(context: Context, turn: Turn, batch: Batch, run: UndoRun) -> None:
+    items = await undo_runs.end(turn.tx, batch.id)
+    left = [item.why for item in items if item.why is not None]
+    said = below(
+        notice("undo.batch_done", batch=Number(batch.number), count=Number(len(items) - len(left))),
+        *left[:NAMED],
+        notice("undo.batch_more", count=Number(len(left) - NAMED)) if len(left) > NAMED else None,
+    )
+    to = Audience(batch.management_room)
+    await saying.say(context, turn, to, f"undo batch:{batch.id}", said, reply_to=run.cause)

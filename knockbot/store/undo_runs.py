@@ -1,0 +1,82 @@
+"""The undoing of batches: which batch, for whom, and what came of each of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knockbot.domain.notices import Notice, dumps, loads
+from knockbot.store.db import Tx, for_update
+from knockbot.store.rows import Column, Row, optional
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRun:
+    """A batch that is undone, once for ever."""
+
+    batch_id: int
+    asked_by: str
+    """Who wants it, and with whose power it is done."""
+    cause: str
+    """Their command."""
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoItem:
+    """One answer of a batch that is undone."""
+
+    request_id: int
+    tried: bool = False
+    why: Notice | None = None
+    """Why it is not undone."""
+
+
+_RUN = Row(UndoRun, "undo_runs")
+_ITEM = Row(UndoItem, "undo_items", why=Column("why", optional(loads)))
+
+
+async def begin(tx: Tx, run: UndoRun) -> int | None:
+    """Begin to undo what a batch has answered; returns how many answers these are, or `None` if it was begun before."""
+    row = await tx.fetchrow(
+        "INSERT INTO undo_runs (batch_id, asked_by, cause, ended) VALUES ($1, $2, $3, FALSE) "
+        "ON CONFLICT (batch_id) DO NOTHING RETURNING batch_id",
+        run.batch_id,
+        run.asked_by,
+        run.cause,
+    )
+    if row is None:
+        return None
+    added = await tx.fetch(
+        "INSERT INTO undo_items (batch_id, request_id, place, tried) SELECT batch_id, request_id, place, FALSE "
+        "FROM batch_requests WHERE batch_id = $1 AND step IN ('answered', 'settled') RETURNING request_id",
+        run.batch_id,
+    )
+    return len(added)
+
+
+async def find(tx: Tx, batch_id: int, *, held: bool = False) -> UndoRun | None:
+    """The undoing of a batch; held until the transaction ends if asked for."""
+    return _RUN.maybe(await tx.fetchrow(f"{_RUN.select} WHERE batch_id = $1{for_update(tx, held)}", batch_id))
+
+
+async def waiting(tx: Tx, batch_id: int, limit: int) -> list[UndoItem]:
+    """The next answers that were not tried yet."""
+    rows = await tx.fetch(f"{_ITEM.select} WHERE batch_id = $1 AND NOT tried ORDER BY place LIMIT $2", batch_id, limit)
+    return _ITEM.all(rows)
+
+
+async def tried(tx: Tx, batch_id: int, request_id: int, why: Notice | None) -> None:
+    """An answer is undone, or is not, and why."""
+    await tx.execute(
+        "UPDATE undo_items SET tried = TRUE, why = $3 WHERE batch_id = $1 AND request_id = $2",
+        batch_id,
+        request_id,
+        dumps(why) if why is not None else None,
+    )
+
+
+async def end(tx: Tx, batch_id: int) -> Sequence[UndoItem]:
+    """All were tried: what came of each."""
+    await tx.execute("UPDATE undo_runs SET ended = TRUE WHERE batch_id = $1", batch_id)
+    return _ITEM.all(await tx.fetch(f"{_ITEM.select} WHERE batch_id = $1 ORDER BY place", batch_id))

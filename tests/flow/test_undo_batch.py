@@ -1,0 +1,134 @@
+"""A batch is undone: each of its answers once, with the rights of that moment, whoever has moved on since."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.offered import offers
+from tests.flow.test_bulk import BOB, house, people, spoken
+from tests.flow.world import ALICE, BOT, FAR
+
+__all__ = ["house"]
+
+SIX = people(6)
+
+
+async def done(house: House, verdict: str, *who: str) -> None:
+    """These people have knocked, and Alice has given all of them one answer."""
+    for user_id in who:
+        house.world.knock(GARDEN, user_id, "hello")
+        await house.live()
+    house.tell(f"{verdict} all")
+    await house.live()
+    house.world.react(MODS, ALICE, offers(house, "batch")[-1].event_id, "✅")
+    await house.live()
+    await steps(house)
+
+
+async def steps(house: House) -> None:
+    """What comes step by step has come."""
+    for _ in range(10):
+        house.clock.go_on(1)
+        await house.ring()
+        await house.live()
+
+
+async def undo(house: House, *, by: str = ALICE) -> str:
+    """Undo the last answer; returns what is said last."""
+    house.tell("undo", by=by)
+    await house.live()
+    await steps(house)
+    return spoken(house)[-1]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "first", "then"),
+    [("accept", "invite", "leave"), ("reject", "leave", "invite"), ("ban", "ban", "leave")],
+)
+async def test_all_its_answers_are_undone(house: House, verdict: str, first: str, then: str) -> None:
+    await done(house, verdict, *SIX)
+    assert {house.membership(who) for who in SIX} == {first}
+
+    assert await undo(house) == "Undo of batch 1: 6 answers were undone."
+    assert {house.membership(who) for who in SIX} == {then}
+    assert "I undo the 6 answers that batch 1 gave" in spoken(house)[-2]
+
+
+async def test_who_has_moved_on_is_left_alone_and_named(house: House) -> None:
+    await done(house, "accept", *SIX)
+    joined, left, banned, *others = SIX
+    house.world.change(GARDEN, joined, joined, "join")
+    house.world.change(GARDEN, left, left, "leave")
+    house.world.change(GARDEN, BOB, banned, "ban")
+    await house.live()
+    said = await undo(house)
+
+    assert said.startswith("Undo of batch 1: 3 answers were undone.")
+    assert f"#1: {joined} has joined. To remove them: !kb undo 1" in said
+    assert f"#2: nothing to undo. {left} declined the invite." in said
+    assert "#3" in said
+    assert [house.membership(who) for who in SIX] == ["join", "leave", "ban", *["leave"] * len(others)]
+
+
+async def test_it_goes_on_after_a_death_and_each_answer_is_undone_once(house: House) -> None:
+    await done(house, "ban", *SIX)
+    house.tell("undo")
+    await house.live()
+    await house.ring()
+    await house.die()
+    await house.start_again()
+    await steps(house)
+
+    assert {house.membership(who) for who in SIX} == {"leave"}
+    assert [said for said in spoken(house) if "6 answers were undone" in said] == [spoken(house)[-1]]
+    for who in SIX:
+        lines = [kind for _, kind in await house.history(await house.request(who))]
+        assert lines.count("undone") == 1
+
+
+async def test_the_rights_are_looked_at_for_each_answer_at_its_moment(house: House) -> None:
+    await done(house, "ban", *SIX)
+    house.tell("undo")
+    await house.live()
+    await house.ring()
+    await house.live()
+    house.world.set_levels(GARDEN, users={BOT: 50, ALICE: 0, BOB: 100})
+    await steps(house)
+
+    stay = [who for who in SIX if house.membership(who) == "ban"]
+    assert 0 < len(stay) < len(SIX)
+    assert spoken(house)[-1].startswith(f"Undo of batch 1: {len(SIX) - len(stay)} answers were undone.")
+
+
+async def test_it_is_undone_once_and_by_whoever_began_it(house: House) -> None:
+    await done(house, "ban", *SIX, FAR)
+    assert "answered nothing here" in await undo(house, by=BOB)
+    assert "7 answers were undone" in await undo(house)
+
+    assert "undone" in await undo(house)
+    assert {house.membership(who) for who in SIX} == {"leave"}
+
+
+async def test_while_it_runs_it_has_to_be_stopped_first_and_then_its_half_is_undone(house: House) -> None:
+    for who in people(20):
+        house.world.knock(GARDEN, who, "hello")
+        await house.live()
+    house.tell("ban all")
+    await house.live()
+    house.world.react(MODS, ALICE, offers(house, "batch")[-1].event_id, "✅")
+    await house.live()
+    house.clock.go_on(1)
+    await house.ring()
+    await house.live()
+    house.tell("undo")
+    await house.live()
+    assert "is still running" in spoken(house)[-1]
+    house.world.react(MODS, ALICE, offers(house, "batch")[-1].event_id, "❌")
+    await house.live()
+    banned = [who for who in people(20) if house.membership(who) == "ban"]
+    assert 0 < len(banned) < 20
+
+    assert f"{len(banned)} answers were undone" in await undo(house)
+    assert {house.membership(who) for who in banned} == {"leave"}
+    assert {house.membership(who) for who in people(20) if who not in banned} == {"knock"}
