@@ -52,7 +52,7 @@ SENTENCES: Mapping[str, Sentence] = {
         rooms=Many,
     ),
     "undo.batch": says(
-        "I undo the answer that batch {batch} gave. I tell you when it is done.",
+        "I undo the {count} answer that batch {batch} gave. I tell you when it is done.",
         "I undo the {count} answers that batch {batch} gave. I tell you when it is done.",
         batch=Number,
         count=Number,
