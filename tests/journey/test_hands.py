@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot import app
-from tests.keeper import Garden, InProcess, in_reply_to, words
+from tests.keeper import Garden, InProcess, block, edit_of, in_reply_to, words
 from tests.lab import LabHomeserver
 
 
@@ -29,11 +29,28 @@ async def test_a_note_stands_on_the_card_and_on_the_next_one_of_the_same_person(
     await _says(garden, f"Note about an earlier request, by {mona.user_id} (")
 
 
+async def test_a_note_is_gone_with_the_message_that_gave_it(garden: Garden) -> None:
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+    message = await garden.tell("note She sent us a letter.", reply_to=card["event_id"])
+    await _says(garden, ": She sent us a letter.")
+    noted = (await garden.said())[-1]
+
+    await garden.alice.redact(garden.mods, message)
+
+    await garden.heard(
+        lambda event: edit_of(event) == card["event_id"] and "letter" not in words(event),
+        "an edit without the note",
+        after=noted["event_id"],
+    )
+    assert "letter" not in await garden.command(f"show {block(card)['number']}")
+
+
 async def test_of_two_moderators_one_is_at_a_request_and_the_other_may_answer_it(garden: Garden) -> None:
     mona = await garden.moderator()
     ana = await garden.knocker()
     card = await garden.card(ana)
-    number = card["content"]["org.knockbot.request"]["number"]
+    number = block(card)["number"]
 
     assert await garden.command(f"claim {number}", by=mona) == "✅"
     await _says(garden, f"✋ Claimed by {mona.user_id} until ")
