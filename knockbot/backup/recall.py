@@ -214,6 +214,7 @@ async def _take_up(
     if one.block["state"] != State.PENDING:
         by = one.block.get("by") or context.bot
         await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)
+        await _count(turn, request, one)
 
 
 async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -> None:
@@ -222,6 +223,13 @@ async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
         await settling.record_outcome(context, turn, request, state, one.block.get("by") or context.bot)
+        await _count(turn, request, one)
+
+
+async def _count(turn: Turn, request: Request, one: _Shown) -> None:
+    """Where only the invite of a rule was withdrawn, that is no rejection."""
+    if one.block.get("withdrawn_by"):
+        await requests.counts_for_nothing(turn.tx, request.id)
 
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}

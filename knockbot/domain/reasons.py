@@ -592,6 +592,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.banned": "banned",
     "record.withdrawn": "withdrawn",
     "record.expired": "expired",
+    "record.invite_withdrawn": "invite withdrawn",
     "record.standing": "invite approved",
     "record.redeemed": "invite used",
     "record.revoked": "revoked",

@@ -26,6 +26,8 @@ class Recorded(StrEnum):
     BANNED = "banned"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    INVITE_WITHDRAWN = "invite_withdrawn"
+    """The invite of a rule was taken back, and nobody has rejected the applicant."""
     STANDING = "standing"
     REDEEMED = "redeemed"
     REVOKED = "revoked"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan
-from knockbot.domain.card import decision_line, is_withdrawn_accept, machine_block, origin_of, policy_key, ruling
+from knockbot.domain.card import (
+    decision_line,
+    is_invite_withdrawn,
+    is_withdrawn_accept,
+    machine_block,
+    origin_of,
+    policy_key,
+    ruling,
+)
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
@@ -133,10 +141,14 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
         request = await requests.get(turn.tx, request.id)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     await tables.settled(context, turn, request)
+    withdrawn = is_invite_withdrawn(request)
+    if withdrawn:
+        await requests.counts_for_nothing(turn.tx, request.id)
     answer = request.answer if request.answer is not None and request.answer.by == by else None
-    by_rule = answer is not None and not is_withdrawn_accept(request)
+    by_rule = answer is not None and (withdrawn or not is_withdrawn_accept(request))
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
-    await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
+    kind = Recorded.INVITE_WITHDRAWN if withdrawn else Recorded(state)
+    await record(turn, request, by, kind, **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
     if request.card_id is not None and answer is not None and answer.quiet:
         await cards.refresh_in_turn(turn, request.card_id)
     elif request.card_id is not None:

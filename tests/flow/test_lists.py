@@ -660,6 +660,28 @@ async def test_nothing_claims_that_the_policy_rejected_whose_invite_was_withdraw
         assert "rejected · by otherwise" not in shown, shown
 
 
+@pytest.mark.parametrize("policy", [NOT_LISTED, open_door("forward")])
+async def test_whose_invite_was_withdrawn_was_not_rejected_by_anybody(listed: House, policy: str) -> None:
+    await set_policy(listed, policy)
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    listed.world.list_entity(BANS, LIZ, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "leave"
+    listed.tell("log")
+    await settled(listed)
+    assert "invite withdrawn · " in listed.spoken()[-1]
+    listed.world.unlist(BANS, LIZ, ANA)
+    await set_policy(listed, "rules: [{name: again, when: {rejected_before: true}, then: ban}]")
+
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert listed.membership(ANA) == "knock"
+    card = listed.cards()[-1].text
+    assert "Before: accepted, then the invite was withdrawn by" in card
+    assert "rejected" not in card
+
+
 @pytest.mark.parametrize("applied", [True, False])
 async def test_a_card_tells_of_a_list_that_does_not_decide_as_soon_as_it_names_somebody(
     listed: House, applied: bool

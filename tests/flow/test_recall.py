@@ -21,6 +21,7 @@ from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import requests, restores, rooms
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, set_policy, settled
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 BOB, CLEO, DORA = "@bob:tulip.example", "@cleo:tulip.example", "@dora:tulip.example"
@@ -110,6 +111,26 @@ async def test_what_rules_decided_since_is_neither_done_nor_said_again(house: Ho
         (2, State.ACCEPTED, BOT, "friend")
     ]
     nothing_stands_twice(restored)
+
+
+async def test_an_invite_that_was_withdrawn_since_is_no_rejection(house: House, attic: Attic) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    await set_policy(house, open_door("forward"))
+    await attic.put()
+    house.world.knock(GARDEN, ANA, "hello")
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, ANA)
+    await settled(house)
+    house.world.unlist(BANS, LIZ, ANA)
+
+    restored = await attic.bring_back()
+
+    assert (await restored.request(ANA)).state is State.REJECTED
+    await set_policy(restored, "rules: [{name: again, when: {rejected_before: true}, then: ban}]")
+    restored.world.knock(GARDEN, ANA, "once more")
+    await settled(restored)
+    assert restored.membership(ANA) == "knock"
 
 
 async def test_a_request_that_moderators_answered_since_is_settled_in_their_name(house: House, attic: Attic) -> None:

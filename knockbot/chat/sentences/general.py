@@ -150,6 +150,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "before.by/joined": _before("Before: joined, accepted by {by}, {when}."),
     "before.by/rejected": _before("Before: rejected by {by}, {when}."),
     "before.by/banned": _before("Before: banned by {by}, {when}."),
+    "before.invite_withdrawn": says(
+        "Before: accepted, then the invite was withdrawn by {by}, {when}.", by=By, when=Notice
+    ),
     "before.alone/declined": says("Before: accepted, but they declined the invite, {when}.", state=Choice, when=Notice),
     "before.alone/withdrawn": says("Before: withdrawn by the applicant, {when}.", state=Choice, when=Notice),
     "before.alone/expired": says("Before: nobody answered in time, {when}.", state=Choice, when=Notice),

@@ -31,7 +31,15 @@ from knockbot.domain.card.machines import machine_block
 from knockbot.domain.card.one import EMOJI, NOTHING_ELSE, Around, card
 from knockbot.domain.card.outcomes import OUTCOMES, SIGNS, answered_with, doubt, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.shared import shared_card
-from knockbot.domain.card.who import decided_by, is_withdrawn_accept, origin_of, policy_key, rule_of, ruling
+from knockbot.domain.card.who import (
+    decided_by,
+    is_invite_withdrawn,
+    is_withdrawn_accept,
+    origin_of,
+    policy_key,
+    rule_of,
+    ruling,
+)
 
 __all__ = [
     "EMOJI",
@@ -52,6 +60,7 @@ __all__ = [
     "everybody",
     "head",
     "hit_by_answer",
+    "is_invite_withdrawn",
     "is_withdrawn_accept",
     "kept_no_longer",
     "machine_block",

@@ -24,7 +24,7 @@ from knockbot.domain.card.who import (
     credit,
     invite_of,
     inviter,
-    is_withdrawn_accept,
+    is_invite_withdrawn,
     who_came_in,
     who_is_invited,
     who_knocks,
@@ -222,7 +222,7 @@ def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool =
 def _standing(request: Request, *, inviter_banned: bool, for_ever: bool) -> Notice | None:
     if request.state is State.JOINED and request.by == request.user_id:
         return _joined_unasked(request)
-    if request.state is State.REJECTED and is_withdrawn_accept(request):
+    if is_invite_withdrawn(request):
         return notice("outcome.invite_withdrawn", by=credit(request))
     if not request.open:
         if for_ever:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from knockbot.domain.card.approvals import void_approval
 from knockbot.domain.card.kinds import TOLD, reason_of, standing
 from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
-from knockbot.domain.card.who import credit
+from knockbot.domain.card.who import credit, is_invite_withdrawn
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Shortcut, State, Verdict
 from knockbot.domain.notices import (
@@ -95,6 +95,8 @@ def before(request: Request, earlier: Request | None) -> Notice | None:
     when = notice("time.earlier", time=time)
     if earlier.management_room == request.management_room:
         when = notice("time.earlier_request", time=time, request=Numbered(earlier.number))
+    if is_invite_withdrawn(earlier):
+        return notice("before.invite_withdrawn", by=credit(earlier), when=when)
     if earlier.state in BEFORE_BY:
         return notice("before.by", state=Choice(earlier.state), by=credit(earlier), when=when)
     return notice("before.alone", state=Choice(earlier.state), when=when)

@@ -6,7 +6,7 @@ from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Miss, Request, ThirdPartyInvite, Verdict
+from knockbot.domain.model import Decision, Miss, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Code, Letters, Name, Notice, Profile, Room, Rule, User, notice
 
 By = Notice | User
@@ -112,6 +112,12 @@ def is_withdrawn_accept(request: Request) -> bool:
     decision = ruling(request)
     taken_back = request.answer is not None and request.answer.verdict is not Verdict.FORWARD
     return taken_back and decision is not None and decision.verdict is Verdict.FORWARD
+
+
+def is_invite_withdrawn(request: Request) -> bool:
+    """Whether its outcome is only that: the invite of a rule was taken back, and nobody has rejected the applicant."""
+    by_answer = request.answer is not None and request.answer.by == request.by
+    return request.state is State.REJECTED and by_answer and is_withdrawn_accept(request)
 
 
 def credit(request: Request) -> By:
