@@ -697,6 +697,16 @@ class Untaken:
     """What people called the room whose policy has the rule, if that is another room."""
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Somebody was removed from the room after they had joined."""
+
+    state: State
+    """Rejected for a kick, or banned."""
+    by: str
+    at: int
+
+
 class Step(StrEnum):
     """How an answer is undone in the room."""
 
@@ -782,6 +792,8 @@ class Request:
     """For a knock: the invite that the bot has to withdraw, or that the moderators decide about."""
     undone: Undone | None = None
     """What its answer takes back, if it undoes another one."""
+    removal: Removal | None = None
+    """For a knock: how its applicant was removed later, after they had joined."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""

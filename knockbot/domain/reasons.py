@@ -593,6 +593,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.withdrawn": "withdrawn",
     "record.expired": "expired",
     "record.invite_withdrawn": "invite withdrawn",
+    "record.kicked_later": "kicked after joining",
+    "record.banned_later": "banned after joining",
     "record.standing": "invite approved",
     "record.redeemed": "invite used",
     "record.revoked": "revoked",

@@ -32,6 +32,11 @@ class Recorded(StrEnum):
     REDEEMED = "redeemed"
     REVOKED = "revoked"
 
+    KICKED_LATER = "kicked_later"
+    """Somebody who had joined was kicked."""
+    BANNED_LATER = "banned_later"
+    """Somebody who had joined was banned, perhaps after they left again."""
+
     WOULD = "would"
     """The policy is in dry run; else it would have done this (`verdict`)."""
     JUDGED = "judged"

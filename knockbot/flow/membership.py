@@ -10,9 +10,10 @@ from knockbot.domain import plan
 from knockbot.domain.card import changed_anew
 from knockbot.domain.jobs import JOBS, Act
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.model import MemberChange, Membership, Removal, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
+from knockbot.domain.records import Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import cards, place, rules, saying, settling, tables
@@ -20,6 +21,7 @@ from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.place import Place
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, jobs, requests
 from knockbot.store.db import Tx
@@ -166,9 +168,11 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
     overridden = await _by_an_overridden_act(context, change, last)
     theirs = await tables.heard(context, change) if change.token is None else None
     unasked = await _was_invited_unasked(context, change, last)
+    removed = await _was_removed(context, change, last)
 
     async def write(turn: Turn) -> None:
-        await _note_removal(turn, change)
+        if removed:
+            await _note_removal(turn, change)
         for request in await requests.about(turn.tx, change.room_id, change.user_id):
             if overridden and _is_overriding(request):
                 continue  # the act that puts this right is on its way
@@ -190,17 +194,28 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
     return write
 
 
+async def _was_removed(context: Context, change: MemberChange, last: Request | None) -> bool:
+    """Whether this removes somebody who knocked once, and joined; to lift a ban or to withdraw an invite does not."""
+    if change.of_their_own or change.membership not in REMOVED or last is None:
+        return False
+    before = change.replaced_membership
+    if before is None and last.state is State.JOINED and change.replaces is not None:
+        before = await context.outside.membership_of(change.room_id, change.replaces)
+    if before is Membership.JOIN:
+        return True
+    return last.state is State.JOINED and (before is None or change.membership is Membership.BAN)
+
+
 async def _note_removal(turn: Turn, change: MemberChange) -> None:
-    """Note in the history of somebody who is removed after they joined that they were rejected in the end."""
-    if change.of_their_own or change.membership not in REMOVED:
-        return
-    last = await requests.latest(turn.tx, change.room_id, change.user_id)
-    was_in = change.replaced_membership is Membership.JOIN or (last is not None and last.state is State.JOINED)
-    if last is not None and was_in:
-        await requests.put_out(turn.tx, change.room_id, change.user_id, REMOVED[change.membership], turn.now)
+    """Note of somebody who is removed after they joined that they were rejected, or banned, in the end."""
+    removal = Removal(REMOVED[change.membership], change.sender, turn.now)
+    request = await requests.put_out(turn.tx, change.room_id, change.user_id, removal)
+    if request is not None and not request.being_undone:
+        await record(turn, request, change.sender, ON_RECORD[change.membership])
 
 
 REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}
+ON_RECORD = {Membership.LEAVE: Recorded.KICKED_LATER, Membership.BAN: Recorded.BANNED_LATER}
 
 
 async def _was_invited_unasked(context: Context, change: MemberChange, last: Request | None) -> bool:

@@ -16,6 +16,7 @@ from knockbot.domain.model import (
     Kind,
     Knock,
     MemberChange,
+    Removal,
     Request,
     State,
     ThirdPartyInvite,
@@ -63,6 +64,13 @@ def _undone(text: str) -> Undone:
     return _UNDONE.decode(json.loads(text))
 
 
+_REMOVAL = Coding(Removal)
+
+
+def _removal(text: str) -> Removal:
+    return _REMOVAL.decode(json.loads(text))
+
+
 _REQUEST = Row(
     Request,
     "requests",
@@ -72,6 +80,7 @@ _REQUEST = Row(
     invite=Column("invite_json", optional(_invite)),
     untaken=Column("untaken_json", optional(_untaken)),
     undone=Column("undone_json", optional(_undone)),
+    removal=Column("removal_json", optional(_removal)),
     blocked=Column(jobs.BLOCKED, optional(loads)),
 )
 _ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
@@ -817,22 +826,27 @@ def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:
     return replace(invite, keys=(), display_name=invite.display_name[:NAME_SETTLED])
 
 
-async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
-    """A member of the room was removed: their last knock counts as that, and no accept before it counts."""
+async def put_out(tx: Tx, room_id: str, user_id: str, removal: Removal) -> Request | None:
+    """A member of the room was removed: their last knock counts as that, and no accept before it counts.
+
+    Returns the request of that knock.
+    """
     which = "room_id = $1 AND user_id = $2 AND kind = 'knock'"
     await tx.execute(
         f"UPDATE requests SET counts_as = NULL WHERE {which} AND counts_as IN ('accepted', 'joined', 'declined')",
         room_id,
         user_id,
     )
-    await tx.execute(
-        "UPDATE requests SET counts_as = $3, counts_since = $4 "
-        f"WHERE id = (SELECT max(id) FROM requests WHERE {which} AND state <> 'pending')",
+    row = await tx.fetchrow(
+        "UPDATE requests SET counts_as = $3, counts_since = $4, removal_json = $5 "
+        f"WHERE id = (SELECT max(id) FROM requests WHERE {which} AND state <> 'pending') RETURNING {_REQUEST.columns}",
         room_id,
         user_id,
-        state,
-        now,
+        removal.state,
+        removal.at,
+        json.dumps(_REMOVAL.encode(removal)),
     )
+    return _REQUEST.maybe(row)
 
 
 async def counts_for_nothing(tx: Tx, request_id: int) -> None:

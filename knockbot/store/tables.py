@@ -62,6 +62,7 @@ TABLES: Mapping[str, Table] = {
                 "has_avatar",
                 "answer_json",
                 "undone_json",
+                "removal_json",
                 "done_by",
                 "trouble",
                 "inviter",

@@ -253,7 +253,9 @@ CREATE TABLE requests (
     -- Of a knock: the invite by a rule that has to be withdrawn, or that the moderators decide about.
     untaken_json    TEXT,
     -- The outcome that its answer takes back.
-    undone_json     TEXT
+    undone_json     TEXT,
+    -- Of a knock: how its applicant was removed after they had joined.
+    removal_json    TEXT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);

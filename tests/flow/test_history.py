@@ -71,6 +71,50 @@ async def test_who_was_removed_after_joining_is_let_in_by_no_rule(
     assert await rule_for(house) != "known"
 
 
+@pytest.mark.parametrize(
+    ("removed", "how"), [(is_kicked, "kicked"), (is_banned_for_a_while, "banned")], ids=["kicked", "banned"]
+)
+async def test_the_card_and_the_log_say_who_removed_them_after_they_joined(
+    house: House, removed: Callable[[World], None], how: str
+) -> None:
+    await came_in(house)
+    house.clock.go_on(2 * DAY)
+    removed(house.world)
+    await house.live()
+    house.clock.go_on(DAY)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    card = house.cards()[-1].text
+    assert f"Before: joined, accepted by {ALICE}, 3 days earlier (#1). Then {how} by {ALICE}, 1 day earlier." in card
+    house.tell(f"log {ANA}")
+    await house.live()
+    assert house.spoken()[-1].count(f"{how} after joining · by {ALICE}") == 1
+
+
+async def test_a_ban_that_was_lifted_still_counts_as_a_ban(house: House) -> None:
+    await came_in(house)
+    is_banned_for_a_while(house.world)
+    await house.live()
+    await house.set_policy("rules: [{name: once banned, when: {banned_before: true}, then: reject}]")
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+
+    [*_, last] = await house.requests(ANA)
+    assert last.decision is not None
+    assert last.decision.rule == "once banned"
+
+
+async def test_to_withdraw_an_invite_of_somebody_who_left_again_removes_nobody(house: House) -> None:
+    await came_in(house)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    house.world.change(GARDEN, ALICE, ANA, "invite")
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.live()
+
+    assert await rule_for(house) == "known"
+
+
 @pytest.mark.parametrize("removed", REMOVALS)
 async def test_also_where_the_bot_was_away_meanwhile(house: House, removed: Callable[[World], None]) -> None:
     await came_in(house)

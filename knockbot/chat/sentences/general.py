@@ -153,6 +153,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "before.invite_withdrawn": says(
         "Before: accepted, then the invite was withdrawn by {by}, {when}.", by=By, when=Notice
     ),
+    "before.removed/rejected": says("Then kicked by {by}, {when}.", state=Choice, by=User, when=Notice),
+    "before.removed/banned": says("Then banned by {by}, {when}.", state=Choice, by=User, when=Notice),
     "before.alone/declined": says("Before: accepted, but they declined the invite, {when}.", state=Choice, when=Notice),
     "before.alone/withdrawn": says("Before: withdrawn by the applicant, {when}.", state=Choice, when=Notice),
     "before.alone/expired": says("Before: nobody answered in time, {when}.", state=Choice, when=Notice),

@@ -20,6 +20,7 @@ from knockbot.domain.notices import (
     Room,
     Sign,
     Stranger,
+    User,
     below,
     listed,
     notice,
@@ -90,16 +91,32 @@ def before(request: Request, earlier: Request | None) -> Notice | None:
     """The outcome of the same applicant's last knock at the same room, when this one arrived."""
     if earlier is None or earlier.state not in BEFORE:
         return None
-    since = request.opened_at - earlier.changed_at
-    time = Duration(since) if since >= MINUTE else notice("time.a_moment")
+    time = _time(request.opened_at - earlier.changed_at)
     when = notice("time.earlier", time=time)
     if earlier.management_room == request.management_room:
         when = notice("time.earlier_request", time=time, request=Numbered(earlier.number))
+    return sentences([_ended(earlier, when), _removed(request, earlier)])
+
+
+def _time(since: int) -> Duration | Notice:
+    return Duration(since) if since >= MINUTE else notice("time.a_moment")
+
+
+def _ended(earlier: Request, when: Notice) -> Notice:
     if is_invite_withdrawn(earlier):
         return notice("before.invite_withdrawn", by=credit(earlier), when=when)
     if earlier.state in BEFORE_BY:
         return notice("before.by", state=Choice(earlier.state), by=credit(earlier), when=when)
     return notice("before.alone", state=Choice(earlier.state), when=when)
+
+
+def _removed(request: Request, earlier: Request) -> Notice | None:
+    """That they were removed after they had joined; if an accept was undone so, that is the outcome itself."""
+    removal = earlier.removal
+    if removal is None or earlier.undone is not None:
+        return None
+    when = notice("time.earlier", time=_time(request.opened_at - removal.at))
+    return notice("before.removed", state=Choice(removal.state), by=User(removal.by), when=when)
 
 
 def how_to_answer(request: Request, possible: Iterable[Verdict], around: Around) -> list[Notice | None]:
