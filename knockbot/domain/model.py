@@ -52,7 +52,8 @@ class Because(StrEnum):
     """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
     rule that was carried out can be taken back."""
     POWERS_CHANGED = "powers_changed"
-    """Somebody may have the power again to withdraw an invite that should have been withdrawn."""
+    """Somebody may have the power by now to withdraw an invite that should have been withdrawn: the author of the
+    policy again, or the author of another one."""
 
 
 class Verdict(StrEnum):

@@ -52,7 +52,8 @@ async def plan_each(context: Context, turn: Turn, planned: Sequence[Rejudge]) ->
 
 
 async def plan_withdrawals(context: Context, turn: Turn, room_id: str, cause: str) -> None:
-    """Powers changed in a room, or somebody joined it: what nobody had the power to withdraw is tried again."""
+    """Powers changed in a room, somebody joined it, or another policy is in force there: what nobody had the power to
+    withdraw is tried again."""
     held = await requests.to_withdraw(turn.tx, room_id)
     await plan_each(context, turn, [Rejudge(room_id, Because.POWERS_CHANGED, cause, one) for one in held])
 
@@ -122,9 +123,10 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
     if judgement is None:
         return WAITS
     judged = replace(judgement, because=again.because, cause=again.cause)
-    if again.because is Because.POWERS_CHANGED:
-        return await _withdrawing(context, request, before, judged)
-    return partial(_change, context, _Case(again, request, before, judged, invite))
+    if await overriding.may_withdraw(context, request, before, judged):
+        return partial(_withdraw, context, request, judged)
+    changes = partial(_change, context, _Case(again, request, before, judged, invite))
+    return changes if again.because is not Because.POWERS_CHANGED else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +162,11 @@ async def _is_same(turn: Turn, now: Request, request: Request, judged: Judgement
     return same and not await judgements.is_judged(turn.tx, request.id, judged.because, judged.cause)
 
 
-async def _withdrawing(context: Context, request: Request, before: Judgement | None, judged: Judgement) -> Handled:
-    """Withdraw an invite that nobody had the power to withdraw, if somebody has it now."""
-    if not await overriding.may_withdraw(context, request, before, judged):
-        return None
-
-    async def write(turn: Turn) -> None:
-        now = await requests.get(turn.tx, request.id)
-        if now.awaits_moderators and now.invited and await _is_same(turn, now, request, judged):
-            await overriding.withdraw(context, turn, now, judged)
-
-    return write
+async def _withdraw(context: Context, request: Request, judged: Judgement, turn: Turn) -> None:
+    """Withdraw an invite that nobody had the power to withdraw before."""
+    now = await requests.get(turn.tx, request.id)
+    if now.awaits_moderators and now.invited and await _is_same(turn, now, request, judged):
+        await overriding.withdraw(context, turn, now, judged)
 
 
 async def _decide_anew(

@@ -258,6 +258,8 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
     await tables.revised(context, turn, room_id)
+    for room in (change.room, *await inheriting.takers(turn.tx, change.room)):
+        await rejudging.plan_withdrawals(context, turn, room.room_id, f"policy {room_id} {revision}")
     takers = await inheriting.taken_by(turn.tx, change.room)
     return below(*_taken(change.room, revision, sound), *named, *told, *takers)
 

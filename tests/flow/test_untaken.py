@@ -10,6 +10,7 @@ from knockbot.domain.model import State
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import DAVE, MONA, move_in, planted, redeemed, stands, states
 from tests.flow.test_lists import ALIAS, BANS, LIZ, memberships, open_door, set_policy, settled
+from tests.flow.test_space_policies import TOWN, town
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 MO = "@mo:tulip.example"
@@ -311,6 +312,45 @@ async def test_it_is_withdrawn_once_the_author_has_the_power_again(
     assert "policy list “community”" in house.card().text
     assert not [text for text in house.spoken()[said:] if "permission of" in text]
     assert await house.jobs("due", "running", "blocked") == {}
+
+
+@pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "leave")])
+async def test_it_is_withdrawn_once_somebody_with_the_power_sets_the_policy_again(
+    open_garden: House, then: str, membership: str
+) -> None:
+    house = await untaken(open_garden, then=then)
+    await set_policy(house, open_door(then), by=ALICE)
+
+    assert house.membership(ANA) == membership
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (State.BANNED if then == "ban" else State.REJECTED, BOT)
+    assert MO not in house.card().text
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_a_policy_of_somebody_without_the_power_withdraws_nothing(open_garden: House) -> None:
+    house = await untaken(open_garden)
+    await house.set_policy(open_door(), author=EVE)
+    house.world.set_levels(GARDEN, users=USERS | {MO: 0, EVE: 10})
+    await settled(house)
+    assert house.membership(ANA) == "invite"
+
+
+@pytest.mark.parametrize("by", ["the policy is applied", "the space's policy"])
+async def test_so_it_is_in_whatever_way_the_policy_comes_into_force(open_garden: House, by: str) -> None:
+    house = await untaken(open_garden, then="forward")
+    if by == "the policy is applied":
+        await house.set_policy(open_door("forward"), author=ALICE)  # nothing is judged again by that
+        await settled(house)
+        assert house.membership(ANA) == "invite"
+        house.tell(f"policy apply {GARDEN}")
+        await settled(house)
+    else:
+        await town(house, GARDEN)
+        await set_policy(house, "inherit: true", by=ALICE)
+        house.tell(f"policy set {TOWN}\n{open_door('forward')}")
+        await settled(house)
+    assert (house.membership(ANA), (await house.request(ANA)).state) == ("leave", State.REJECTED)
 
 
 async def joined_meanwhile(house: House) -> None:
