@@ -34,8 +34,8 @@ GARDEN, MOD = f"!garden:{SERVER}", f"@mod:{SERVER}"
 
 
 async def fill(context: Context, kind: str, count: str) -> Row:
-    """Follow a list that has so many entries of a kind, as if it had been read. A policy names it: else it is left."""
-    await _set_policy(context, "list")
+    """Follow a list that has so many entries of a kind, as if it had been read."""
+    await _lists_left(context)
     async with context.db.tx() as tx:
         await lists.follow(tx, BANS, context.now())
         begun = await lists.begin(tx, BANS)
@@ -46,6 +46,16 @@ async def fill(context: Context, kind: str, count: str) -> Row:
     async with context.db.tx() as tx:
         await lists.finish(tx, begun, context.now())
     return {}
+
+
+async def _lists_left(context: Context) -> None:
+    """Return once lists that no policy names were left, as after each start: it would be this one."""
+    while True:
+        async with context.db.statement() as tx:
+            due_at = await tx.fetchval("SELECT due_at FROM timers WHERE key = 'leave_unused_lists'")
+        if due_at is not None and due_at > context.now():
+            return
+        await asyncio.sleep(0.01)
 
 
 def _change(raw: dict[str, Any]) -> ListChange:

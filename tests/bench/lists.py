@@ -46,10 +46,14 @@ LOOKS = (
     "when the list was taken into memory."
 )
 DECISIONS = (
-    "From the look for the policy in force until the decision: facts gathered, the list asked, three rules walked; the "
-    "best of three medians. The policy leaves them to the moderators, so that nobody is asked what its author may do, "
-    "which would take longer than all else. MB more: the list in memory, and the policy."
+    "From the look for the policy in force until the decision: facts gathered, the list asked, three rules walked. Some "
+    "by a policy without a list, some by the same policy with one, in turn; the best of five medians of each. The "
+    "policy leaves them to the moderators, so that nobody is asked what its author may do, which would take longer than "
+    "all else. MB more: the list in memory, and the policy."
 )
+TURNS = 5
+"""How often the two policies take turns."""
+
 READINGS = (
     "A fake homeserver sends the state of the list's room in one answer, and beside it one knock after the other at "
     "another room, whose policy accepts everybody: from the transaction until the invite. MB: the most before, and by "
@@ -89,27 +93,31 @@ async def _look(sizes: Sizes, engine: str, kind: str, count: int) -> Row:
 
 
 async def _decisions(sizes: Sizes, engine: str) -> list[Row]:
-    """By a policy that names no list, one that names an empty list, and one that names a long list; in turn."""
+    """By a policy that names a list, and by the same without it: a few by the one, a few by the other, in turn."""
     kind = next(iter(KINDS))
-    rows: list[Row] = []
-    for which, count in (("none", 0), ("an empty list", 0), (kind, sizes.entries)):
-        async with _beside(engine) as (_, bot):
-            await bot.does("fill", kind, count)
-            named = "none" if which == "none" else "list"
-            said = [await bot.does("judge", sizes.looks, named) for _ in range(3)]
-        took = min(median(one["took"]) for one in said)
-        rows.append(
-            {
-                "engine": engine,
-                "entries": count,
-                "which": which,
-                "median µs a decision": took * 1e6,
-                "× that with none": took * 1e6 / (rows[0]["median µs a decision"] if rows else took * 1e6),
-                "CPU µs": min(one["cpu"] for one in said) * 1e6,
-                "MB more": said[0]["held"],
-            }
-        )
-    return rows
+    return [await _decision(sizes, engine, kind, count) for count in (0, sizes.entries)]
+
+
+async def _decision(sizes: Sizes, engine: str, kind: str, count: int) -> Row:
+    said: dict[str, list[Any]] = {"none": [], "list": []}
+    async with _beside(engine) as (_, bot):
+        await bot.does("fill", kind, count)
+        for _ in range(TURNS):
+            for named, answers in said.items():
+                answers.append(await bot.does("judge", sizes.looks, named))
+    took = {named: min(median(one["took"]) for one in answers) * 1e6 for named, answers in said.items()}
+    used = {named: min(one["cpu"] for one in answers) * 1e6 for named, answers in said.items()}
+    return {
+        "engine": engine,
+        "entries": count,
+        "median µs without a list": took["none"],
+        "with one": took["list"],
+        "×": took["list"] / took["none"],
+        "CPU µs without a list": used["none"],
+        "CPU µs with one": used["list"],
+        "CPU ×": used["list"] / used["none"],
+        "MB more": said["list"][0]["held"],
+    }
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
