@@ -26,8 +26,8 @@ PORTION: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class ListRoom:
-    """A room that is followed as a policy list."""
+class ListState:
+    """A room that is followed as a policy list, and what of it there is to know: all that a decision asks."""
 
     room_id: str
     since: int
@@ -38,14 +38,6 @@ class ListRoom:
     """The number of its last change."""
     pruned: int
     """Up to which version the rows of entries that went are no longer here."""
-    changed_at: int | None = None
-    """When its entries changed last, as far as this was noticed."""
-    told_version: int = 0
-    """Up to which version it was looked at what changes of it mean for requests."""
-    told_entries: int = 0
-    """How many usable entries it had then."""
-    writers: Writers | None = None
-    """Who could write entries when that was looked at last; none before."""
     trouble: Notice | None = None
     """Why it cannot be followed now; what is known of it stays in force."""
 
@@ -58,12 +50,27 @@ class ListRoom:
         return self.trouble is None and self.read_at is not None and self.read_at < started
 
 
+@dataclass(frozen=True, slots=True)
+class ListRoom(ListState):
+    """The same with what was told of it."""
+
+    changed_at: int | None = None
+    """When its entries changed last, as far as this was noticed."""
+    told_version: int = 0
+    """Up to which version it was looked at what changes of it mean for requests."""
+    told_entries: int = 0
+    """How many usable entries it had then."""
+    writers: Writers | None = None
+    """Who could write entries when that was looked at last; none before."""
+
+
 def _writers(text: str) -> Writers:
     everybody, users = json.loads(text)
     return Writers(everybody, frozenset(users))
 
 
 _LIST = Row(ListRoom, "list_rooms", writers=Column("writers_json", optional(_writers)))
+_STATE = Row(ListState, "list_rooms")
 
 
 Place: TypeAlias = tuple[int, int]
@@ -120,7 +127,7 @@ class ListNow:
 
     pinned: str | None
     """The room that its name is pinned to, where it is."""
-    room: ListRoom | None
+    room: ListState | None
     """None where it is not followed, or not known which room it is."""
     arrived: int | None
     """When the oldest of its entries arrived that are not taken in yet; none where all are."""
@@ -136,8 +143,8 @@ async def as_named(tx: Tx, place: str, names: Sequence[str]) -> dict[str, ListNo
     return {row["name"]: ListNow(row["pinned"], _followed(row), row["arrived"]) for row in rows}
 
 
-def _followed(row: Any) -> ListRoom | None:
-    return _LIST.one(row) if row["room_id"] is not None else None
+def _followed(row: Any) -> ListState | None:
+    return _STATE.one(row) if row["room_id"] is not None else None
 
 
 @lru_cache
@@ -145,7 +152,7 @@ def _as_named(count: int) -> str:
     said = " UNION ALL ".join(f"SELECT CAST(${place} AS TEXT) AS name" for place in range(2, count + 2))
     pinned = "SELECT pins.room_id FROM pins WHERE pins.place = $1 AND pins.name = said.name"
     return (
-        f"SELECT named.name, named.pinned, ({inbox.oldest_entry('list_rooms.room_id')}) AS arrived, {_LIST.columns} "
+        f"SELECT named.name, named.pinned, ({inbox.oldest_entry('list_rooms.room_id')}) AS arrived, {_STATE.columns} "
         f"FROM (SELECT said.name, ({pinned}) AS pinned FROM ({said}) AS said) AS named "
         "LEFT JOIN list_rooms ON list_rooms.room_id = coalesce(named.pinned, named.name) AND list_rooms.followed"
     )

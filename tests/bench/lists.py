@@ -46,10 +46,10 @@ LOOKS = (
     "when the list was taken into memory."
 )
 DECISIONS = (
-    "From the look for the policy in force until the decision: facts gathered, the list asked, three rules walked. Some "
-    "by a policy without a list, some by the same policy with one, in turn; the best of five medians of each. The "
-    "policy leaves them to the moderators, so that nobody is asked what its author may do, which would take longer than "
-    "all else. MB more: the list in memory, and the policy."
+    "From the look for the policy in force until the decision: facts gathered, the list asked, three rules walked. "
+    "Some by a policy without a list, some by the same policy with one, in turn; the best of five medians of each. "
+    "The policy leaves them to the moderators, so that nobody is asked what its author may do, which would take longer "
+    "than all else. MB more: the list in memory, and the policy."
 )
 TURNS = 5
 """How often the two policies take turns."""

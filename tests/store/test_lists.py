@@ -12,7 +12,7 @@ from knockbot.domain.model import ListChange, Redaction
 from knockbot.store import inbox, lists, pins
 from knockbot.store.db import Database, Tx
 from knockbot.store.inbox import Arrival
-from knockbot.store.lists import Counts, ListNow, ListRoom, Overtaken, Reading
+from knockbot.store.lists import Counts, ListNow, ListRoom, ListState, Overtaken, Reading
 from tests.plans import plan_of
 from tests.store.samples import HOSTILE, NOW
 
@@ -94,13 +94,13 @@ async def test_a_list_is_followed_once_and_unread_until_it_was_read(bans: Databa
     async with bans.tx() as tx:
         assert not await lists.follow(tx, BANS, NOW + 5)
         assert await lists.find(tx, BANS) == ListRoom(BANS, NOW, None, 0, 0)
-        assert await named(tx) == ListNow(None, ListRoom(BANS, NOW, None, 0, 0), None)
+        assert await named(tx) == ListNow(None, ListState(BANS, NOW, None, 0, 0), None)
 
     await read(bans, [change()])
 
     async with bans.tx() as tx:
         assert await lists.all_lists(tx) == [ListRoom(BANS, NOW, NOW + 1, 1, 0)]
-        assert await named(tx) == ListNow(None, ListRoom(BANS, NOW, NOW + 1, 1, 0), None)
+        assert await named(tx) == ListNow(None, ListState(BANS, NOW, NOW + 1, 1, 0), None)
         assert await lists.followed(tx) == {BANS}
 
 
@@ -116,7 +116,7 @@ async def test_lists_are_looked_up_by_the_names_that_a_policy_has_for_them(bans:
         found = await lists.as_named(tx, PLACE, names)
         assert await lists.as_named(tx, PLACE, []) == {}
 
-    read_once, unread = ListRoom(BANS, NOW, NOW + 1, 1, 0), ListRoom("!unread:tulip.example", NOW, None, 0, 0)
+    read_once, unread = ListState(BANS, NOW, NOW + 1, 1, 0), ListState("!unread:tulip.example", NOW, None, 0, 0)
     assert found == {
         BANS: ListNow(None, read_once, None),
         ALIAS: ListNow(BANS, read_once, None),

@@ -7,14 +7,14 @@ from typing import Final
 from knockbot.flow.context import Context
 from knockbot.store import inbox, lists
 from knockbot.store.db import Tx
-from knockbot.store.lists import ListRoom
+from knockbot.store.lists import ListState
 from knockbot.times import MINUTE
 
 STALE: Final = 10 * MINUTE
 """Milliseconds after a start for which a list has to be read again before it is trusted; then it counts as it is."""
 
 
-def since(context: Context, known: ListRoom | None, arrived: int | None) -> int | None:
+def since(context: Context, known: ListState | None, arrived: int | None) -> int | None:
     """Since when it is so: because of an entry that `arrived`, or of what was missed before the start; none if it is
     not.
 

@@ -27,7 +27,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import inbox, judgements, lists
 from knockbot.store.db import Tx
-from knockbot.store.lists import ListRoom
+from knockbot.store.lists import ListState
 from knockbot.times import SECOND
 
 SOON: Final = 0.25
@@ -97,7 +97,7 @@ async def _said_by(context: Context, named: NamedNow, user_id: str, room_id: str
     return await _ask(context, named.one, named.now.room, user_id, room_id)
 
 
-async def _ask(context: Context, one: PolicyList, known: ListRoom, user_id: str, room_id: str) -> Listed:
+async def _ask(context: Context, one: PolicyList, known: ListState, user_id: str, room_id: str) -> Listed:
     list_room, everything = known.room_id, one.allow_everything
     try:
         hit = await matching.match(

@@ -17,7 +17,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.listed import ListInMemory
 from knockbot.store import lists
 from knockbot.store.db import Tx
-from knockbot.store.lists import Held, ListRoom, Place
+from knockbot.store.lists import Held, ListState, Place
 
 AT_ONCE: Final = 2_000
 """Globs that are compared where they are asked for, and not in a thread: a few milliseconds."""
@@ -41,7 +41,7 @@ async def match(
     *,
     allow_everything: bool = False,
     at_expense_of: str | None = None,
-    known: ListRoom | None = None,
+    known: ListState | None = None,
 ) -> Hit | None:
     """What a list says of a user; `None` if it says nothing. `known` is the list as it was a moment ago: that spares
     asking.
@@ -69,7 +69,7 @@ async def _match(
     allow_everything: bool,
     payer: str,
     *,
-    known: ListRoom | None = None,
+    known: ListState | None = None,
 ) -> Hit | None:
     lock = context.listed.lock(list_room_id)
     known = known if not lock.locked() else None  # to wait for it may take long
@@ -129,7 +129,7 @@ def _chosen(entries: Sequence[Entry], subjects: Mapping[Subject, str]) -> Hit:
 # --- in memory --------------------------------------------------------------------------------------------------
 
 
-async def up_to_date(context: Context, room_id: str, known: ListRoom | None = None) -> Entities:
+async def up_to_date(context: Context, room_id: str, known: ListState | None = None) -> Entities:
     """The entities of a list as they are now, by a caller who holds its lock. Raises `Unread`.
 
     Where memory is of the version that is `known`, nothing is asked.
@@ -153,11 +153,11 @@ async def up_to_date(context: Context, room_id: str, known: ListRoom | None = No
         context.listed.keep(room_id, await (_read(context, room) if held is None else _caught_up(context, held, room)))
 
 
-def _is_of(held: ListInMemory, room: ListRoom) -> bool:
+def _is_of(held: ListInMemory, room: ListState) -> bool:
     return (held.since, held.version) == (room.since, room.version) and held.relies_on >= room.pruned
 
 
-async def _read(context: Context, room: ListRoom) -> ListInMemory:
+async def _read(context: Context, room: ListState) -> ListInMemory:
     """A list as the database has it."""
     held = ListInMemory(room.since, room.version, relies_on=room.version)
     async for one in _rows(context, lists.came, room, since=0):
@@ -165,7 +165,7 @@ async def _read(context: Context, room: ListRoom) -> ListInMemory:
     return held
 
 
-async def _caught_up(context: Context, held: ListInMemory, room: ListRoom) -> ListInMemory:
+async def _caught_up(context: Context, held: ListInMemory, room: ListState) -> ListInMemory:
     """A list after the changes since its version."""
     async for one in _rows(context, lists.went, room, held.version):
         held.entities.remove(one.subject, everything=one.everything)
@@ -178,7 +178,7 @@ Some = Callable[[Tx, str, int, int, Place | None], Awaitable[Sequence[Held]]]
 """The next portion of the rows that came, or went, between two versions."""
 
 
-async def _rows(context: Context, some: Some, room: ListRoom, since: int) -> AsyncIterator[Held]:
+async def _rows(context: Context, some: Some, room: ListState, since: int) -> AsyncIterator[Held]:
     """All of them; others have their turn in between."""
     after: Place | None = None
     while True:
