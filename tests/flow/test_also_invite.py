@@ -189,7 +189,7 @@ async def listed_lawn(house: House, then: str = "ban", *, set_for: str = LAWN, a
     if set_for == SPACE:
         space(house, LAWN)
         await ask(house)
-    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for([LIZ]), join_rule="public")
     policy = f'lists: [{{room: "{BANS}", name: community, then: {then}}}]\notherwise: accept'
     assert "policy" in (await ask(house, f"policy set {set_for}\n{policy}", by=author))[0].lower()
     await settled(house)

@@ -185,7 +185,7 @@ SCENES = st.lists(
 async def play(url: str, scenes: list[tuple[str, str]], *, read_late: bool) -> None:
     """One story, from a policy that is set to its end."""
     async with no_complaints(), housed(url) as house:
-        house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+        house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ]), join_rule="public")
         house.world.aliases[ALIAS] = BANS
         story = Story(house)
         if read_late:

@@ -15,7 +15,7 @@ from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 async def lawn(house: House) -> House:
     """A garden whose guests are invited to the lawn as well, where a list decides; ana holds that invite."""
     await gardens(house)
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.tell(f"policy set {LAWN}\n{open_door()}")
     await settled(house)
@@ -50,7 +50,7 @@ async def test_who_is_listed_there_before_they_join_is_not_invited_any_more(lawn
 
 async def test_such_an_invite_is_written_down_before_it_is_sent(house: House) -> None:
     await gardens(house)
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.tell(f"policy set {LAWN}\n{open_door()}")
     await settled(house)

@@ -29,7 +29,7 @@ async def by_rule(house: House) -> None:
 
 async def by_list(house: House, then: str) -> None:
     """Bob's policy names a list, on which Ana is."""
-    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.list_entity(BANS, LIZ, ANA, reason="ads")
     house.tell(f'policy set {GARDEN}\nlists: [{{room: "{ALIAS}", name: community, then: {then}}}]', by=BOB)

@@ -442,7 +442,7 @@ async def test_the_rooms_of_a_space_that_is_upgraded_go_by_its_policy_as_before(
 
 
 async def test_a_list_of_a_space_withdraws_an_invite_in_a_room_that_takes_its_policy(house: House) -> None:
-    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     await town(house, GARDEN)
     await told(house, f"policy set {TOWN}\n{open_door('none')}")

@@ -47,7 +47,7 @@ FALLS = [demoted, left]
 @pytest.fixture
 async def open_garden(house: House) -> House:
     """A garden whose policy mo has set: it is open to all who are not on a list."""
-    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     for room_id in (GARDEN, MODS):
         for who in (MO, BOB, EVE):

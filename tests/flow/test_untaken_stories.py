@@ -179,7 +179,7 @@ BEGIN = ("ana knocks", "mo has no power", "liz lists ana")
 
 def furnish(house: House) -> None:
     """The rooms of the story, and who is in them."""
-    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for(LIZ), join_rule="public")
+    house.world.room(BANS, "Bans", LIZ, MO, levels=levels_for([LIZ]), join_rule="public")
     house.world.aliases[ALIAS] = BANS
     house.world.room(GARDEN, "Garden", ALICE, MO, BOB, BOT, levels={"users": dict(USERS)})
     house.world.room(MODS, "Mods", ALICE, MO, BOB, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")

@@ -15,4 +15,5 @@ FAR = "@far:slow.example"
 
 def levels_for(moderators: Iterable[str] = (ALICE,), bot: int = 50) -> dict[str, Any]:
     """Power levels in which the bot may answer knocks."""
+    assert not isinstance(moderators, str), "several people, or else each letter would have power"
     return {"users": {BOT: bot, **dict.fromkeys(moderators, 100)}}
