@@ -33,7 +33,8 @@ class ListState:
     since: int
     """When it began to be followed: numbers of versions are of this time."""
     read_at: int | None
-    """When its whole state was read last; none until it was read once: then nobody knows what the list says."""
+    """When its whole state was read last: when that began, since what came later may not be in it. None until it was
+    read once: then nobody knows what the list says."""
     version: int
     """The number of its last change."""
     pruned: int
@@ -420,13 +421,13 @@ TO_BE_SEEN: Final = (
 )
 
 
-async def finish(tx: Tx, reading: Reading, now: int) -> None:
-    """The list is read. Raises `Overtaken`."""
+async def finish(tx: Tx, reading: Reading, began: int) -> None:
+    """The list is read, as it was when that began: what was missed since is not in it. Raises `Overtaken`."""
     await _insist(tx, reading)
     await tx.execute(
         "UPDATE list_rooms SET read_at = $2, is_read = FALSE, pruned = $3 WHERE room_id = $1",
         reading.room_id,
-        now,
+        began,
         reading.version,
     )
 

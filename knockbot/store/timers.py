@@ -59,6 +59,11 @@ async def move(tx: Tx, timer: Timer, due_at: int) -> None:
     await tx.execute("UPDATE timers SET due_at = $3 WHERE key = $1 AND due_at = $2", timer.key, timer.due_at, due_at)
 
 
+async def hasten(tx: Tx, kind: str, due_at: int) -> None:
+    """Let all of a kind that would happen later than this happen then."""
+    await tx.execute("UPDATE timers SET due_at = $2 WHERE kind = $1 AND due_at > $2", kind, due_at)
+
+
 async def end(tx: Tx, key: str) -> None:
     """It has happened, or is not to happen any more."""
     await tx.execute("DELETE FROM timers WHERE key = $1", key)

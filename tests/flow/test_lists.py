@@ -13,8 +13,9 @@ from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from knockbot.features.lists import hits, reading
+from knockbot.features.lists import following, hits, reading
 from knockbot.flow import looking
+from knockbot.flow.context import Context
 from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.store import lists
@@ -1392,6 +1393,92 @@ async def test_an_entry_that_the_homeserver_forgot_to_tell_counts_once_it_is_bac
         listed.world.knock(GARDEN, ANA)
     await settled(listed)
     assert memberships(listed, ANA) == (["knock", "invite", "ban"] if knock_first else ["knock", "ban"])
+
+
+async def test_a_large_list_rests_however_often_the_homeserver_comes_and_goes(
+    listed: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile nobody trusts it."""
+    readings: list[int] = []
+    read = reading.read
+
+    async def noted(context: Context, room_id: str) -> bool:
+        readings.append(context.now())
+        return await read(context, room_id)
+
+    monkeypatch.setattr(reading, "read", noted)
+    async with listed.db.tx() as tx:
+        await tx.execute("UPDATE list_rooms SET told_entries = 50000, told_version = version")
+    listed.world.list_entity(BANS, LIZ, ANA)
+    listed.world.outbox.pop()
+    for _ in range(3):
+        await listed.later(20)
+        await looking.look_at_all(listed.context)
+        await listed.live()
+    assert readings == []
+    listed.world.knock(GARDEN, ANA)
+    await listed.later(30)
+    await listed.ring()
+    assert listed.membership(ANA) == "knock"
+
+    await listed.later(150)
+    await settled(listed)
+    assert len(readings) == 1
+    assert memberships(listed, ANA) == ["knock", "ban"]
+
+
+async def test_what_the_homeserver_forgot_while_a_list_was_read_is_found_by_another_reading(listed: House) -> None:
+    world, context = listed.world, listed.context
+    policy_rules = context.outside.policy_rules
+
+    async def slow(room_id: str, take_in: TakeIn) -> None:
+        await policy_rules(room_id, take_in)
+        if not world.rooms[BANS].rules:
+            listed.clock.go_on(30)
+            world.list_entity(BANS, LIZ, ANA)
+            world.outbox.pop()
+            await looking.look_at_all(context)
+            await listed.hear()  # the look comes now, and finds that the list is being read
+
+    await listed.later(700)
+    object.__setattr__(context.outside, "policy_rules", slow)
+    await listed.look_everywhere()
+    await settled(listed)
+    world.knock(GARDEN, ANA)
+    await settled(listed)
+    assert memberships(listed, ANA) == ["knock", "ban"]
+
+
+@pytest.mark.parametrize("is_news", [True, False])
+async def test_while_what_arrived_waits_it_is_looked_less_and_less_often_what_a_list_means(
+    listed: House, *, is_news: bool
+) -> None:
+    async def due_at() -> int | None:
+        async with listed.db.tx() as tx:
+            found = await tx.fetchval("SELECT min(due_at) FROM timers WHERE kind = $1", following.MOVED)
+        return int(found) if found is not None else None
+
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    if is_news:
+        listed.world.list_entity(BANS, LIZ, ANA)
+    else:
+        listed.world.unlist(BANS, LIZ, ANA)
+    await listed.deliver()
+    async with listed.context.turn() as turn:
+        await following.moved(listed.context, turn, BANS)
+    looks = set()
+    for _ in range(300):
+        listed.clock.go_on(1)
+        looks.add(await due_at())
+        await listed.ring()
+    assert 6 <= len(looks) <= 14, "twice as long each time, up to a minute"
+
+    await listed.live()
+    assert (await due_at() or 0) - listed.clock() <= following.BUNDLE, "what is taken in has it looked at soon"
+    await settled(listed)
+    assert memberships(listed, ANA) == ["knock", "invite", *(["ban"] if is_news else [])]
+    assert await due_at() is None
 
 
 @pytest.mark.parametrize("listed_meanwhile", [True, False])

@@ -34,14 +34,17 @@ async def rings(context: Context, timer: Timer) -> Write[None] | None:
     if known is None or counts is None:
         return None
     # What is still being taken in may name somebody or not: nobody is judged again before that is known.
-    settled = [used for used in users if await facts.is_taken_in(context, used.there)]
+    behind = {used.there.room_id: await facts.behind_since(context, used.there) for used in users}
+    settled = [used for used in users if behind[used.there.room_id] is None]
     hits = {used.there.room_id: await _hit(context, used) for used in settled} if known.read_at is not None else {}
     recalls = [await tables.reconsidered(context, one, partial(facts.names, context, one)) for one in hits]
 
     async def write(turn: Turn) -> None:
-        changed = not await lists.still_at(turn.tx, room_id, known.version)
-        if known.read_at is not None and (changed or len(settled) < len(users)):
+        since = [at for at in behind.values() if at is not None]
+        if known.read_at is not None and not await lists.still_at(turn.tx, room_id, known.version):
             await following.moved(context, turn, room_id)
+        elif known.read_at is not None and since:
+            await following.moved_while_behind(context, turn, room_id, min(since))
         for protected, found in hits.items():
             cause = f"list {room_id} {turn.now}"
             again = [Rejudge(protected, Because.FACTS_CHANGED, cause, request_id) for request_id in found]

@@ -80,11 +80,12 @@ def _taken_in(context: Context, named: Sequence[NamedNow], waiting: str) -> bool
     return False
 
 
-async def is_taken_in(context: Context, there: Place) -> bool:
-    """Whether all entries that arrived are taken in, of all lists that decide in a room."""
+async def behind_since(context: Context, there: Place) -> int | None:
+    """Since when not all entries that arrived are taken in, of all lists that decide in a room; none where all are."""
     async with context.db.tx() as tx:
         used = {one.room_id for one in await using.in_room(context, tx, there)}
-        return not any([await behind.looked_up(context, tx, room_id) for room_id in used])
+        found = [await behind.looked_up(context, tx, room_id) for room_id in used]
+    return min((since for since in found if since is not None), default=None)
 
 
 async def _said_by(context: Context, named: NamedNow, user_id: str, room_id: str, *, is_behind: bool) -> Listed:

@@ -43,6 +43,15 @@ OLD_NEWS: Final = MINUTE
 BUNDLE: Final = 2 * SECOND
 """Milliseconds for which changes of a list are gathered, before it is looked at what they mean for requests."""
 
+SELDOM: Final = MINUTE
+"""Milliseconds after which it is looked again at the latest, while something is not taken in yet."""
+
+REST: Final = 3
+"""Milliseconds for each entry for which a list is not read again: some four times as long as its reading takes."""
+
+MOST_REST: Final = 5 * MINUTE
+"""Milliseconds for which a list rests at most."""
+
 MOVED: Final = "list_moved"
 """The timer that then looks."""
 
@@ -71,6 +80,16 @@ async def _is_behind(context: Context, tx: Tx, room_id: str) -> bool:
 async def moved(context: Context, turn: Turn, room_id: str) -> None:
     """A list has changed: have it looked at soon what that means for requests, once for many changes."""
     await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}", MOVED, room_id, turn.now + BUNDLE))
+    turn.after(context.wakeups.timers.set)
+
+
+async def moved_while_behind(context: Context, turn: Turn, room_id: str, since: int) -> None:
+    """Look at the same again, since not all that arrived is taken in: after as long as it has been so already.
+
+    What is taken in meanwhile has it looked at as soon as ever (`_taken_in`).
+    """
+    due_at = turn.now + min(max(turn.now - since, BUNDLE), SELDOM)
+    await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}:behind", MOVED, room_id, due_at))
     turn.after(context.wakeups.timers.set)
 
 
@@ -119,8 +138,15 @@ def _put(context: Context, change: ListChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         if await lists.put(turn.tx, change):
             await moved(context, turn, change.room_id)
+        await _taken_in(context, turn)
 
     return write
+
+
+async def _taken_in(context: Context, turn: Turn) -> None:
+    """Something that arrived is taken in: who has waited for that is looked at soon, whichever list they wait for."""
+    await timers.hasten(turn.tx, MOVED, turn.now + BUNDLE)
+    turn.after(context.wakeups.timers.set)
 
 
 async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
@@ -139,6 +165,7 @@ async def redacted(context: Context, redaction: Redaction) -> Write[None] | None
     async def write(turn: Turn) -> None:
         if await lists.redact(turn.tx, redaction):
             await moved(context, turn, redaction.room_id)
+        await _taken_in(context, turn)
 
     return write
 
@@ -238,6 +265,11 @@ async def _was_read(context: Context, turn: Turn, job: Job[ReadList], came: Outc
     await lists.set_trouble(turn.tx, job.room_id, None)
     await telling.whose(context, turn, job.room_id, came.writers, job.key)
     await moved(context, turn, job.room_id)
+    await _taken_in(context, turn)
+    known = await lists.find(turn.tx, job.room_id)
+    if known is not None and known.has_missed_since(context.listed.started):  # the homeserver was away meanwhile
+        again = plan.read_list(job.room_id, f"again {known.read_at}")
+        await turn.plan(again, due_at=_not_before(known))
 
 
 async def _not_read(context: Context, turn: Turn, job: Job[ReadList], error: Never) -> None:
@@ -272,8 +304,16 @@ async def _look_at(context: Context, one: PolicyList, room_id: str) -> None:
         if not inside and known.trouble is None:
             await turn.plan(plan.follow_list(room_id, f"look {hour}", servers_of(one)))
         elif inside and _is_old(context, known, turn.now) and not await jobs.is_at(turn.tx, Act.READ_LIST, room_id):
-            await turn.plan(plan.read_list(room_id, f"look {hour} {known.read_at}"))
+            await turn.plan(plan.read_list(room_id, f"look {hour} {known.read_at}"), due_at=_not_before(known))
         await moved(context, turn, room_id)
+
+
+def _not_before(known: ListRoom) -> int | None:
+    """When a list may be read again: a large one rests, however often the homeserver comes and goes. Until then nobody
+    trusts it (`behind.py`); so it rests for less than it would then be trusted as it is."""
+    if known.trouble is not None or known.read_at is None:
+        return None
+    return known.read_at + min(known.told_entries * REST, MOST_REST)
 
 
 def _is_old(context: Context, known: ListRoom, now: int) -> bool:

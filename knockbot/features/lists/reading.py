@@ -29,11 +29,12 @@ async def read(context: Context, room_id: str) -> bool:
     unread. A reading that is killed is begun anew. Changes that events tell of meanwhile are kept (`Reading.version`).
     May raise `Later`, and `Never`: also if it takes too long, or it would be tried again and again.
     """
+    began = context.now()
     try:
         async with context.db.tx() as tx:
             reading = await lists.begin(tx, room_id)
         async with asyncio.timeout(LONGEST) as limit:
-            await _read(context, reading)
+            await _read(context, reading, began)
     except TimeoutError:
         if not limit.expired():
             raise
@@ -44,7 +45,7 @@ async def read(context: Context, room_id: str) -> bool:
     return True
 
 
-async def _read(context: Context, reading: Reading) -> None:
+async def _read(context: Context, reading: Reading, began: int) -> None:
     many = 0
 
     async def take_in(portion: Sequence[ListChange]) -> None:
@@ -58,7 +59,7 @@ async def _read(context: Context, reading: Reading) -> None:
     await context.outside.policy_rules(reading.room_id, take_in)
     await _again_and_again(context, lambda tx: lists.remove_unseen(tx, reading))
     async with context.db.tx() as tx:
-        await lists.finish(tx, reading, context.now())
+        await lists.finish(tx, reading, began)
     await _again_and_again(context, lambda tx: lists.prune(tx, reading))
 
 
