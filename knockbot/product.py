@@ -39,6 +39,7 @@ from knockbot.features.history import membership as nearby
 from knockbot.features.lists import again, hits, naming
 from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
+from knockbot.features.lists import telling as list_telling
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.notes import telling as notes
 from knockbot.features.notes import writing
@@ -251,7 +252,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     claiming.KIND: claiming.END,
     deferring.KIND: deferring.END,
     list_following.MOVED: again.CHANGED,
-    hits.KIND: hits.HITS,
+    list_telling.REPLY: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,
     many.BATCH: many.TIMER,
     "leave_unused_lists": list_following.UNUSED,

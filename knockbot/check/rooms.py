@@ -13,6 +13,7 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.notices import Notice
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError
+from knockbot.features.lists import showing
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.context import Context
@@ -49,10 +50,16 @@ async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             missing = [_plain(item.said) for item in found if not item.fits]
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
-            say("\n".join([head, *(f"   {line}" for line in missing)]))
+            say("\n".join([head, *(f"   {line}" for line in [*missing, *await named_twice(context, room.room_id)])]))
         return await look_at_names(context, say) and sound
     finally:
         await db.close()
+
+
+async def named_twice(context: Context, room_id: str) -> list[str]:
+    """The policy lists that a policy of a room names by two names: only what it says of the first counts."""
+    async with context.db.tx() as tx:
+        return [_plain(said) for said in await showing.twice(context, tx, room_id)]
 
 
 async def look_at_names(context: Context, say: Callable[[str], None]) -> bool:

@@ -45,6 +45,11 @@ async def first(tx: Tx, kinds: Collection[str]) -> Timer | None:
     return _TIMER.maybe(row)
 
 
+async def of_kind(tx: Tx, kind: str) -> list[Timer]:
+    """All timers of a kind."""
+    return _TIMER.all(await tx.fetch(f"{_TIMER.select} WHERE kind = $1 ORDER BY key", kind))
+
+
 async def hold(tx: Tx, timer: Timer) -> bool:
     """Hold it until the transaction ends; false where another process has run it, or is at it."""
     skipping = " SKIP LOCKED" if for_update(tx) else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from knockbot.check.rooms import named_twice
 from knockbot.documents.text import without_marks
 from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
@@ -976,6 +977,38 @@ async def test_a_list_that_everybody_can_write_to_is_told_to_whoever_names_it(ho
     assert told.splitlines()[-1] == "⚠️ Everybody in the room of this list can write to it."
 
 
+async def test_a_list_that_everybody_can_write_to_is_told_where_nobody_is_replied_to(house: House) -> None:
+    """As by the config file: nobody has given a command."""
+    house.world.room(
+        BANS, "Bans", LIZ, ALICE, levels={**levels_for([LIZ], bot=0), "state_default": 0}, join_rule="public"
+    )
+    await house.set_policy(open_door().replace(ALIAS, BANS))
+    for _ in range(2):
+        await house.look_everywhere()
+        await settled(house)
+    told = [text for text in house.spoken() if "can write to it" in text]
+    assert told == [f"⚠️ Everybody in the room of the policy list community ({BANS}) can write to it now."]
+
+
+async def test_entries_that_name_everybody_and_were_there_before_are_told_in_the_reply(house: House) -> None:
+    def told() -> list[str]:
+        return [text for text in house.spoken() if "name everybody" in text]
+
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.world.list_entity(BANS, LIZ, "@*:*")
+    await set_policy(house)
+    assert len(told()) == 1
+
+    await set_policy(house, "otherwise: accept")
+    house.world.list_entity(BANS, LIZ, "*", EntityKind.SERVER)
+    await settled(house)
+    assert len(told()) == 1, "no policy uses it now"
+    await set_policy(house)
+    assert [text.splitlines()[0] for text in told()[1:]] == [HITS_NOBODY]
+    assert '"@*:*", "*"' in told()[1]
+
+
 async def test_where_the_bot_is_put_out_the_last_state_stays_in_force(listed: House) -> None:
     listed.world.list_entity(BANS, LIZ, ANA)
     await settled(listed)
@@ -1164,10 +1197,12 @@ async def test_a_replaced_list_is_asked_about_and_followed_however_it_is_named(l
     listed.world.replace(BANS, new, by=LIZ)
     await settled(listed)
     [question] = [event for event in listed.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    before = listed.spoken().count(HITS_NOBODY)
     listed.world.react(MODS, ALICE, question["event_id"], "✅")
     await settled(listed)
 
     assert await followed(listed) == [BANS, new]
+    assert listed.spoken().count(HITS_NOBODY) == before + 1, "it is told whom the new room hits"
     for user in (ANA, BEA):
         listed.world.knock(GARDEN, user)
     await settled(listed)
@@ -1181,6 +1216,8 @@ async def test_a_replaced_list_is_asked_about_and_followed_however_it_is_named(l
     [alarm] = [text for text in listed.spoken() if "cannot follow the policy list" in text]
     assert new in alarm
 
+
+HITS_NOBODY = "The list community names nobody who is in Garden or waits there."
 
 TWICE = f"""
 lists:
@@ -1220,6 +1257,7 @@ async def test_a_list_that_has_two_names_by_now_is_used_once_and_the_first_name_
     listed.tell(f"check {GARDEN}")
     await listed.live()
     assert twice in listed.spoken()[-1]
+    assert await named_twice(listed.context, GARDEN) == [twice], "and by the command line"
     listed.world.list_entity(new, LIZ, ANA)
     await settled(listed)
     listed.world.knock(GARDEN, ANA)

@@ -24,11 +24,9 @@ from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import requests, timers
+from knockbot.store import lists, requests, timers
 from knockbot.store.timers import Timer
 from knockbot.times import HOUR, SECOND
-
-KIND: Final = "list_hits"
 
 MOST: Final = 10_000
 """People of a room that are compared with a list."""
@@ -54,7 +52,7 @@ class Asked:
     @property
     def key(self) -> str:
         """Its name among the timers: a command asks once about each list."""
-        return f"{KIND}:{self.cause}:{self.list_room}"
+        return f"{telling.REPLY}:{self.cause}:{self.list_room}"
 
 
 async def plan(context: Context, turn: Turn, sound: Sound, one: PolicyList) -> None:
@@ -66,7 +64,7 @@ async def plan(context: Context, turn: Turn, sound: Sound, one: PolicyList) -> N
 
 
 async def _plan(context: Context, turn: Turn, asked: Asked, due_at: int) -> None:
-    await timers.add(turn.tx, Timer(asked.key, KIND, json.dumps(asdict(asked)), due_at))
+    await timers.add(turn.tx, Timer(asked.key, telling.REPLY, json.dumps(asdict(asked)), due_at))
     turn.after(context.wakeups.timers.set)
 
 
@@ -106,7 +104,15 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
         return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
     told = _told(name, there, asked, [[user for user in hit if user in some] for some in (waiting, told_of, joined)])
     opened = notice("policy_list.open_to_write") if everybody else None
-    return below(*told, _left_out(len(compared), len(people)), opened)
+    return below(*told, _left_out(len(compared), len(people)), await _names_everybody(context, asked), opened)
+
+
+async def _names_everybody(context: Context, asked: Asked) -> Notice | None:
+    """The entries that name everybody; those that came a moment ago are told by themselves (`again.py`)."""
+    async with context.db.tx() as tx:
+        known = await lists.find(tx, asked.list_room)
+        found = await lists.everything(tx, asked.list_room, 0, known.told_version) if known is not None else []
+    return telling.names_everybody(asked.name, found) if found and not asked.allow_everything else None
 
 
 def _told(name: Stranger, there: Place, asked: Asked, hit: Sequence[Sequence[str]]) -> list[Notice]:

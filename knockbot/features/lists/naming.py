@@ -7,6 +7,7 @@ joined, or that is public. The bot has to join the room of the list, because onl
 from __future__ import annotations
 
 from knockbot.documents.reading import Path
+from knockbot.domain.ids import room_meant
 from knockbot.domain.listed import PolicyList
 from knockbot.domain.notices import Letters, Notice, Stranger, User, below, notice
 from knockbot.engine.turn import Turn
@@ -16,6 +17,7 @@ from knockbot.flow import refusals, rulebook
 from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined
+from knockbot.store import pins, policies
 
 OPEN = frozenset({"public"})
 
@@ -95,12 +97,20 @@ async def _where(sound: Sound, place: int) -> str:
     return await rulebook.where(sound.change, lambda _: path)
 
 
+async def _meant_before(turn: Turn, sound: Sound) -> dict[str, str]:
+    """What the names in the room's policy meant until now: the same name may mean the room that replaces another."""
+    room_id = sound.change.room.room_id
+    revision = await policies.latest(turn.tx, room_id)
+    return await pins.meant(turn.tx, pins.of_revision(room_id, revision - 1)) if revision is not None else {}
+
+
 async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
     """A policy is in force: its lists are followed from now on, and it is told soon whom the new ones hit."""
-    before = {one.room for one in sound.before.lists}
+    named = {one.room for one in sound.before.lists}
+    before = await _meant_before(turn, sound)
     for one in sound.policy.lists:
         room_id = sound.meant.get(one.room, one.room)
         await following.follow(context, turn, room_id, one, sound.change.cause)
-        if one.room not in before:
+        if one.room not in named or room_meant(one.room, before) not in (None, room_id):
             await hits.plan(context, turn, sound, one)
     return below(*await showing.twice(context, turn.tx, sound.change.room.room_id))

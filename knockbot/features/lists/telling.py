@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +19,8 @@ from knockbot.features.lists.using import Used
 from knockbot.flow import saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import lists
+from knockbot.store import lists, timers
+from knockbot.store.db import Tx
 from knockbot.store.lists import Counts, ListRoom
 
 MANY: Final = 20
@@ -26,6 +28,17 @@ MANY: Final = 20
 
 NAMED: Final = 3
 """How many examples are named."""
+
+
+REPLY: Final = "list_hits"
+"""The timer that tells of a list in reply to whoever has named it (`hits.py`)."""
+
+
+async def without_reply(tx: Tx, users: Sequence[Used]) -> list[Used]:
+    """Those uses of a list whose moderators are not about to be told of it in reply to who has named it."""
+    told = [json.loads(timer.about) for timer in await timers.of_kind(tx, REPLY)]
+    replied = {(one["room_id"], one["list_room"]) for one in told}
+    return [used for used in users if (used.there.room_id, used.room_id) not in replied]
 
 
 async def tell(
@@ -82,18 +95,25 @@ async def whose(context: Context, turn: Turn, room_id: str, now: Writers, occasi
     if known is None or known.writers == now:
         return
     await lists.set_writers(turn.tx, room_id, now)
+    users = await using.of_list(context, turn.tx, room_id)
+    occasion = f"list writers:{room_id}:{occasion}"
+    if known.writers is None and now.everybody:
+        new = await without_reply(turn.tx, users)
+        await tell(context, turn, new, occasion, _open_to_all, aloud=True)
     changed = who_may_write.changed(known.writers, now) if known.writers is not None else None
     if changed is None:
         return
-    users = await using.of_list(context, turn.tx, room_id)
-    occasion = f"list writers:{room_id}:{occasion}"
     await tell(context, turn, users, occasion, lambda used: _other_writers(used, changed), aloud=changed.opened)
+
+
+def _open_to_all(used: Used) -> Notice:
+    return notice("policy_list.opened", name=Stranger(used.one.name), id=Id(used.room_id))
 
 
 def _other_writers(used: Used, changed: Changed) -> Notice:
     name = Stranger(used.one.name)
     if changed.opened:
-        return notice("policy_list.opened", name=name, id=Id(used.room_id))
+        return _open_to_all(used)
     if changed.closed:
         return notice("policy_list.closed", name=name, users=people(sorted(changed.now.users)))
     came, went = people(sorted(changed.came)), people(sorted(changed.went))
@@ -170,14 +190,14 @@ async def _shrunk(context: Context, turn: Turn, found: Changes) -> None:
 
 async def _names_everybody(context: Context, turn: Turn, found: Changes, entries: Sequence[Entry]) -> None:
     """Tell of entries that came since the last time: many that came in one go are one line."""
+    users = await without_reply(turn.tx, [used for used in found.users if not used.one.allow_everything])
+    occasion = f"list everybody:{_occasion(found.known)}"
+    await tell(context, turn, users, occasion, lambda used: names_everybody(used.one.name, entries), aloud=False)
+
+
+def names_everybody(name: str, entries: Sequence[Entry]) -> Notice:
+    """That entries of a list name everybody, the first ones by name."""
     shown: list[Arg] = [quoted(entry.entity or "") for entry in entries[:NAMED]]
     more = len(entries) - NAMED
     entities = Many((*shown, *((notice("list.more", count=Number(more)),) if more > 0 else ())))
-    await tell(
-        context,
-        turn,
-        [used for used in found.users if not used.one.allow_everything],
-        f"list everybody:{_occasion(found.known)}",
-        lambda used: notice("policy_list.names_everybody", name=Stranger(used.one.name), entities=entities),
-        aloud=False,
-    )
+    return notice("policy_list.names_everybody", name=Stranger(name), entities=entities)
