@@ -51,7 +51,7 @@ from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, recalling, walking
 from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
-from knockbot.features.undo import asking, many
+from knockbot.features.undo import asking, many, taking
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.features.waves import course, over
 from knockbot.features.waves import shown as waves_shown
@@ -192,7 +192,7 @@ FEATURES: tuple[Feature, ...] = (
         remarks=notes.remarks,
     ),
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
-    Feature("undo", looks=asking.look_at_open),
+    Feature("undo", let_go=taking.let_go, looks=asking.look_at_open),
     Feature(
         "deferring",
         remarks=deferring.shown,

@@ -751,6 +751,13 @@ async def undo(tx: Tx, request_id: int, answer: Answer, undone: Undone) -> None:
     await tx.execute("UPDATE requests SET undone_json = $2 WHERE id = $1", request_id, text)
 
 
+async def being_undone(tx: Tx, room_id: str) -> list[Request]:
+    """The requests at a room whose outcome is to be taken back, which is not done yet."""
+    which = f"room_id = $1 AND undone_json IS NOT NULL ORDER BY id{for_update(tx)}"
+    found = _REQUEST.all(await tx.fetch(f"{_REQUEST.select} WHERE {which}", room_id))
+    return [request for request in found if request.being_undone]
+
+
 async def not_undone(tx: Tx, request: Request) -> None:
     """The outcome stays, and so does the answer that led to it."""
     await answered(tx, request.id, request.undone.answer if request.undone is not None else request.answer)

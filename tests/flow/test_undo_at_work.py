@@ -212,6 +212,21 @@ async def test_what_comes_in_between_counts_and_is_told(  # noqa: PLR0917 (a tab
     assert said in house.spoken()[-1]
 
 
+async def test_what_is_not_undone_when_the_room_is_let_go_stays_as_it_is(house: House) -> None:
+    await answered(house, "ban")
+    house.world.play("unban", Later(foreign("busy"), retry_after=30.0))
+    await undo(house)
+    house.tell(f"unprotect {GARDEN}")
+    await house.later(60)
+    await house.protect()
+    await house.look_everywhere()
+    await house.later(60)
+
+    request = await house.request(ANA)
+    assert (house.membership(ANA), request.state, request.undone) == ("ban", "banned", None)
+    assert any("#1 was not undone" in said for said in house.spoken())
+
+
 async def test_several_that_one_command_answered_are_undone_together(house: House) -> None:
     for who in (ANA, BEA):
         house.world.knock(GARDEN, who, "hello")

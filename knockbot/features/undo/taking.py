@@ -12,6 +12,7 @@ from knockbot.flow import cards, settling, tables
 from knockbot.flow import undoing as undo
 from knockbot.flow.context import Context
 from knockbot.store import jobs, requests
+from knockbot.store.rooms import ProtectedRoom
 
 
 async def take(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice:
@@ -31,6 +32,12 @@ async def take(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice
     also = await tables.undone(context, turn, request, answer) if step is Step.REMOVE else []
     said = notice("undo.done", step=Choice(step), request=number, user=User(request.subject), room=found.room, by=by)
     return below(said, *also) if also else said
+
+
+async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
+    """The room is no longer protected, or from another management room: what is not undone yet stays as it is."""
+    for request in await requests.being_undone(turn.tx, room.room_id):
+        await undo.fell(context, turn, request, because("overtaken.unprotected"))
 
 
 async def _take_back(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice:
