@@ -10,6 +10,7 @@ from knockbot.flow.ports import PROMPT_KEY, REQUEST_KEY
 from knockbot.store import batches
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import offers
+from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, set_policy, settled
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 BOB, MONA = f"@bob:{HOME}", f"@mona:{HOME}"
@@ -390,6 +391,21 @@ async def test_who_is_deferred_is_left_out_also_once_it_runs(house: House) -> No
     await run(house)
     assert states(house, users) == ["knock", "leave", "knock"]
     assert shown(house).endswith("1 of 2 rejected.\nLeft out: 1 is deferred: #3")
+
+
+@pytest.mark.parametrize(("verdict", "memberships"), [("accept", ["knock", "invite"]), ("reject", ["leave", "leave"])])
+async def test_who_is_on_a_list_is_not_accepted_by_a_batch(house: House, verdict: str, memberships: list[str]) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    await set_policy(house, open_door("forward").replace("otherwise: accept", "otherwise: forward"))
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    await knock(house, ANA, BEA)
+    said = await ask(house, f"{verdict} all")
+    assert ("Left out: 1 may be on a policy list: #1" in said) is (verdict == "accept")
+    click(house, "✅")
+    await run(house)
+    assert states(house, [ANA, BEA]) == memberships
 
 
 async def test_the_name_of_a_template_gives_its_text(house: House) -> None:
