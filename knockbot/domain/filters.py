@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from knockbot.documents.reading import duration, written_duration
-from knockbot.documents.text import LONGEST_COMPARED, gist
+from knockbot.documents.text import gist
 from knockbot.domain.ids import MAX_ID_BYTES, host_of, matches, server_of
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Code, Notice, Number, Stranger, brief, notice
 from knockbot.errors import Fault
+
+LONGEST_TEXT = 200
+"""Characters that `text` looks for at most."""
 
 SHOWN = 60
 """Characters of a word that a complaint repeats."""
@@ -117,8 +120,8 @@ def _glob(name: str, value: str) -> str:
 
 def _words(name: str, value: str) -> str:
     words = gist(value)
-    if len(value) > LONGEST_COMPARED:
-        raise NotFilters(notice("ask.filter_long", filter=Code(f"{name}:"), most=Number(LONGEST_COMPARED)))
+    if len(value) > LONGEST_TEXT:
+        raise NotFilters(notice("ask.filter_long", filter=Code(f"{name}:"), most=Number(LONGEST_TEXT)))
     if not words:
         raise NotFilters(notice("ask.filter_empty", filter=Code(EXAMPLES[name])))
     return words

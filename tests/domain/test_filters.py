@@ -56,7 +56,7 @@ REQUEST = Request(
         ("server:a server:b", None, "ask.filter_twice"),
         ("sever:x.org", None, "ask.filter_unknown"),
         (f"server:{'*' * 256}", None, "ask.filter_long"),
-        (f"text:{'x' * 1001}", None, "ask.filter_long"),
+        (f"text:{'x' * 201}", None, "ask.filter_long"),
         ("https://matrix.to/#/#garden:x.org", EVERYBODY, "https://matrix.to/#/#garden:x.org"),
         ("matrix:r/garden:x.org", EVERYBODY, "matrix:r/garden:x.org"),
         ("@ana:x.org", EVERYBODY, "@ana:x.org"),

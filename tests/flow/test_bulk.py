@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from knockbot.domain.model import State
+from knockbot.domain.model import Knock, State
 from knockbot.features.bulk.running import IN_FLIGHT
 from knockbot.flow.ports import PROMPT_KEY, REQUEST_KEY
-from knockbot.store import batches
+from knockbot.store import batches, requests
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import offers
 from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, set_policy, settled
@@ -92,6 +94,18 @@ async def test_it_asks_first_and_says_whom_it_is_about(house: House) -> None:
     assert offers(house, "batch")[-1].emojis == ("✅", "❌")
     await house.later(60)
     assert states(house, users) == ["knock"] * 12
+
+
+@pytest.mark.parametrize("name", ["😀" * 200, "&<>" * 100, "\u202e" * 300, "x" * 500, "٠" * 300])
+async def test_whatever_they_call_themselves_it_says_how_to_confirm(house: House, name: str) -> None:
+    async with house.db.tx() as tx:
+        for n in range(12):
+            user_id = f"@{chr(0x1F600) * 50}{n}:{HOME}"
+            await requests.open_knock(tx, MODS, Knock(GARDEN, user_id, f"$k{n}", name, name), house.clock())
+    said = await ask(house, f'reject all text:"{name[:150]}" because {"😀" * 900}' if name[0] == "x" else "reject all")
+    assert said.split("\n")[0] == "Reject 12 requests?"
+    assert "✅ begins" in said.split("\n")[-1]
+    assert len(json.dumps(house.said()[-1])) < 60_000
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import accumulate
+from json import dumps
 from typing import Any, Final
 
+from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import card
 from knockbot.domain.batches import OPEN, WITHIN, Batch, Given, Left, Stage, Tally, tally
 from knockbot.domain.model import Reaction, Request
@@ -103,17 +106,28 @@ async def _asked(context: Context, tx: Tx, batch: Batch) -> Notice:
     first = await requests.several(tx, [item.request_id for item in asked[:FIRST]])
     labels = {there.room_id: there.label for there in await place.managed_by(context, tx, batch.management_room)}
     shown = [one for one in first.values() if one.management_room == batch.management_room and one.room_id in labels]
+    shown = _few(sorted(shown, key=lambda one: (one.opened_at, one.number)))
     others = len(asked) - len(shown)
     out = await requests.several(tx, [item.request_id for item in left])
     return below(
         notice("bulk.asks", verdict=Choice(batch.verdict), count=Number(len(asked))),
         _selected(batch),
         notice("bulk.told", reason=Stranger(batch.reason, 500)) if batch.reason else None,
-        *(_row(one, labels, context.now()) for one in sorted(shown, key=lambda one: (one.opened_at, one.number))),
+        *(_row(one, labels, context.now()) for one in shown),
         notice("bulk.others", count=Number(others)) if others and shown else None,
         *_left_out(tally(batch, [(item, out.get(item.request_id)) for item in left])),
         notice("bulk.confirm", user=User(batch.given_by), time=Duration(WITHIN)),
     )
+
+
+def _few(shown: Sequence[Request]) -> list[Request]:
+    """As many of them as a message has room for beside the rest, whatever they call themselves."""
+    lengths = accumulate(len(dumps([(one.display_name or "")[:NAME_LIMIT], one.user_id])) for one in shown)
+    return [one for one, length in zip(shown, lengths, strict=True) if length <= ROOM]
+
+
+ROOM = 4000
+"""Bytes of names and IDs in the message that asks; each stands in it several times."""
 
 
 def _selected(batch: Batch) -> Notice | None:
