@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import asked, bursts, decide, intake, knocks, lists, start, trials
+from tests.bench import asked, bursts, decide, intake, knocks, lists, start, trials, waves
 from tests.bench.figures import Table, machine
 from tests.bench.sizes import QUICK, Sizes
 
@@ -27,6 +27,7 @@ PARTS: dict[str, Part] = {
     "requests": asked.run,
     "knocks": knocks.run,
     "bursts": bursts.run,
+    "waves": waves.run,
 }
 """What can be measured, in the order in which it is."""
 

@@ -26,6 +26,7 @@ class Sizes:
     burst: int = 500
     burst_rooms: int = 20
     calibration: int = 60
+    wave: int = 300
     before: str | None = None
     """Another checkout, whose knockbot takes part as well."""
 
@@ -48,4 +49,5 @@ QUICK = Sizes(
     burst=4,
     burst_rooms=2,
     calibration=2,
+    wave=52,
 )
