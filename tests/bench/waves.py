@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import tempfile
 import time
@@ -68,9 +69,14 @@ async def run(sizes: Sizes) -> list[Table]:
         async with _door(Path(tempfile.mkdtemp())) as door:
             rows.append(await _wave(door, max(sizes.wave, KNOCKS + 2)))
     middle = {name: median([float(row[name]) for row in rows]) for name in rows[0]}
+    whole = {name: int(number) if number == int(number) else number for name, number in middle.items()}
+    lines = [{"": f"wave {place}", **row} for place, row in enumerate(rows, 1)]
     title = f"A wave of {rows[0]['knocks']} knocks at one room, on SQLite"
-    notes = ["Messages count from the moment when the wave began until 15 seconds after the last knock, edits too."]
-    return [Table("waves", title, [*rows, {name: int(x) if x == int(x) else x for name, x in middle.items()}], notes)]
+    notes = [
+        "Messages count from the moment when the wave began until 15 seconds after the last knock, edits too.",
+        "An invite is under way if it was sent to the homeserver before the wave began, and came through after that.",
+    ]
+    return [Table("waves", title, [*lines, {"": "median", **whole}], notes)]
 
 
 @asynccontextmanager
@@ -156,6 +162,8 @@ async def _answered(door: _Door) -> float:
 async def _seen(door: _Door) -> Row:
     [(began_at,)] = door.asked("SELECT began_at FROM waves")
     [(by_hand,)] = door.asked("SELECT user_id FROM requests WHERE state = 'accepted' AND answer_json NOT LIKE '%rule%'")
+    stored = [json.loads(text) for (text,) in door.asked("SELECT answer_json FROM requests WHERE answer_json <> ''")]
+    answers = [("rule" in one, one["at"]) for one in stored if one["verdict"] == "accept"]
     theirs = [one for one in await door.events(door.room) if one["sender"] == door.bot.user_id]
     invites = [one for one in theirs if one["content"].get("membership") == "invite" and one["state_key"] != by_hand]
     events = await door.events(door.mods)
@@ -163,8 +171,9 @@ async def _seen(door: _Door) -> Row:
     called = [one for one in said if "m.new_content" not in one["content"] and _calls(one, door.alice.user_id)]
     join_rules = [one for one in theirs if one["type"] == "m.room.join_rules"]
     return {
-        "accepts by rule": len(invites),
-        "of these, after it began": sum(one["origin_server_ts"] > began_at for one in invites),
+        "accepts by rule after it began": sum(by_rule and at > began_at for by_rule, at in answers),
+        "invites before": sum(one["origin_server_ts"] <= began_at for one in invites),
+        "invites under way then": sum(one["origin_server_ts"] > began_at for one in invites),
         "messages": sum(one["origin_server_ts"] >= began_at for one in said),
         "calls": len(called),
         "changes of the join rule": len(join_rules),
