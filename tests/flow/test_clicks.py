@@ -62,6 +62,31 @@ async def a_batch(house: House) -> None:
     await house.live()
 
 
+async def an_undo(house: House) -> None:
+    await a_card(house)
+    house.tell("accept 1")
+    await house.later()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.later()
+    house.tell("undo 1")
+    await house.later()
+
+
+async def a_wave(house: House) -> None:
+    await house.set_policy("wave: {knocks: 2, within: 10m, ends_after: 30m}")
+    for number in range(9):
+        house.world.knock(GARDEN, f"@p{number}:{HOME}", "let me in")
+        await house.later(1)
+    await house.later(60)
+
+
+async def a_wave_that_is_over(house: House) -> None:
+    await a_wave(house)
+    await house.later(31 * 60)
+    await house.ring()
+    await house.later(60)
+
+
 ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     CARD: a_card,
     "apply_policy": an_offer_to_apply,
@@ -70,13 +95,19 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     "named_room_upgrade": an_upgrade_of_a_named_room,
     "space_rooms": new_rooms_of_a_space,
     "batch": a_batch,
+    "undo": an_undo,
+    "wave": a_wave,
+    "wave_over": a_wave_that_is_over,
 }
 """How each kind comes to be asked."""
 
-OF_ONE = {"batch"}
-"""Kinds that only one person can answer, who is told in `test_bulk.py` what the others are told."""
+OF_ONE = {"batch", "undo"}
+"""Kinds that only one person can answer; `test_bulk.py` and `test_undo_at_work.py` say what the others are told."""
 
-SHARED = [kind for kind in ASKS if kind not in OF_ONE]
+OF_NOBODY = {"wave"}
+"""Kinds that tell something and take no answer; `test_waves.py` says what a click is told."""
+
+SHARED = [kind for kind in ASKS if kind not in OF_ONE | OF_NOBODY]
 QUESTIONS = [kind for kind in SHARED if kind != CARD]
 
 

@@ -258,4 +258,16 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "leave_unused_lists",
         ),
         HOUR,
-    ) | {"list_hits": None, "list_moved": None}
+    ) | dict.fromkeys(
+        (
+            "batch_lapses",
+            "end_claim",
+            "end_deferral",
+            "list_hits",
+            "list_moved",
+            "run_batch",
+            "undo_batch",
+            "undo_unconfirmed",
+            "wave_ends",
+        )
+    )
