@@ -1113,3 +1113,40 @@ async def test_a_space_that_moves_to_another_management_room_is_not_followed_the
     assert await protected_in(house) == set()
     assert await is_protected(house, LAWN)
     assert await stages(house) == {}
+
+
+# --- spaces that name each other ------------------------------------------------------------------------------
+
+
+async def in_a_circle(house: House, first: str, second: str, *, alone: bool = False) -> None:
+    """Two spaces that name each other and a room are protected with their rooms, one after the other.
+
+    `alone`: the second one was protected before that, without its rooms.
+    """
+    room(house, POND)
+    space(house, second, POND, room_id=first)
+    space(house, first, POND, room_id=second)
+    for command in ([f"protect {second}"] if alone else []) + [f"protect {one} with rooms" for one in (first, second)]:
+        house.tell(command)
+        await house.later()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(("first", "second"), [(SPACE, NESTED), (NESTED, SPACE)])
+async def test_of_spaces_in_a_circle_the_first_one_that_was_protected_with_its_rooms_keeps_them(
+    house: House, first: str, second: str, *, alone: bool
+) -> None:
+    await in_a_circle(house, first, second, alone=alone)
+    for _ in range(2):
+        await house.look_everywhere()
+        await house.later()
+
+    assert [await space_of(house, one) for one in (POND, second, first)] == [first, first, None]
+
+
+async def test_the_other_space_of_a_circle_has_them_once_the_first_one_lets_go(house: House) -> None:
+    await in_a_circle(house, NESTED, SPACE)
+    house.tell(f"unprotect {NESTED}")
+    await house.later()
+
+    assert [await space_of(house, one) for one in (POND, SPACE)] == [SPACE, None]

@@ -5,7 +5,7 @@ Only spaces that are protected themselves are read: of others, nobody here needs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -60,12 +60,37 @@ async def _belong(context: Context, turn: Turn, space: str, only: Collection[str
     wanted = {room.room_id for room in known if only is None or room.room_id in only} & named.keys()
     if above is None or not wanted:
         return
-    for there in await rooms.managed_by(turn.tx, above.management_room):
+    managed = await rooms.managed_by(turn.tx, above.management_room)
+    spaces_of = {room.room_id: room.space for room in managed}
+    for there in managed:
         parent = named.get(there.room_id) if there.room_id in wanted else None
-        if parent not in (None, there.space) and (there.space is None or there.space in within):
+        if parent is not None and parent != there.space and _may_take(space, parent, there, within, spaces_of):
+            spaces_of[there.room_id] = parent
             await rooms.set_space(turn.tx, there.room_id, parent)
             await cards.join_others(context, turn, there.room_id)
             turn.after(partial(context.look_at, there.room_id))  # other policies decide there now
+
+
+def _may_take(
+    space: str, parent: str, room: ProtectedRoom, within: Collection[str], spaces_of: Mapping[str, str | None]
+) -> bool:
+    """Whether a room of a space may belong to the one that names it: no other had it first.
+
+    Where spaces name each other in a circle, the one that was protected first with its rooms is above the others, and
+    keeps what it has.
+    """
+    if room.room_id in _upwards(parent, spaces_of):
+        return False
+    return room.space is None or (room.space in within and room.space not in _upwards(space, spaces_of))
+
+
+def _upwards(space: str, spaces_of: Mapping[str, str | None]) -> set[str]:
+    """The spaces above a space, by what they belong to, itself left out."""
+    found, above = set[str](), spaces_of.get(space)
+    while above is not None and above not in found:
+        found.add(above)
+        above = spaces_of.get(above)
+    return found
 
 
 async def _named(tx: Tx, space: str) -> dict[str, str]:
