@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from knockbot.config.policies import WrittenPolicy
 from knockbot.config.settings import Settings
@@ -33,6 +34,8 @@ class Names:
     pinned: dict[tuple[str, str], str] = field(default_factory=dict)
     """The room of each alias, by place and alias."""
     unknown: dict[tuple[str, str], Notice] = field(default_factory=dict)
+    found_in: set[str] = field(default_factory=set)
+    """The places with an alias that was not known before."""
 
     def room(self, place: str, name: str) -> str | None:
         """The room that a name means in a place; `None` where that is not known yet."""
@@ -60,6 +63,8 @@ async def keep(context: Context, *, enter: bool = False) -> bool:
 async def _keep(context: Context, *, enter: bool) -> bool:
     settings = context.settings
     names = await look_up(context, settings)
+    if pins.DEFAULT_POLICY in names.found_in:
+        await _look_everywhere(context)
     await _unlock_others(context, settings, names)
     kept: dict[str, str] = {}
     complete = not names.unknown
@@ -68,6 +73,15 @@ async def _keep(context: Context, *, enter: bool) -> bool:
         if entry.room is not None:
             kept.setdefault(entry.room, entry.name)
     return complete
+
+
+async def _look_everywhere(context: Context) -> None:
+    """The default policy names a room that was not known before, perhaps a policy list: each protected room is looked
+    at, to do what follows from that."""
+    async with context.db.tx() as tx:
+        protected = await rooms.all_rooms(tx)
+    for room in protected:
+        context.look_at(room.room_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +170,7 @@ async def _look_up_one(context: Context, names: Names, place: str, alias: str, *
             await pins.take(tx, place, {alias: room_id})
             room_id = (await pins.at(tx, place))[alias].room_id  # another process may have been first
         log.info("%s means the room %s (%s)", alias, room_id, place)
+        names.found_in.add(place)
     names.pinned[place, alias] = room_id
 
 
@@ -277,6 +292,8 @@ async def _put_in_force(
         )
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     places.changed(turn)
+    if meant.keys() - before.keys():
+        turn.after(partial(context.look_at, room_id))  # it may be a policy list, to be followed from now on
     there = await places.of(context, turn, room_id)
     if there is None:
         return

@@ -18,7 +18,9 @@ from knockbot.flow import configured
 from knockbot.store import policies, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.house import GARDEN, MODS, SETTINGS, House, housed
-from tests.flow.world import ALICE, ANA, BEA, BOT
+from tests.flow.test_lists import ALIAS as BANS_ALIAS
+from tests.flow.test_lists import BANS, LIZ, settled
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 LAWN = "!lawn:tulip.example"
 TRAP = "!trap:evil.example"
@@ -228,6 +230,31 @@ async def test_a_name_of_the_default_policy_that_is_new_is_known_before_the_poli
         await reread(house, {}, defaults={"policy": BY_CLUB})
 
         assert house.membership(BEA) == "leave"
+
+
+BY_LIST = {"lists": [{"room": BANS_ALIAS, "name": "community"}], "otherwise": "accept"}
+
+
+@pytest.mark.parametrize("of", ["the default policy", "the room's policy"])
+async def test_a_list_whose_alias_leads_somewhere_later_is_followed_at_once(ready_url: str, of: str) -> None:
+    by_default = of == "the default policy"
+    more: dict[str, Any] = {"defaults": {"policy": BY_LIST}} if by_default else {"rooms": entry(policy=BY_LIST)}
+    async with housed(ready_url, **more) as house:
+        lawn(house, BOT)
+        door = GARDEN if by_default else LAWN
+        await house.keep_configured(enter=True)
+        for knocker in (ANA, BEA):
+            house.world.knock(door, knocker)
+        await settled(house)
+        assert (house.membership(ANA, door), house.membership(BEA, door)) == ("knock", "knock")
+
+        house.world.room(BANS, "Bans", LIZ, levels=levels_for([LIZ], bot=0), join_rule="public")
+        house.world.list_entity(BANS, LIZ, BEA, reason="ads")
+        house.world.aliases[BANS_ALIAS] = BANS
+        await house.keep_configured()
+        await settled(house)
+        assert house.membership(BOT, BANS) == "join"
+        assert (house.membership(ANA, door), house.membership(BEA, door)) == ("invite", "ban")
 
 
 async def test_a_name_that_leads_nowhere_yet_is_unknown_and_known_as_soon_as_it_leads_somewhere(
