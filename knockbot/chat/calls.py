@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from knockbot.chat.nearly import begins_nearly, is_all
 from knockbot.chat.typed import MARKS, NotNumbers, after_name, are_numbers, read_numbers, with_commas
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import ids
-from knockbot.domain.card import which_applicant
+from knockbot.domain.card import room_or_text, which_applicant
 from knockbot.domain.invites import may_be_taken_back, read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import (
@@ -234,18 +235,31 @@ def _to_be_undone(shown: Sequence[Request]) -> list[Request]:
 
 
 async def _meant(call: Call, text: str, of_card: OfCard) -> tuple[Meant, str] | None:
+    referred = await _referred_to(call, text)
     async with call.context.db.tx() as tx:
         shown = await _replied_to(tx, call)
         if shown is not None:
-            return await _of_reply(tx, call, shown, text, of_card)
+            return await _of_reply(tx, call, shown, (text, referred), of_card)
         numbers, rest = _numbers(text)
         if numbers:
             return await _numbered(tx, call, numbers), rest
         return await _by_applicant(tx, call, text) if text else None
 
 
-async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str, of_card: OfCard) -> tuple[Meant, str]:
-    """The requests that a command is about which replies to a card or line with these."""
+async def _referred_to(call: Call, text: str) -> str | None:
+    """The ID of the room that a reply refers to first, or behind a user ID; it may be none that is known here."""
+    if call.message.in_reply_to is None and call.message.thread is None:
+        return None
+    first, _, behind = text.partition(" ")
+    return await resolved(call, first if ids.user_reference(first) is None else behind.strip().partition(" ")[0])
+
+
+async def _of_reply(
+    tx: Tx, call: Call, shown: Sequence[Request], said: tuple[str, str | None], of_card: OfCard
+) -> tuple[Meant, str]:
+    """The requests that a command is about which replies to a card or line with these; `said` is its text, and the
+    room that this refers to."""
+    text, referred = said
     numbers, rest = _numbers(text, alone=True)
     if numbers:
         _insist_on_shown([Numbered(number) for number in numbers if number not in {one.number for one in shown}])
@@ -255,19 +269,36 @@ async def _of_reply(tx: Tx, call: Call, shown: Sequence[Request], text: str, of_
     if user_id is not None:
         shown, text = [one for one in shown if one.subject == user_id], behind.strip()
         _insist_on_shown([User(user_id)] if not shown else [])
-    room = await _room_alone(tx, call, text) if len({one.room_id for one in shown}) > 1 else None
-    if room is not None:
-        shown, text = [one for one in shown if one.room_id == room.room_id], ""
-        _insist_on_shown([Room(room.room_id, room.label)] if not shown else [])
+    if text and len({one.room_id for one in shown}) > 1:
+        shown, text = await _at_one_room(tx, call, shown, text, referred)
     found = [await _managed_request(tx, call.room, one.number) for one in of_card(shown)]
     return Meant(tuple(found), told=len(found) > 1, of_card=True), text
 
 
-async def _room_alone(tx: Tx, call: Call, text: str) -> ProtectedRoom | None:
-    """The room that a text names, if it is nothing but the name or the ID of one room managed from here."""
+async def _at_one_room(
+    tx: Tx, call: Call, shown: Sequence[Request], text: str, referred: str | None
+) -> tuple[Sequence[Request], str]:
+    """Those requests of a card of several rooms that are at the room with which a text begins, and what follows; all
+    where it is only a text. Raises `Refused` where it may be either: what is done cannot be taken back everywhere."""
     managed = await rooms.managed_by(tx, call.room)
-    named = [room for room in managed if text == room.room_id or after_name(text, room.name) == ""]
-    return named[0] if len(named) == 1 else None
+    named = [(room, _after_room(text, room, referred)) for room in managed]
+    found = _longest([(room, after) for room, after in named if after is not None])
+    on_card = [room for room in managed if room.room_id in {one.room_id for one in shown}]
+    rest = found[0][1] if found else text
+    if len(found) > 1 or is_all(text) or any(begins_nearly(rest, room.name) for room in on_card):
+        raise Refused(room_or_text(shown, text, await rooms.told_apart(tx, call.room)))
+    if not found:
+        if _BEGUN_LIKE_A_ROOM.match(text) or referred is not None:
+            raise Refused(unknown_room(text.partition(" ")[0]))
+        return shown, text
+    at_room = [one for one in shown if one.room_id == found[0][0].room_id]
+    _insist_on_shown([Room(found[0][0].room_id, found[0][0].label)] if not at_room else [])
+    return at_room, rest
+
+
+def _after_room(text: str, room: ProtectedRoom, referred: str | None) -> str | None:
+    """What follows a room that a text begins with: its ID, what refers to it, or its name."""
+    return text.partition(" ")[2].strip() if referred == room.room_id else after_name(text, room.name)
 
 
 def _insist_on_shown(missing: Sequence[Arg]) -> None:

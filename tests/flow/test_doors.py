@@ -343,6 +343,68 @@ async def test_a_reply_to_the_card_with_a_number_that_is_not_on_it_is_asked_abou
     )
 
 
+ALIAS = "#pond:tulip.example"
+
+
+@pytest.mark.parametrize(
+    "words", ["Pond spam", "pond: spam", '"Pond" spam', f"{POND} spam", f"{ALIAS} spam", f"{ANA} Pond spam"]
+)
+async def test_a_reply_that_begins_with_a_room_of_the_card_is_about_that_room_and_the_rest_is_the_text(
+    house: House, words: str
+) -> None:
+    house.world.aliases[ALIAS] = POND
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"ban {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["knock", "ban", "knock"]
+    assert house.world.rooms[POND].members[ANA]["content"]["reason"] == "spam"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Pond, Garden", "Pond and Garden", "pond!", "Pondd", "the Pond", "Esate sorry", "Both!", "everywhere"],
+)
+async def test_a_reply_that_may_mean_a_room_or_a_text_is_asked_about(house: House, words: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"ban {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["knock"] * 3
+    [said] = house.spoken()
+    assert f"I did nothing, because I do not know whether “{words}” means one room or all." in said
+    assert said.split("\n")[1:] == [f"#{n} {ANA} at {at}" for n, at in enumerate(("Garden", "Pond", "Estate"), 1)]
+
+
+@pytest.mark.parametrize("words", ["all", "All!", "all rooms"])
+async def test_a_reply_that_says_only_all_answers_nothing_before_it_is_asked_about(house: House, words: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"accept {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["knock"] * 3
+    assert len(house.spoken()) == 1
+
+
+@pytest.mark.parametrize("words", ["!other:tulip.example spam", "#nowhere:tulip.example spam", "#pon spam"])
+async def test_a_reply_that_begins_with_a_room_unknown_here_does_nothing(house: House, words: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"ban {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["knock"] * 3
+    assert words.removesuffix(" spam") in house.spoken()[-1]
+
+
+@pytest.mark.parametrize("words", ["both are full", "spam in Pond", "we talked about the pond"])
+async def test_a_reply_with_a_room_further_on_in_its_text_answers_for_all(house: House, words: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell(f"reject {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["leave"] * 3
+
+
 async def test_a_command_with_a_number_answers_one_and_the_others_wait(house: House) -> None:
     await knock(house, *DOORS_OF_SPACE)
     house.tell("accept 2")

@@ -330,6 +330,10 @@ SENTENCES: Mapping[str, Sentence] = {
     "answer.hits": says("✅ You chose {answer} for:", answer=Term),
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
     "meant.several": says("Several requests fit. Please give the number:"),
+    "meant.room_or_text": says(
+        "I did nothing, because I do not know whether “{text}” means one room or all. Please give the numbers, and behind them the text if there is one:",
+        text=Stranger,
+    ),
     # --- what is looked up
     "show.more": says(
         "… and {count} earlier one. {command}, with its number, shows it.",

@@ -25,6 +25,7 @@ from knockbot.domain.card.lines import (
     may_have_withdrawn,
     moved_away,
     not_shown_yet,
+    room_or_text,
     which_applicant,
 )
 from knockbot.domain.card.machines import machine_block
@@ -71,6 +72,7 @@ __all__ = [
     "origin_of",
     "policy_key",
     "reason_of",
+    "room_or_text",
     "rule_of",
     "ruling",
     "shared_card",

@@ -9,7 +9,7 @@ from knockbot.domain.card.outcomes import found
 from knockbot.domain.card.who import answered_by
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Term, User, notice, rows
+from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Stranger, Term, User, notice, rows
 
 
 def decision_line(request: Request, label: str) -> Notice:
@@ -66,6 +66,11 @@ def not_shown_yet(request: Request, verdict: Verdict) -> Notice:
 def which_applicant(requests: Sequence[Request], labels: Mapping[str, str]) -> Notice:
     """The command could mean several requests that are waiting; `labels` says which rooms are named, and how."""
     return rows([notice("meant.several"), *everybody(requests, labels)])
+
+
+def room_or_text(requests: Sequence[Request], text: str, labels: Mapping[str, str]) -> Notice:
+    """What a reply to these requests says may name one of their rooms, or be a text for all of them."""
+    return rows([notice("meant.room_or_text", text=Stranger(text, 60)), *everybody(requests, labels)])
 
 
 def hit_by_answer(requests: Sequence[Request], answer: str, labels: Mapping[str, str]) -> Notice:
