@@ -155,7 +155,7 @@ FEATURES: tuple[Feature, ...] = (
         left_open=applying.came_back,
         settled=applying.changed,
         revised=applying.offer,
-        applied=applying.close,
+        applied=applying.applied,
         let_go=applying.APPLY.let_go,
         looks=applying.APPLY.look,
     ),

@@ -215,12 +215,11 @@ async def apply(context: Context, turn: Turn, applying: Applying, actor: str, ca
         elif count := await rejudging.plan(context, turn, room.room_id, Because.POLICY_APPLIED, cause):
             counts[room.room_id] = count
             await record_of_room(turn, room.room_id, actor, Recorded.POLICY_APPLIED, requests=count)
-            await tables.applied(context, turn, room.room_id)
     if not counts:
         raise Refused(below(*_some(busy)) if busy else notice("policy.nobody_waits", room=called(applying.room)))
     await rejudging.plan_report(context, turn, applying.room.room_id, Because.POLICY_APPLIED, cause)
-    if applying.room.room_id not in counts:
-        await tables.applied(context, turn, applying.room.room_id)
+    for room_id in sorted({applying.room.room_id, *counts}):  # only now: a row may ask where it is under way
+        await tables.applied(context, turn, room_id)
     return below(_applying(applying.room, counts), *_some([*busy, *applying.left_out]))
 
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from knockbot.domain.model import Origin
 from knockbot.store import layers, rooms
 from tests.flow.house import GARDEN, MODS, House, housed
-from tests.flow.offered import offers
+from tests.flow.offered import click, offers
 from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, settled
 from tests.flow.test_spaces import upgraded
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
@@ -153,6 +155,37 @@ async def test_a_policy_is_applied_only_in_rooms_in_which_the_actor_may_set_it(h
     again, *_ = await told(house, f"policy apply {TOWN}", by=BOB)
     assert "Not in Garden:" in again
     assert house.membership(ANA, GARDEN) == "knock"
+
+
+@pytest.mark.parametrize("by_click", [True, False])
+async def test_an_offer_that_was_taken_in_some_rooms_is_made_again_for_the_others(
+    house: House, *, by_click: bool
+) -> None:
+    room(house, POND, BOB)
+    house.world.change(MODS, BOB, BOB, "join")
+    await town(house, GARDEN, POND)
+    await knocks(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    [first] = offers(house, "apply_policy")
+    if by_click:
+        await click(house, first, by=BOB)  # Bob is in the pond alone
+    else:
+        await told(house, f"policy apply {TOWN}", by=BOB)
+    await house.later(5)
+
+    assert (house.membership(ANA, GARDEN), house.membership(ANA, POND)) == ("knock", "leave")
+    first, rest = offers(house, "apply_policy")
+    assert first.emojis == ()
+    assert rest.text.startswith("1 pending request in Town")
+    assert [said[:14] for said in await click(house, rest, by=BOB)] == ["Not in Garden:"]
+
+    said = await click(house, offers(house, "apply_policy")[-1])
+    await house.later(5)
+    assert said[0].startswith("I judge 1 pending request")
+    assert house.membership(ANA, GARDEN) == "leave"
+    assert [offer.emojis for offer in offers(house, "apply_policy")] == [(), ()]
+    results = [line for line in house.spoken() if line.startswith("I judged 1 pending request")]
+    assert len(results) == 2
 
 
 async def test_a_policy_that_applies_nowhere_because_nobody_waits_says_so(house: House) -> None:

@@ -75,9 +75,16 @@ async def _is_answered(turn: Turn, request: Request) -> bool:
     return now.open and now.answer is not None
 
 
-async def close(_: Context, turn: Turn, room_id: str) -> None:
-    """The policy is being applied."""
-    await offers.close(turn, APPLY, room_id)
+async def applied(context: Context, turn: Turn, room_id: str) -> None:
+    """The policy is being applied. Where that leaves out rooms of a space, there is another offer, for those: it has a
+    result of its own, which is told in reply to it."""
+    room = await rooms.find(turn.tx, room_id)
+    before = await inheriting.judged_before(context, turn.tx, room) if room is not None else []
+    left_out = [one for one, _ in before if not await rejudging.is_under_way(turn, one.room_id)]
+    if left_out and await offers.are_open(turn, APPLY, room_id):
+        await offers.make(context, turn, APPLY, room_id)
+    else:
+        await offers.close(turn, APPLY, room_id)
 
 
 async def _words(context: Context, there: Place) -> Notice:
