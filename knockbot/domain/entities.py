@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from knockbot.domain.ids import Held, ends_of, is_literal
-from knockbot.domain.lists import EntityKind, Name, Subject, has_port, subjects_of
+from knockbot.domain.lists import HASHED, EntityKind, Name, Subject, has_port, subjects_of
 
 Bucket = str | dict[str, None]
 """One glob, or several in the order in which they came: most have an end that no other has, and a text is small."""
@@ -130,7 +130,7 @@ def _fitting(name: Name, buckets: Iterable[Bucket]) -> Iterator[str]:
 class Entities:
     """The entities of one list, by their subjects (`Entry.subject`). Each may be there several times."""
 
-    __slots__ = ("_more", "_parts", "everything")
+    __slots__ = ("_hashed", "_more", "_parts", "everything")
 
     def __init__(self) -> None:
         self._parts: dict[tuple[EntityKind, bool], _Part] = {}
@@ -139,12 +139,15 @@ class Entities:
         """How many more times those are there that are there several times."""
         self.everything: Counter[Subject] = Counter()
         """Those that are about everybody; nothing else knows of them."""
+        self._hashed = 0
+        """How many of them are hashes: without any, no name has to be hashed."""
 
     def add(self, subject: Subject, *, everything: bool = False) -> None:
         """Take one in."""
         if everything:
             self.everything[subject] += 1
             return
+        self._hashed += subject[1].startswith(HASHED)
         part = self._part_of(subject)
         if part.has(subject[1]):
             self._more[subject] += 1
@@ -153,6 +156,7 @@ class Entities:
 
     def remove(self, subject: Subject, *, everything: bool = False) -> None:
         """Take one out that is there."""
+        self._hashed -= not everything and subject[1].startswith(HASHED)
         many = self.everything if everything else self._more
         if many[subject] > 1:
             many[subject] -= 1
@@ -170,7 +174,7 @@ class Entities:
         """The subjects without wildcards that are here and mean one of these names, each with the name it means."""
         return {
             (kind, text): name
-            for (kind, text), name in subjects_of(names).items()
+            for (kind, text), name in subjects_of(names, hashed=self._hashed > 0).items()
             if (kind, False) in self._parts and text in self._parts[kind, False].literals
         }
 

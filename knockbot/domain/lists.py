@@ -271,12 +271,14 @@ def names_of_room(room_id: str) -> tuple[Name, ...]:
     return (Name(EntityKind.ROOM, room_id),)
 
 
-def subjects_of(names: Sequence[Name]) -> dict[Subject, str]:
-    """The subjects without wildcards that mean one of these names, each with the name that it means."""
+def subjects_of(names: Sequence[Name], *, hashed: bool = True) -> dict[Subject, str]:
+    """The subjects without wildcards that mean one of these names, each with the name that it means; `hashed`: also
+    those that are hashes."""
     found: dict[Subject, str] = {}
     for name in names:
         found[name.kind, name.text] = name.text
-        found[name.kind, f"{HASHED}{_sha256(name.text)}"] = name.text
+        if hashed:
+            found[name.kind, f"{HASHED}{_sha256(name.text)}"] = name.text
     return found
 
 
