@@ -10,17 +10,20 @@ from dataclasses import replace
 from typing import Final
 
 from knockbot.domain.card import origin_of, ruling
+from knockbot.domain.card.outcomes import would_decide
+from knockbot.domain.card.words import sentences
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.listed import misses_by_entry, names_them
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Answer, Kind, Membership, Request, State, Untaken, Verdict
-from knockbot.domain.notices import because
+from knockbot.domain.notices import Numbered, User, because, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import authority, place, settling
+from knockbot.flow import authority, place, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
+from knockbot.flow.saying import Audience
 from knockbot.store import requests
 
 NOT_TAKEN: Final = frozenset({State.ACCEPTED, State.STANDING, State.REDEEMED})
@@ -67,9 +70,10 @@ def _may_be_invited(request: Request) -> bool:
 async def override(context: Context, turn: Turn, request: Request, judged: Judgement, *, invite: str) -> None:
     """Withdraw the answer of a rule, and do what the policy says now instead; `invite` is what has to be withdrawn.
 
-    A policy in dry run leaves an invite as it is, because it does nothing by itself.
+    A policy in dry run leaves an invite as it is, because it does nothing by itself; the moderators are told of it.
     """
     if request.state is State.ACCEPTED and await place.is_in_dry_run(context, turn.tx, request.room_id):
+        await _tell_of_dry_run(context, turn, request, judged)
         return
     await settling.withdraw_answer(turn, request, because("overtaken.facts_changed"))
     if not request.open:
@@ -103,6 +107,22 @@ async def withdraw(context: Context, turn: Turn, request: Request, judged: Judge
     """Withdraw an invite at last (`may_withdraw`)."""
     word = _withdrawing(context, turn, request, judged, None)
     await settling.apply_decision(context, turn, request, judged, word=word)
+
+
+async def _tell_of_dry_run(context: Context, turn: Turn, request: Request, judged: Judgement) -> None:
+    """Say once, for each rule, that an invite would be withdrawn."""
+    decision = judged.decision
+    said = notice(
+        "policy.would_withdraw",
+        request=Numbered(request.number),
+        user=User(request.user_id),
+        room=await place.called(context, turn, request.room_id),
+        by=would_decide(replace(request, decision=decision)),
+    )
+    entry = notice("card.found", why=decision.found) if decision.found is not None else None
+    audience = Audience(request.management_room, about=request)
+    occasion = f"would withdraw:{request.id}:{request.event_id}:{decision.rule}"
+    await saying.say(context, turn, audience, occasion, sentences([said, entry]))
 
 
 def _stands_for_who_is_banned(request: Request, judged: Judgement) -> bool:

@@ -684,6 +684,21 @@ async def test_whose_invite_was_withdrawn_was_not_rejected_by_anybody(listed: Ho
     assert "rejected" not in card
 
 
+@pytest.mark.parametrize("then", ["ban", "forward"])
+async def test_a_policy_in_dry_run_says_once_that_an_invite_would_be_withdrawn(listed: House, then: str) -> None:
+    listed.world.knock(GARDEN, ANA)
+    await settled(listed)
+    await set_policy(listed, f"dry_run: true\n{open_door(then)}")
+    for reason in ("ads", "more ads"):
+        listed.world.list_entity(BANS, LIZ, ANA, reason=reason)
+        await settled(listed)
+
+    assert listed.membership(ANA) == "invite"
+    [said] = [text for text in listed.spoken() if "has not joined yet" in text]
+    assert "Dry run: I would withdraw the invite, by policy list “community”." in said
+    assert 'which has "@ana:tulip.example": ads.' in said
+
+
 @pytest.mark.parametrize("applied", [True, False])
 async def test_a_card_tells_of_a_list_that_does_not_decide_as_soon_as_it_names_somebody(
     listed: House, applied: bool

@@ -146,6 +146,13 @@ SENTENCES: Mapping[str, Sentence] = {
         by=By,
         inviter=User,
     ),
+    "policy.would_withdraw": says(
+        "{request} {user} is invited to {room} and has not joined yet. Dry run: I would withdraw the invite, by {by}.",
+        request=Numbered,
+        user=User,
+        room=Room,
+        by=By,
+    ),
     "before.by/accepted": _before("Before: accepted by {by}, {when}."),
     "before.by/joined": _before("Before: joined, accepted by {by}, {when}."),
     "before.by/rejected": _before("Before: rejected by {by}, {when}."),
