@@ -101,13 +101,13 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
 }
 """How each kind comes to be asked."""
 
-OF_ONE = {"batch", "undo"}
+OF_ONE = ("batch", "undo")
 """Kinds that only one person can answer; `test_bulk.py` and `test_undo_at_work.py` say what the others are told."""
 
-OF_NOBODY = {"wave"}
+OF_NOBODY = ("wave",)
 """Kinds that tell something and take no answer; `test_waves.py` says what a click is told."""
 
-SHARED = [kind for kind in ASKS if kind not in OF_ONE | OF_NOBODY]
+SHARED = [kind for kind in ASKS if kind not in (*OF_ONE, *OF_NOBODY)]
 QUESTIONS = [kind for kind in SHARED if kind != CARD]
 
 
