@@ -99,6 +99,7 @@ async def test_what_waited_for_an_answer_is_taken_back_too(house: House) -> None
     await planted(house, MONA)
     house.world.change(GARDEN, ALICE, MONA, "ban")
     await house.live()
+    await house.later()  # cards of what many invites had in common are edited in turn
 
     assert (house.card().state, house.card().block["by"]) == ("revoked", BOT)
 

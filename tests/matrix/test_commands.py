@@ -122,6 +122,8 @@ def ear(on: Bench) -> Ear:
 ROOMS = ["", GARDEN, STRANGE_ROOM, "#nowhere:rose.example", "https://matrix.to/#/!x:y?via=a", "<b>", "\u202e", "!"]
 NUMBERS = ["", *map(str, range(1, len(HOSTILE) + 1)), "1 2 3", "1-3, 9-7", "1-23", "1-999999999", "999", "1 <b>why</b>"]
 PEOPLE = [ANA, "@<b>:x", "@a\u202eb:x please", "nobody", "@ana"]
+BULK = [STRANGE_ROOM, "older:x", "user:@nobody:x.example", 'text:"no such words" because <b>', "<b>"]
+"""What asks nothing: a question is a message of its own."""
 ARGUMENTS = {
     "help": ["", "accept", "policy set", "<b>"],
     "protect": ROOMS,
@@ -153,6 +155,19 @@ ARGUMENTS = {
     ],
     "disallow": [f"{person} {room}" for person in (*PEOPLE, "*:rose.example") for room in ROOMS],
     "allowed": ROOMS,
+    "templates": ROOMS,
+    "note": ["", "1", "1 -", *(f"1 {text}" for text in HOSTILE), "999 text"],
+    "claim": NUMBERS,
+    "release": NUMBERS,
+    "defer": [
+        "",
+        "1",
+        *(f"{number} {when}" for number in ("1", "999", "<b>") for when in ("2d", "off", "9999d", "<b>")),
+    ],
+    "undo": NUMBERS,
+    "wave on": [f"{room} {span}" for room in ROOMS for span in ("", "2h", "9999d", "<b>")],
+    "wave off": ROOMS,
+    **{f"{verb} all": BULK for verb in ("accept", "reject", "ban")},
 }
 
 

@@ -90,6 +90,7 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "prove": (lambda hs: hs.prove(), f"POST user/{BOT}/openid/request_token", {}),
     "invite": (lambda hs: hs.invite(GARDEN, ANA, SECRET), f"POST {GARDEN}/invite", {}),
     "kick": (lambda hs: hs.kick(GARDEN, ANA, SECRET), f"POST {GARDEN}/kick", {}),
+    "unban": (lambda hs: hs.unban(GARDEN, ANA, SECRET), f"POST {GARDEN}/unban", {}),
     "ban": (lambda hs: hs.ban(GARDEN, ANA, SECRET), f"POST {GARDEN}/ban", {}),
     "join": (lambda hs: hs.join(GARDEN, ["a.example"]), f"POST v3/join/{GARDEN}", {"room_id": GARDEN}),
     "knock": (lambda hs: hs.knock("#a:b", ["a.example"], SECRET), "POST v3/knock/#a:b", {"room_id": GARDEN}),

@@ -331,7 +331,7 @@ async def test_a_server_that_gives_no_answer_is_left_alone_for_a_while(
     fake.on("GET", "pubkey/isvalid", Reply(hang=True), VALID)
     fake.on("GET", "ephemeral/isvalid", VALID)
 
-    silent = Known(Truth.UNKNOWN, foreign("the identity server id.example gave no answer within 1 seconds"))
+    silent = Known(Truth.UNKNOWN, foreign("the identity server id.example gave no answer within 1 second"))
     assert told(await servers.vouch([KEY, EPHEMERAL])) == silent
     assert told(await servers.vouch([KEY])) == Known(
         Truth.UNKNOWN, foreign("the identity server id.example gave no answer a moment ago")
