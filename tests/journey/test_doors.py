@@ -44,6 +44,11 @@ def shows(event: Json, state: str, doors: list[str]) -> bool:
     return here and {block["state"] for block in blocks} == {state}
 
 
+def states(event: Json) -> dict[str, str]:
+    """The state of the request at each of the rooms of a card."""
+    return {block["room_id"]: block["state"] for block in content_of(event).get(REQUESTS, [])}
+
+
 async def test_one_person_at_all_doors_of_a_space_has_one_card_and_one_click_lets_them_in(keeper: InProcess) -> None:
     garden, doors = await estate(keeper)
     ana = await garden.person("ana")
@@ -82,6 +87,10 @@ async def test_a_moderator_of_one_room_answers_there_and_is_told_of_the_others(k
     assert "Pond" in words(refused)
     assert "Garden" not in words(refused)
     await garden.alice.wait_for_membership(doors[1], ana.user_id, "leave")
+    answered = {doors[1]: "rejected", doors[2]: "pending"}
+    await garden.heard(
+        lambda event: states(event) == answered, "the card with one answer"
+    )  # a click is for what it shows
     await garden.offered(card)
     await garden.alice.react(garden.mods, card, "✅")
     await garden.alice.wait_for_membership(doors[2], ana.user_id, "invite")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import Person
+from knockbot.flow.ports import PROMPT_KEY
 from tests.keeper import Garden, InProcess, words
 from tests.planting import gone, member, planted, told
 
@@ -243,7 +244,8 @@ async def test_naming_an_empty_list_and_an_entry_about_somebody_else_let_nobody_
         await garden.card(who)
     room = await bans(liz)
     await use(garden, room)
-    offer = await garden.heard(lambda event: "were judged by the policy before" in words(event))
+    about = {"kind": "apply_policy", "room_id": garden.room}
+    offer = await garden.heard(lambda event: event["content"].get(PROMPT_KEY) == about, "the offer to apply the policy")
     cleo = await garden.knocker("cleo")
     await garden.membership(cleo, "invite")  # the list was read
 
