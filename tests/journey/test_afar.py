@@ -112,7 +112,7 @@ async def test_members_of_another_server_come_in_as_long_as_our_homeserver_is_in
                 await knocks(person)
             await garden.shown(ana, "accepted", rule="ours")
             await garden.shown(bert, "accepted", rule="theirs")
-            assert "user is not in" in await tested(garden, ben)
+            assert "user is not in" in await answer_of_test(garden, ben)
 
             async with new_session() as session:
                 asking = Homeserver(session, homeserver.url, keeper.slot.registration["as_token"], keeper.user_id)
@@ -123,7 +123,7 @@ async def test_members_of_another_server_come_in_as_long_as_our_homeserver_is_in
                 await garden.alice.leave(theirs)
                 assert not await asking.is_joined(theirs, server_name=homeserver.name)
                 assert not await asking.is_joined(theirs, mxid=ana.user_id), "untrue: hence our server is asked about"
-            assert "rule “theirs” cannot be checked" in await tested(garden, bert)
+            assert "rule “theirs” cannot be checked" in await answer_of_test(garden, bert)
             cleo = await other_homeserver.person("cleo")
             await bert.invite(theirs, cleo.user_id)
             await cleo.join(theirs)
@@ -132,7 +132,7 @@ async def test_members_of_another_server_come_in_as_long_as_our_homeserver_is_in
             assert "cannot be checked" in words(card)
 
 
-async def tested(garden: Garden, who: Person) -> str:
+async def answer_of_test(garden: Garden, who: Person) -> str:
     """What `test` says of somebody."""
     return await garden.command(f"test {garden.room} {who.user_id}")
 
