@@ -3,8 +3,7 @@
 To add a kind: a handler, and its row in the table of kinds (`product.TIMERS`). Kinds that repeat plan themselves; all
 others are planned when something happens:
 
-    await timers.add(turn.tx, Timer(f"closes:{prompt.id}", "close_prompt", str(prompt.id), closes_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"closes:{prompt.id}", "close_prompt", str(prompt.id), closes_at))
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from knockbot.domain.reasons import in_words
-from knockbot.engine.turn import Turns, Write
+from knockbot.engine.turn import Turn, Turns, Write
 from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import ActionError, Later
 from knockbot.store import timers
@@ -63,6 +62,12 @@ class TimerKind(Generic[C_contra]):
     rings: Rings[C_contra]
     every: int | None = None
     """Milliseconds after which it repeats, from the first start on; none if something else plans it."""
+
+
+async def set_timer(context: Needs, turn: Turn, timer: Timer) -> None:
+    """Have something happen at a time, unless a timer of its key is planned already."""
+    await timers.add(turn.tx, timer)
+    turn.after(context.wakeups.timers.set)
 
 
 class Timers(Generic[C]):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from knockbot.domain import may
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.batches import Batch, Item, Left, left_out
-from knockbot.domain.ids import server_of
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.power import Powers
@@ -51,11 +50,8 @@ class Rights:
         return self.verdict is not Verdict.ACCEPT or not self._is_kept_out(there, door, request)
 
     def _is_kept_out(self, there: Place, door: _Door, request: Request) -> bool:
-        home = self.context.home
-        denied = door.acl is not None and server_of(request.user_id) != home
-        return settling.leads_nowhere(request, there) or (
-            denied and door.acl is not None and door.acl.denies_user(request.user_id, home=home)
-        )
+        denied = door.acl is not None and door.acl.denies_user(request.user_id, home=self.context.home)
+        return denied or settling.leads_nowhere(request, there)
 
     async def _look(self, there: Place, deed: may.Deed) -> _Door | None:
         outside = self.context.outside

@@ -29,6 +29,7 @@ from knockbot.domain.notices import (
     numbered,
 )
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
+from knockbot.engine.timers import set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.bulk import stopping
 from knockbot.flow import place, saying
@@ -36,7 +37,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.flow.questions import hinting
 from knockbot.flow.saying import Audience
-from knockbot.store import batches, prompts, requests, timers
+from knockbot.store import batches, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.store.timers import Timer
@@ -237,8 +238,7 @@ async def _take(context: Context, turn: Turn, batch: Batch, reaction: Reaction, 
         return notice("bulk.over", number=Number(batch.number))
     await batches.move_on(turn.tx, batch, stage, by if stage in (Stage.DECLINED, Stage.STOPPED) else None)
     if stage is Stage.RUNNING:
-        await timers.add(turn.tx, Timer(f"{RUN}:{batch.id}", RUN, str(batch.id), turn.now))
-        turn.after(context.wakeups.timers.set)
+        await set_timer(context, turn, Timer(f"{RUN}:{batch.id}", RUN, str(batch.id), turn.now))
     await refresh(turn, batch.prompt_id)
     return None
 

@@ -10,12 +10,13 @@ from knockbot.domain.batches import MOST, WITHIN, Batch, Item, Left, Stage, Step
 from knockbot.domain.filters import Filters
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine.prompts import post, refresh
+from knockbot.engine.timers import set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.bulk.choosing import Rights, left_at_first
 from knockbot.features.bulk.preview import NAME
 from knockbot.flow import place
 from knockbot.flow.context import Context
-from knockbot.store import batches, prompts, requests, timers
+from knockbot.store import batches, prompts, requests
 from knockbot.store.timers import Timer
 
 LAPSES: Final = "batch_lapses"
@@ -81,8 +82,7 @@ async def ask(context: Context, turn: Turn, order: Order, chosen: Chosen) -> Bat
     )
     await batches.add_items(turn.tx, batch.id, [_item(request, why) for request, why in chosen.found])
     await post(turn, prompt)
-    await timers.add(turn.tx, Timer(f"{LAPSES}:{batch.id}", LAPSES, str(batch.id), batch.closes_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{LAPSES}:{batch.id}", LAPSES, str(batch.id), batch.closes_at))
     return batch
 
 

@@ -13,6 +13,7 @@ from knockbot.domain.batches import Batch, Given, Item, Left, Stage, Step, batch
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.templates import named
 from knockbot.engine.prompts import refresh
+from knockbot.engine.timers import set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.bulk.choosing import left_now, wish
@@ -20,7 +21,7 @@ from knockbot.features.bulk.preview import RUN
 from knockbot.flow import answering, offers, place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import batches, prompts, requests, timers
+from knockbot.store import batches, prompts, requests
 from knockbot.store.timers import Timer
 from knockbot.times import SECOND
 
@@ -94,8 +95,7 @@ async def _go_on(context: Context, turn: Turn, batch: Batch) -> None:
     known = await requests.several(turn.tx, [item.request_id for item in given])
     under_way = any(fate(batch, item, known.get(item.request_id)) is Given.UNDER_WAY for item in given)
     if under_way or await batches.waiting(turn.tx, batch.id, 1):
-        await timers.add(turn.tx, Timer(f"{RUN}:{batch.id}", RUN, str(batch.id), turn.now + PAUSE))
-        turn.after(context.wakeups.timers.set)
+        await set_timer(context, turn, Timer(f"{RUN}:{batch.id}", RUN, str(batch.id), turn.now + PAUSE))
         await refresh(turn, batch.prompt_id, after=SHOWN)
         return
     await batches.move_on(turn.tx, batch, Stage.DONE)

@@ -12,13 +12,13 @@ from typing import Final
 from knockbot.domain.model import Answer, Request
 from knockbot.domain.notices import Moment, Notice, Numbered, User, notice
 from knockbot.domain.remarks import Extent
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.flow import remarks, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import claims, prompts, requests, timers
+from knockbot.store import claims, prompts, requests
 from knockbot.store.claims import Claim
 from knockbot.store.db import Tx
 from knockbot.store.timers import Timer
@@ -38,8 +38,7 @@ async def claim(context: Context, turn: Turn, request: Request, by: str) -> None
         raise Refused(await _taken(context, turn, now, there))
     until = turn.now + LASTS
     await claims.put(turn.tx, Claim(now.id, now.management_room, by, until))
-    await timers.add(turn.tx, Timer(f"{KIND}:{now.id}:{until}", KIND, str(now.id), until))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{KIND}:{now.id}:{until}", KIND, str(now.id), until))
     await remarks.changed(turn, now.id)
 
 

@@ -15,13 +15,13 @@ from knockbot.domain.deferring import until
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Moment, Notice, Numbered, User, notice
 from knockbot.domain.remarks import Extent
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.flow import answering, remarks, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import deferrals, prompts, requests, timers
+from knockbot.store import deferrals, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.deferrals import Deferral
 from knockbot.store.timers import Timer
@@ -35,8 +35,7 @@ async def defer(context: Context, turn: Turn, request: Request, by: str, when: i
     zones = await remarks.zones(context, turn.tx, [now])
     ends = until(when, turn.now, zone(zones[now.room_id]))
     await deferrals.put(turn.tx, Deferral(now.id, now.management_room, by, ends, now.event_id))
-    await timers.add(turn.tx, Timer(f"{KIND}:{now.id}:{ends}", KIND, str(now.id), ends))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{KIND}:{now.id}:{ends}", KIND, str(now.id), ends))
     await remarks.changed(turn, now.id)
 
 

@@ -17,7 +17,7 @@ from knockbot.domain.listed import PolicyList
 from knockbot.domain.model import ListChange, MemberChange, Membership, Redaction, RoomChange
 from knockbot.domain.notices import because
 from knockbot.domain.writers import Writers
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
@@ -79,8 +79,7 @@ async def _is_behind(context: Context, tx: Tx, room_id: str) -> bool:
 
 async def moved(context: Context, turn: Turn, room_id: str) -> None:
     """A list has changed: have it looked at soon what that means for requests, once for many changes."""
-    await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}", MOVED, room_id, turn.now + BUNDLE))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{MOVED}:{room_id}", MOVED, room_id, turn.now + BUNDLE))
 
 
 async def moved_while_behind(context: Context, turn: Turn, room_id: str, since: int) -> None:
@@ -89,8 +88,7 @@ async def moved_while_behind(context: Context, turn: Turn, room_id: str, since: 
     What is taken in meanwhile has it looked at as soon as ever (`_taken_in`).
     """
     due_at = turn.now + min(max(turn.now - since, BUNDLE), SELDOM)
-    await timers.add(turn.tx, Timer(f"{MOVED}:{room_id}:behind", MOVED, room_id, due_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{MOVED}:{room_id}:behind", MOVED, room_id, due_at))
 
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
@@ -104,8 +102,7 @@ async def revised(context: Context, turn: Turn, room_id: str) -> None:
     used = [await using.in_room(context, turn.tx, there) for there in places if there is not None]
     for list_room in sorted({one.room_id for found in used for one in found}):
         key = f"{MOVED}:{list_room}:{room_id}:{turn.cause}"
-        await timers.add(turn.tx, Timer(key, MOVED, list_room, turn.now + BUNDLE))
-    turn.after(context.wakeups.timers.set)
+        await set_timer(context, turn, Timer(key, MOVED, list_room, turn.now + BUNDLE))
 
 
 async def expects(tx: Tx, room_id: str) -> bool:

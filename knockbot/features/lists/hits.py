@@ -14,7 +14,7 @@ from typing import Final
 from knockbot.domain.listed import ListThen, PolicyList, name_of_list, names_them
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Number, Room, Stranger, below, notice
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError
 from knockbot.features.lists import matching, telling
@@ -24,7 +24,7 @@ from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import lists, requests, timers
+from knockbot.store import lists, requests
 from knockbot.store.timers import Timer
 from knockbot.times import HOUR, SECOND
 
@@ -64,8 +64,7 @@ async def plan(context: Context, turn: Turn, sound: Sound, one: PolicyList) -> N
 
 
 async def _plan(context: Context, turn: Turn, asked: Asked, due_at: int) -> None:
-    await timers.add(turn.tx, Timer(asked.key, telling.REPLY, json.dumps(asdict(asked)), due_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(asked.key, telling.REPLY, json.dumps(asdict(asked)), due_at))
 
 
 async def rings(context: Context, timer: Timer) -> Write[None] | None:

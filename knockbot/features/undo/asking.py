@@ -9,7 +9,7 @@ from typing import Any, Final
 from knockbot.domain.model import Reaction
 from knockbot.domain.notices import Moment, Notice, Numbered, User, because, notice
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.undo.looking import Found, Wish, credited, look
@@ -19,7 +19,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.flow.questions import CLOSED, Question
-from knockbot.store import prompts, requests, timers, undo_questions
+from knockbot.store import prompts, requests, undo_questions
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.store.timers import Timer
@@ -49,8 +49,7 @@ async def ask(context: Context, turn: Turn, wish: Wish, found: Found) -> None:
     prompt = await prompts.new(turn.tx, request.management_room, UNDO, request.room_id, turn.now, closes_at=closes_at)
     await undo_questions.add(turn.tx, UndoQuestion(prompt.id, request.id, wish.actor))
     await post(turn, prompt)
-    await timers.add(turn.tx, Timer(f"{UNCONFIRMED}:{prompt.id}", UNCONFIRMED, str(prompt.id), closes_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{UNCONFIRMED}:{prompt.id}", UNCONFIRMED, str(prompt.id), closes_at))
 
 
 async def _unconfirmed(_: Context, timer: Timer) -> Write[None]:

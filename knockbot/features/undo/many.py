@@ -11,7 +11,7 @@ from typing import Final
 from knockbot.domain.batches import Batch, Stage
 from knockbot.domain.model import Request, Step
 from knockbot.domain.notices import Code, Notice, Number, Numbered, User, below, notice
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
 from knockbot.features.undo.looking import Found, Wish, credited, look
@@ -19,7 +19,7 @@ from knockbot.features.undo.taking import take
 from knockbot.flow import refusals, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import batches, requests, timers, undo_runs
+from knockbot.store import batches, requests, undo_runs
 from knockbot.store.timers import Timer
 from knockbot.store.undo_runs import UndoRun
 
@@ -49,8 +49,7 @@ async def begin(context: Context, turn: Turn, wish: Wish, batch: Batch) -> Notic
 
 
 async def _plan(context: Context, turn: Turn, batch: Batch, due_at: int) -> None:
-    await timers.add(turn.tx, Timer(f"{BATCH}:{batch.id}", BATCH, str(batch.id), due_at))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, Timer(f"{BATCH}:{batch.id}", BATCH, str(batch.id), due_at))
 
 
 async def _run(context: Context, timer: Timer) -> Write[None] | None:

@@ -13,7 +13,7 @@ from typing import Final
 from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.waves import counted_from, is_reached
-from knockbot.engine.timers import TimerKind
+from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.waves import over
 from knockbot.features.waves.shown import DIGEST, changed, going_on, newest
@@ -64,8 +64,7 @@ async def begin(context: Context, turn: Turn, there: Place, until: int, *, by: s
     if wave is None:
         return False
     changed(turn, there.room_id)
-    await timers.add(turn.tx, _timer(wave))
-    turn.after(context.wakeups.timers.set)
+    await set_timer(context, turn, _timer(wave))
     await offers.close(turn, over.OVER, there.room_id)
     await digests.opened(turn, DIGEST, there)
     return True
