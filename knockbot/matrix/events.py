@@ -179,18 +179,22 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
 def _said(content: Mapping[str, Any]) -> str | None:
     """The text of a message, or the caption of a file; none of others: notices are never commands."""
     body = _text(content.get("body"), BODY_KEPT)
-    if content.get("msgtype") == "m.file":
+    if content.get("msgtype") in FILES:
         # Without a name of its own, the body is the name of the file and no caption.
         return body if isinstance(content.get("filename"), str) and content["filename"] != body else None
     return body if content.get("msgtype") == "m.text" else None
 
 
+FILES = ("m.file", "m.image", "m.video", "m.audio")
+"""The kinds of messages that hold a file, and perhaps a caption (client-server API, "Media captions"): clients choose
+the kind by what they take the file for."""
+
 _MXC = re.compile(r"mxc://([^/]{1,255})/([A-Za-z0-9_-]{1,255})")
 
 
 def file_in(content: Mapping[str, Any]) -> File | None:
-    """The file that a message holds (client-server API, m.file); none if it holds none, or nobody could fetch it."""
-    if content.get("msgtype") != "m.file":
+    """The file that a message holds; none if it holds none, or nobody could fetch it."""
+    if content.get("msgtype") not in FILES:
         return None
     sealed = mapping(content.get("file"))
     where = sealed.get("url") if sealed else content.get("url")

@@ -302,7 +302,12 @@ HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
         ({**CAPTION, "filename": "!kb help"}, None),
         ({**CAPTION, "filename": 5}, None),
         ({"msgtype": "m.file", "url": "mxc://a.b/c"}, None),
-        ({**CAPTION, "msgtype": "m.image"}, None),
+        *(
+            ({**CAPTION, "msgtype": kind}, Message(MODS, "$said", MODERATOR, START, "!kb help", file=File("a.b", "c")))
+            for kind in ("m.image", "m.video", "m.audio")
+        ),
+        ({"msgtype": "m.image", "url": "mxc://a.b/c"}, None),
+        ({**CAPTION, "msgtype": "m.location"}, None),
         ({"m.mentions": {"user_ids": [BOT]}}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
     ],
 )
