@@ -14,12 +14,13 @@ from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Foreign, Numbered, Room, Stranger, below, notice
+from knockbot.domain.notices import Foreign, Notice, Numbered, Room, Stranger, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.flow import answering, place, protecting, rulebook
-from knockbot.flow.changes import Change
+from knockbot.flow.changes import Change, Sound
+from knockbot.flow.context import Context
 from knockbot.store import pins, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -169,7 +170,11 @@ async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
     return apply
 
 
-async def put_in_force(call: Call, change: Change) -> Answered:
+Enforces = Callable[[Context, Turn, Sound], Awaitable[Notice]]
+"""Writes a new revision, and returns what is said of it."""
+
+
+async def put_in_force(call: Call, change: Change, enforces: Enforces = rulebook.put_in_force) -> Answered:
     """Put another policy in force; a mistake in it is told."""
     try:
         sound = await rulebook.examined(call.context, change)
@@ -177,7 +182,7 @@ async def put_in_force(call: Call, change: Change) -> Answered:
         raise refused(fault) from fault
 
     async def write(turn: Turn) -> Reply:
-        return await rulebook.put_in_force(call.context, turn, sound)
+        return await enforces(call.context, turn, sound)
 
     return write
 

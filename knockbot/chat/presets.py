@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from knockbot.chat.arguments import NAMED_ROOM, NEW_ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call, Misuse, managed_room, manages_rooms, only_room, unknown_room
@@ -14,15 +15,20 @@ from knockbot.domain.ids import RoomReference, room_reference
 from knockbot.domain.may import Deed
 from knockbot.domain.notices import Code, Document, Letters, Notice, Sign, below, listed, notice
 from knockbot.errors import Refused
-from knockbot.features.presets.choosing import PRESETS_COMMAND, change, summary
+from knockbot.features.presets import choosing
+from knockbot.features.presets.choosing import PRESETS_COMMAND, summary, wanted
 from knockbot.features.presets.table import BY_EMOJI, PRESETS, Preset
+from knockbot.flow import place
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def presets(_: Call, only: Preset | None) -> Notice:
+async def presets(call: Call, only: Preset | None) -> Notice:
     """The presets, or one with its text."""
     if only is not None:
-        return below(_row(only), notice("policy.text", text=Document(only.text)))
+        async with call.context.db.tx() as tx:
+            managed = await place.managed_by(call.context, tx, call.room)
+        text = only.written(None, place.language_of(call.context, managed))
+        return below(_row(only), notice("policy.text", text=Document(text)))
     command = Code("!kb policy use NAME ROOM")
     return below(notice("preset.list"), *map(_row, PRESETS.values()), notice("preset.use", command=command))
 
@@ -39,7 +45,8 @@ async def use(call: Call, preset: Preset, room: ProtectedRoom | None, other: Roo
         raise Refused(wrong)
     room = room or await _only(call)
     named = await _named(call, room, other) if other is not None else None
-    return await put_in_force(call, change(preset, room, call.actor, named, call.cause))
+    found = await wanted(call.context, preset, named, room=room, author=call.actor, cause=call.cause)
+    return await put_in_force(call, found.change, partial(choosing.put_in_force, kept=found.kept))
 
 
 async def _named(call: Call, room: ProtectedRoom, other: RoomReference) -> str:

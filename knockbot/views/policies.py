@@ -12,6 +12,8 @@ from knockbot.domain.notices import Notice
 from knockbot.flow import names, rules
 from knockbot.flow.context import Context
 from knockbot.store import layers, pins, policies
+from knockbot.store.db import Tx
+from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
 
 
@@ -45,16 +47,23 @@ async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Wri
     compiled = await rules.look_up(context, room_id, at_expense_of=at_expense_of)
     async with context.db.tx() as tx:
         decide = await layers.of(tx, room_id)
-        found = [await policies.revision(tx, layer.room_id, layer.revision) for layer in decide]
+        written = await texts(context, tx, decide)
         named = await names.of_policies(tx, compiled.layers)
-    texts = [revision.text for revision in found if revision is not None]
     sources = [rules.origin(room_id, layer) for layer in decide]
-    if not ends([layer.settings for layer in decide]):
-        texts.append(context.settings.defaults.policy.text)
+    if len(written) > len(sources):
         sources.append(rules.origin(room_id, None))
-    said = await context.workbench.work_out(at_expense_of, partial(_left_of_each, texts))
+    said = await context.workbench.work_out(at_expense_of, partial(_left_of_each, written))
     follows = tuple(Inherited(source, text) for source, text in zip(sources[1:], said[1:], strict=True))
-    return Written(sources[0], texts[0], tuple(named), compiled.policy.dry_run, follows)
+    return Written(sources[0], written[0], tuple(named), compiled.policy.dry_run, follows)
+
+
+async def texts(context: Context, tx: Tx, decide: Sequence[LayerOnRecord]) -> list[str]:
+    """The policies of these layers as they are written, and the default policy at the end, if that follows."""
+    found = [await policies.revision(tx, layer.room_id, layer.revision) for layer in decide]
+    written = [revision.text for revision in found if revision is not None]
+    if not ends([layer.settings for layer in decide]):
+        written.append(context.settings.defaults.policy.text)
+    return written
 
 
 def _left_of_each(texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from knockbot.config.policies import read_policy
-from knockbot.features.presets.table import BY_EMOJI, PRESETS
+from knockbot.domain.languages import Language
+from knockbot.features.presets import keeping
+from knockbot.features.presets.table import BY_EMOJI, PRESETS, TRY_AGAIN
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import Offered, click, offers
@@ -108,6 +110,7 @@ async def test_protect_ends_with_the_offer_after_its_reply(protected: House) -> 
 async def test_one_click_writes_a_revision_with_the_clicker_as_its_author(protected: House, emoji: str) -> None:
     [said] = await click(protected, choice(protected), emoji)
     assert said.startswith("✅ Revision 1 of the policy of Roses is in force: 2 rules now, 0 before.")
+    assert said.endswith(f"To use another policy to begin with: !kb policy use NAME {ROSES}")
     assert await revisions(protected) == [(1, ALICE, PRESETS["server"].text)]
     assert (choice(protected).is_open, choice(protected).emojis) == (False, ())
     [shown] = await told(protected, f"policy show {ROSES}")
@@ -305,6 +308,89 @@ async def test_a_room_that_the_author_is_not_in_cannot_be_named(house: House) ->
     [said] = await told(house, f"policy use members {GARDEN} {CLUB}")
     assert said.startswith("Policy not changed: ")
     assert await revisions(house, GARDEN) == []
+
+
+# --- what stays ---------------------------------------------------------------------------------------------------
+
+SETTINGS = f"""\
+language: de
+timezone: Europe/Berlin
+call:
+- '{BOB}'
+templates:
+  rules: Please read the rules.
+wave: off
+"""
+
+
+async def test_the_settings_that_do_not_say_who_comes_in_stay(house: House) -> None:
+    await house.set_policy(
+        f"rules: [{{ when: {{ local: false }}, then: ban }}]\notherwise: reject\ninviter_left: revoke\n{SETTINGS}",
+        GARDEN,
+    )
+    [said] = await told(house, f"policy use server {GARDEN}")
+    assert "language, timezone, call, templates, wave" in said
+    [*_, (_, author, text)] = sorted(await revisions(house, GARDEN))
+    assert (author, text) == (ALICE, PRESETS["server"].text + "# As before:\n" + SETTINGS)
+
+
+async def test_a_dry_run_stays_one(house: House) -> None:
+    await house.set_policy("dry_run: true", GARDEN)
+    assert "This policy is in dry run" in (await told(house, f"policy use open {GARDEN}"))[0]
+    assert await knocked(house, ANA, "I would like to see the garden", GARDEN) == "knock"
+
+
+async def test_an_applicant_is_told_in_the_language_of_the_room(house: House) -> None:
+    await house.set_policy("language: de", GARDEN)
+    [shown] = await told(house, "policy presets careful")
+    await told(house, f"policy use careful {GARDEN}")
+    assert await knocked(house, ANA, room_id=GARDEN) == "leave"
+    member = house.world.rooms[GARDEN].members[ANA]
+    assert member["content"]["reason"] == TRY_AGAIN[Language.DE]
+    assert TRY_AGAIN[Language.DE] in shown
+
+
+SPACE_LISTS = """\
+lists:
+- { room: "#bans:tulip.example", name: bans }
+- { room: "#spam:tulip.example", name: spam }
+"""
+
+
+@pytest.mark.parametrize(
+    ("texts", "own", "kept"),
+    [
+        ([], True, {}),
+        (["{}"], True, {}),
+        (["rules: []\notherwise: ban"], True, {}),
+        (["inherit: true\nlanguage: de", "language: en\ncall: []"], True, {"language": "de", "call": []}),
+        (["also_invite: children"], True, {"also_invite": "children"}),
+        (["also_invite: children"], False, {}),
+        (["also_invite: [children, '#a:b.c']"], False, {"also_invite": ["#a:b.c"]}),
+        (["inherit: true", "also_invite: children"], True, {}),
+        (
+            ['inherit: true\nlists: [{ room: "#bans:tulip.example", name: spam }]', SPACE_LISTS],
+            True,
+            {
+                "lists": [
+                    {"room": "#bans:tulip.example", "name": "spam"},
+                    {"room": "#spam:tulip.example", "name": "spam 2"},
+                ]
+            },
+        ),
+    ],
+)
+def test_what_is_kept_of_several_policies(texts: list[str], *, own: bool, kept: dict[str, object]) -> None:
+    assert keeping.of_texts(texts, own) == kept
+    read_policy(keeping.with_kept(PRESETS["open"].text, kept))
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_policy_in_each_language(name: str, language: Language) -> None:
+    text = PRESETS[name].written("#club:tulip.example", language)
+    assert read_policy(text).rules
+    assert (TRY_AGAIN[language] in text) is (name == "careful")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Choice, Code, Notice, Room, Sign, below, notice
+from knockbot.domain.notices import Choice, Code, Notice, Room, Sign, below, listed, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
+from knockbot.features.presets import keeping
 from knockbot.features.presets.table import BY_EMOJI, Preset
 from knockbot.flow import offers, place, rulebook
-from knockbot.flow.changes import Change
+from knockbot.flow.changes import Change, Sound
 from knockbot.flow.context import Context
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
@@ -35,14 +38,36 @@ async def revised(_: Context, turn: Turn, room_id: str) -> None:
     await offers.close(turn, CHOICE, room_id)
 
 
-def change(preset: Preset, room: ProtectedRoom, author: str, other: str | None, cause: str) -> Change:
-    """The change that puts a preset in force. Raises `Refused` where it lacks the room that it is about."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A preset that somebody wants for a room: the change, and the settings that stay."""
+
+    change: Change
+    kept: tuple[str, ...]
+
+
+async def wanted(
+    context: Context, preset: Preset, other: str | None, *, room: ProtectedRoom, author: str, cause: str
+) -> Wanted:
+    """What puts a preset in force. Raises `Refused` where it lacks the room that it is about."""
     if preset.needs_room and other is None:
         command = Code(f"!kb policy use {preset.name} {room.room_id} #room:server")
         raise Refused(notice("preset.needs_room", command=command))
     if other == room.room_id:
         raise Refused(notice("preset.same_room", room=Room(room.room_id, room.label)))
-    return Change(room, author, preset.written(other), cause)
+    kept = await keeping.kept(context, room)
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room.room_id)
+    language = place.language_of(context, [there] if there is not None else [])
+    return Wanted(Change(room, author, keeping.with_kept(preset.written(other, language), kept), cause), tuple(kept))
+
+
+async def put_in_force(context: Context, turn: Turn, sound: Sound, kept: Sequence[str]) -> Notice:
+    """Write the revision; the reply says which settings stayed, and how to use another preset."""
+    said = await rulebook.put_in_force(context, turn, sound)
+    stay = notice("preset.kept", keys=listed(map(Code, kept))) if kept else None
+    command = Code(f"!kb policy use NAME {sound.change.room.room_id}")
+    return below(said, stay, notice("preset.another", command=command))
 
 
 async def _words(_: Context, there: Place) -> Notice:
@@ -67,13 +92,13 @@ def _named(emoji: str) -> Notice:
 
 async def _take(context: Context, there: Place, _: Prompt, reaction: Reaction) -> Write[Notice]:
     preset = BY_EMOJI[CHOICE.meant(reaction.key) or ""]
-    wanted = change(preset, there.room, reaction.sender, None, reaction.event_id)
-    sound = await rulebook.examined(context, wanted)
+    found = await wanted(context, preset, None, room=there.room, author=reaction.sender, cause=reaction.event_id)
+    sound = await rulebook.examined(context, found.change)
 
-    async def put_in_force(turn: Turn) -> Notice:
-        return await rulebook.put_in_force(context, turn, sound)
+    async def write(turn: Turn) -> Notice:
+        return await put_in_force(context, turn, sound, found.kept)
 
-    return put_in_force
+    return write
 
 
 CHOICE: Final = Offer("preset", _words, tuple(BY_EMOJI), _take, _named)

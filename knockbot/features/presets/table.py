@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from knockbot.domain.languages import Language
 from knockbot.domain.plan import NUMBERS
 
 
@@ -23,12 +24,21 @@ class Preset:
         """Whether it is about the members of another room."""
         return ANOTHER_ROOM in self.text
 
-    def written(self, room: str | None) -> str:
-        """Its YAML, with this room in its place."""
-        return self.text if room is None else self.text.replace(ANOTHER_ROOM, json.dumps(room, ensure_ascii=False))
+    def written(self, room: str | None, language: Language = Language.EN) -> str:
+        """Its YAML, with this room in its place, and what it tells applicants in this language."""
+        text = self.text.replace(TRY_AGAIN[Language.EN], TRY_AGAIN[language])
+        return text if room is None else text.replace(ANOTHER_ROOM, json.dumps(room, ensure_ascii=False))
 
 
 ANOTHER_ROOM: Final = "ROOM"
+
+TRY_AGAIN: Final[Mapping[Language, str]] = {
+    Language.EN: "Please ask to join again, and write in a few words who you are and why you would like to join.",
+    Language.DE: "Bitte stellen Sie die Beitrittsanfrage noch einmal, und schreiben Sie in ein paar Worten dazu, wer "
+    "Sie sind und warum Sie beitreten möchten.",
+}
+"""What an applicant is told who gave no reason. It is text in a policy, so it is no sentence of the bot: whoever uses
+the preset may change it."""
 
 MODERATORS = """\
 # The moderators decide about everyone who is not pre-approved.
@@ -63,20 +73,20 @@ rules:
 otherwise: forward
 """
 
-CAREFUL = """\
+CAREFUL = f"""\
 # Whoever gives no reason, or a very short one, is asked to try again. After two such attempts, and about everyone
 # else, the moderators decide.
 rules:
   - name: pre-approved
-    when: { pre_approved: true }
+    when: {{ pre_approved: true }}
     then: accept
   - name: asked before
-    when: { rejected_before: { times: 2 } }
+    when: {{ rejected_before: {{ times: 2 }} }}
     then: forward
   - name: short reason
-    when: { not: { reason_length_at_least: 15 } }
+    when: {{ not: {{ reason_length_at_least: 15 }} }}
     then: reject
-    reason: Please ask to join again, and write in a few words who you are and why you would like to join.
+    reason: {TRY_AGAIN[Language.EN]}
 otherwise: forward
 """
 
