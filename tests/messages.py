@@ -28,7 +28,7 @@ def template() -> Catalog:
     """All sentences, with nothing translated."""
     catalogue = Catalog()
     for key, sentence in ALL.items():
-        if sentence.translatable:
+        if sentence.has_words:
             text = (sentence.text, sentence.plural) if sentence.plural else sentence.text
             catalogue.add(text, context=key, auto_comments=[_arguments(sentence)] if sentence.args else [])
     return catalogue

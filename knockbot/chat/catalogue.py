@@ -119,7 +119,7 @@ def key(said: Notice) -> str:
 def translated(name: str, sentence: Sentence, args: Mapping[str, Arg], language: Language) -> str:
     """The template of a sentence in a language, in the plural where that is due."""
     known = translations(language)
-    if not sentence.translatable:
+    if not sentence.has_words:
         return sentence.text
     count = args.get("count")
     if sentence.plural and isinstance(count, Number):

@@ -153,12 +153,15 @@ async def test_what_a_policy_does_not_set_is_told_in_german(german: House) -> No
     assert "language: de (vorher: nicht gesetzt)" in await set_policy(german, "language: de")
 
 
-async def test_help_and_how_a_command_is_written_are_told_in_english(german: House) -> None:
+async def test_help_and_how_a_command_is_written_are_told_in_german(german: House) -> None:
     assert await reply(german, "invite carla") == (
-        "Whom? Give an e-mail address, or a phone number with its country code (+49 …). "
-        "Usage: !kb invite ROOM ADDRESS [name]. For example: !kb invite #garden:example.org carla@example.net"
+        "Wen? Nenne eine E-Mail-Adresse, oder eine Telefonnummer mit Landesvorwahl (+49 …). "
+        "So schreibt man es: !kb invite ROOM ADDRESS [name]. Zum Beispiel: "
+        "!kb invite #garden:example.org carla@example.net"
     )
-    assert (await reply(german, "help")).startswith("I answer join requests (knocks)")
+    helped = await reply(german, "help")
+    assert helped.startswith("Ich beantworte Beitrittsanfragen")
+    assert "!kb help [command] – diese Liste, oder Hilfe zu einem Befehl" in helped
     assert (await reply(german, "acept 5")).startswith("Einen Befehl acept gibt es nicht. Meintest du !kb accept?")
 
 

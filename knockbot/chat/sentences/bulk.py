@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Many, Number, Stranger, User
 from knockbot.domain.notices import Duration as Length
 
@@ -26,10 +26,10 @@ def _given(text: str, plural: str) -> Sentence:
 
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/accept all": in_english("accept all who wait, or those who fit; I ask you first", name=Choice),
-    "command/reject all": in_english("reject all who wait, or those who fit; I ask you first", name=Choice),
-    "command/ban all": in_english("ban all who wait, or those who fit; I ask you first", name=Choice),
-    "ask.because": in_english("Write the reason behind {word}.", word=Code),
+    "command/accept all": says("accept all who wait, or those who fit; I ask you first", name=Choice),
+    "command/reject all": says("reject all who wait, or those who fit; I ask you first", name=Choice),
+    "command/ban all": says("ban all who wait, or those who fit; I ask you first", name=Choice),
+    "ask.because": says("Write the reason behind {word}.", word=Code),
     "bulk.asks/accept": _asks("Accept {count} request?", "Accept {count} requests?"),
     "bulk.asks/ban": _asks("Ban {count} applicant?", "Ban {count} applicants?"),
     "bulk.asks/reject": _asks("Reject {count} request?", "Reject {count} requests?"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Moment, Numbered, User
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/claim": in_english("say that you take care of a request, for two hours", name=Choice),
-    "command/release": in_english("say that you do not take care of it any more", name=Choice),
+    "command/claim": says("say that you take care of a request, for two hours", name=Choice),
+    "command/release": says("say that you do not take care of it any more", name=Choice),
     "claim.line": says("✋ Claimed by {by} until {until}.", by=User, until=Moment),
     "claim.taken": says("{request} is claimed by {by} until {until}.", request=Numbered, by=User, until=Moment),
     "claim.none": says("Nobody has claimed {request}.", request=Numbered),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Letters, Many, Moment, Number, Numbered, User
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/defer": in_english("take a request off the list for a time, or until a day", name=Choice),
-    "ask.defer": in_english("Until when? For example 2d, 12h, a date such as 2026-12-24, or off."),
+    "command/defer": says("take a request off the list for a time, or until a day", name=Choice),
+    "ask.defer": says("Until when? For example 2d, 12h, a date such as 2026-12-24, or off."),
     "defer.line": says("⏳ Deferred by {by} until {until}.", by=User, until=Moment),
     "defer.off": says("{request} until {until}", request=Numbered, until=Moment),
     "list.deferred": says("⏳ {count} deferred: {requests}", count=Number, requests=Many),

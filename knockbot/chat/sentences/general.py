@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Address, By, Length, Sentence, Who, in_english, says
+from knockbot.chat.sentences.rows import Address, By, Length, Sentence, Who, says
 from knockbot.domain.notices import (
     Ago,
     Choice,
@@ -558,7 +558,7 @@ SENTENCES: Mapping[str, Sentence] = {
         commands=Many,
         help=Code,
     ),
-    "ask.below_fence": in_english("Write nothing below the closing ```."),
+    "ask.below_fence": says("Write nothing below the closing ```."),
     "meant.half_a_command": says(
         "The command {word} is not complete. Use one of these: {commands}.", word=Code, commands=Many
     ),
@@ -763,64 +763,58 @@ SENTENCES: Mapping[str, Sentence] = {
         level=Level,
     ),
     # --- help, and how commands are written: in English everywhere, as the docs
-    "help.begin": in_english(
+    "help.begin": says(
         "I answer join requests (knocks): I accept, reject or ban by the policy of the room, or ask you on a card here."
     ),
-    "help.row": in_english("{usage} – {summary}", usage=Code, summary=Notice),
-    "help.end": in_english(
-        "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. You can leave out ROOM where only one room is managed from here, except after unprotect."
+    "help.row": says("{usage} – {summary}", usage=Code, summary=Notice),
+    "help.end": says(
+        "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. You can leave out ROOM where only one room is managed from here, but not after protect and unprotect."
     ),
-    "help.one": in_english(
+    "help.one": says(
         "{command} – {summary}. Usage: {usage}. For example: {example}",
         command=Code,
         summary=Notice,
         usage=Code,
         example=Code,
     ),
-    "usage": in_english(
-        "{complaint} Usage: {usage}. For example: {example}", complaint=Notice, usage=Code, example=Code
-    ),
-    "ask.room": in_english("Which room?"),
-    "ask.request": in_english("Which request? Give its number, or reply to its card."),
-    "ask.user": in_english("Which user? Give the full user ID."),
-    "ask.address": in_english("Whom? Give an e-mail address, or a phone number with its country code (+49 …)."),
-    "ask.preset": in_english("Which policy? Give its name."),
-    "ask.policy": in_english("Which policy? Write it on the lines below."),
-    "ask.revision": in_english("Which revision? Give its number."),
-    "ask.one_address": in_english("One address at a time, please."),
-    "ask.one_number": in_english("One number at a time, please."),
-    "ask.not_understood": in_english("I do not understand “{text}” here.", text=Stranger),
-    "ask.not_numbers": in_english(
-        "I do not understand “{text}” here. Several numbers need commas: 5, 6.", text=Stranger
-    ),
-    "ask.one_command": in_english(
-        "I do not understand the line “{text}”. One message holds one command.", text=Stranger
-    ),
-    "ask.backwards": in_english("{range} runs backwards; write {other}.", range=Code, other=Code),
-    "ask.too_many": in_english("At most {most} requests at once.", most=Number),
-    "command/help": in_english("this list, or help for one command", name=Choice),
-    "command/protect": in_english("protect a room: its join requests are answered from here", name=Choice),
-    "command/unprotect": in_english("no longer protect a room", name=Choice),
-    "command/rooms": in_english("the rooms that are managed from here", name=Choice),
-    "command/check": in_english("what I need in a room, and how to get what is missing", name=Choice),
-    "command/show": in_english("all about a request, and what each rule said", name=Choice),
-    "command/accept": in_english("accept requests: the applicants are invited", name=Choice),
-    "command/reject": in_english("reject requests; the applicants may knock again", name=Choice),
-    "command/ban": in_english("ban the applicants", name=Choice),
-    "command/invite": in_english("invite an e-mail address or a phone number", name=Choice),
-    "command/invites": in_english("the third-party invites of a room", name=Choice),
-    "command/revoke": in_english("revoke third-party invites", name=Choice),
-    "command/policy show": in_english("the policy in force, or an old one", name=Choice),
-    "command/policy set": in_english("set another policy, as YAML on the lines below", name=Choice),
-    "command/policy revert": in_english("use an old policy again", name=Choice),
-    "command/policy apply": in_english("judge pending requests again by the policy in force", name=Choice),
-    "command/policy try": in_english("what another policy would have decided; nothing is changed", name=Choice),
-    "command/policy presets": in_english("policies to begin with", name=Choice),
-    "command/policy use": in_english("use one of these policies", name=Choice),
-    "command/policy log": in_english("who changed the policy, and when", name=Choice),
-    "command/test": in_english("what the policy would decide; nothing is done", name=Choice),
-    "command/log": in_english("who decided what, when, by which rule", name=Choice),
-    "command/queue": in_english("what is pending, due and failing", name=Choice),
+    "usage": says("{complaint} Usage: {usage}. For example: {example}", complaint=Notice, usage=Code, example=Code),
+    "ask.room": says("Which room?"),
+    "ask.request": says("Which request? Give its number, or reply to its card."),
+    "ask.user": says("Which user? Give the full user ID."),
+    "ask.address": says("Whom? Give an e-mail address, or a phone number with its country code (+49 …)."),
+    "ask.preset": says("Which policy? Give its name."),
+    "ask.policy": says("Which policy? Write it on the lines below."),
+    "ask.revision": says("Which revision? Give its number."),
+    "ask.one_address": says("One address at a time, please."),
+    "ask.one_number": says("One number at a time, please."),
+    "ask.not_understood": says("I do not understand “{text}” here.", text=Stranger),
+    "ask.not_numbers": says("I do not understand “{text}” here. Several numbers need commas: 5, 6.", text=Stranger),
+    "ask.one_command": says("I do not understand the line “{text}”. One message holds one command.", text=Stranger),
+    "ask.backwards": says("{range} runs backwards; write {other}.", range=Code, other=Code),
+    "ask.too_many": says("At most {most} requests at once.", most=Number),
+    "command/help": says("this list, or help for one command", name=Choice),
+    "command/protect": says("protect a room: its join requests are answered from here", name=Choice),
+    "command/unprotect": says("no longer protect a room", name=Choice),
+    "command/rooms": says("the rooms that are managed from here", name=Choice),
+    "command/check": says("what I need in a room, and how to get what is missing", name=Choice),
+    "command/show": says("all about a request, and what each rule said", name=Choice),
+    "command/accept": says("accept requests: the applicants are invited", name=Choice),
+    "command/reject": says("reject requests; the applicants may knock again", name=Choice),
+    "command/ban": says("ban the applicants", name=Choice),
+    "command/invite": says("invite an e-mail address or a phone number", name=Choice),
+    "command/invites": says("the third-party invites of a room", name=Choice),
+    "command/revoke": says("revoke third-party invites", name=Choice),
+    "command/policy show": says("the policy in force, or an old one", name=Choice),
+    "command/policy set": says("set another policy, as YAML on the lines below", name=Choice),
+    "command/policy revert": says("use an old policy again", name=Choice),
+    "command/policy apply": says("judge pending requests again by the policy in force", name=Choice),
+    "command/policy try": says("what another policy would have decided; nothing is changed", name=Choice),
+    "command/policy presets": says("policies to begin with", name=Choice),
+    "command/policy use": says("use one of these policies", name=Choice),
+    "command/policy log": says("who changed the policy, and when", name=Choice),
+    "command/test": says("what the policy would decide; nothing is done", name=Choice),
+    "command/log": says("who decided what, when, by which rule", name=Choice),
+    "command/queue": says("what is pending, due and failing", name=Choice),
     # --- protecting rooms
     "protect.not_permitted": says(
         "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {key} in my config.",

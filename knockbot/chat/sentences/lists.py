@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import (
     Ago,
     Choice,
@@ -183,7 +183,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy_list.hits_unknown": says(
         "I cannot see whom the list {name} names in {room}: {why}", name=Stranger, room=Room, why=Notice
     ),
-    "command/lists": in_english("the policy lists that are used, and what is on them", name=Choice),
+    "command/lists": says("the policy lists that are used, and what is on them", name=Choice),
     "policy_list.none": says("No policy here uses a policy list. A policy names its lists under {key}.", key=Code),
     "policy_list.unread": says("{name} {id}: not read yet", name=Stranger, id=Id),
     "policy_list.row": says(

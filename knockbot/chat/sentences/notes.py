@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Day, Number, Numbered, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/note": in_english("write down something about a request for the other moderators", name=Choice),
-    "ask.note": in_english("Please write the text of the note after the number, or - to remove your newest note."),
+    "command/note": says("write down something about a request for the other moderators", name=Choice),
+    "ask.note": says("Please write the text of the note after the number, or - to remove your newest note."),
     "note.line": says("📝 {by}, {day}: {text}", by=User, day=Day, text=Stranger),
     "note.count": says("📝 {count} note", "📝 {count} notes", count=Number),
     "note.earlier": says("📝 {count} earlier note", "📝 {count} earlier notes", count=Number),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Letters, Notice, Number, Room, Stranger, User
 
 
@@ -13,12 +13,12 @@ def _no_table(text: str) -> Sentence:
 
 
 SENTENCES: Mapping[str, Sentence] = {
-    "ask.allow": in_english(
+    "ask.allow": says(
         "Whom? Write the user before the room. Give a full user ID, or *:server for everybody from a server. For several people, write one on each line below, or send a CSV file with this command as its caption."
     ),
-    "command/allow": in_english("pre-approve people: they need not wait when they knock", name=Choice),
-    "command/disallow": in_english("no longer pre-approve them", name=Choice),
-    "command/allowed": in_english("who is pre-approved, and by whom", name=Choice),
+    "command/allow": says("pre-approve people: they need not wait when they knock", name=Choice),
+    "command/disallow": says("no longer pre-approve them", name=Choice),
+    "command/allowed": says("who is pre-approved, and by whom", name=Choice),
     # --- what is done
     "allow.done": says("✅ Pre-approved for {room}: {who}.", room=Room, who=Notice),
     "allow.until": says("until {date} ({zone})", date=Code, zone=Letters),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Letters, Many, Notice, Room, Sign
 
 
@@ -34,7 +34,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "Members of {room} need not ask to join it. Please name another room whose members come in.", room=Room
     ),
     "preset.needs_no_room": says("The policy {name} is not about another room. Please leave that room out.", name=Code),
-    "ask.preset_first": in_english("Write the name first, then the room."),
+    "ask.preset_first": says("Write the name first, then the room."),
     "preset.unknown": says(
         "There is no policy {name} to begin with. These are known: {names}. {command} says what they do.",
         name=Letters,

@@ -29,14 +29,6 @@ class Sentence:
     """What is said where `count` is not one."""
     args: Mapping[str, type[Any] | UnionType]
 
-    in_english: bool = False
-    """Whether it is said in English everywhere."""
-
-    @property
-    def translatable(self) -> bool:
-        """Whether it is said in other languages."""
-        return self.has_words and not self.in_english
-
     @property
     def has_words(self) -> bool:
         """Whether it contains a word of its own."""
@@ -50,8 +42,3 @@ class Sentence:
 def says(text: str, plural: str = "", /, **args: type[Any] | UnionType) -> Sentence:
     """One row of the table."""
     return Sentence(text, plural, args)
-
-
-def in_english(text: str, /, **args: type[Any] | UnionType) -> Sentence:
-    """One row of what is said in English everywhere: help, and how commands are written."""
-    return Sentence(text, "", args, in_english=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Many, Numbered, Room, Sign, Stranger
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/templates": in_english("the texts that you can reject with by one click", name=Choice),
+    "command/templates": says("the texts that you can reject with by one click", name=Choice),
     "card.shortcuts": says("❌ reject with a text: {offers}", offers=Many),
     "card.shortcut": says("{sign} {name}", sign=Sign, name=Stranger),
     "answer.other_text": says(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from knockbot.chat.sentences.rows import By, Sentence, in_english, says
+from knockbot.chat.sentences.rows import By, Sentence, says
 from knockbot.domain.notices import Ago, Choice, Code, Duration, Many, Moment, Notice, Number, Numbered, Room, User
 
 _NO: Mapping[str, Any] = {"request": Numbered, "user": User}
@@ -13,7 +13,7 @@ _DONE: Mapping[str, Any] = {"step": Choice, "request": Numbered, "user": User, "
 _CARD: Mapping[str, Any] = {"step": Choice, "by": By, "was": By}
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/undo": in_english("take back your last answer, or the answer to a request", name=Choice),
+    "command/undo": says("take back your last answer, or the answer to a request", name=Choice),
     # What is done.
     "undo.done/invite": says("I invite {user} to {room} ({request}, rejected by {by}).", **_DONE),
     "undo.done/lift": says(

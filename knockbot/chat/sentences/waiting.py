@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, Who, in_english, says
+from knockbot.chat.sentences.rows import Sentence, Who, says
 from knockbot.domain.notices import Ago, Choice, Code, Number, Numbered, Room, Stranger
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/list": in_english("who is waiting, the longest wait first", name=Choice),
+    "command/list": says("who is waiting, the longest wait first", name=Choice),
     "list.nobody": says("Nobody is waiting."),
     "list.none_fit": says("Nobody is waiting who fits {filters}.", filters=Code),
     "list.no_page": says(
@@ -26,13 +26,11 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "list.next": says("Next page: {command}", command=Code),
     "list.row": says("{request} {who} at {room}, {when}", request=Numbered, who=Who, room=Room, when=Ago),
-    "ask.filter_unknown": in_english("I know no filter “{text}”. There are: {filters}.", text=Stranger, filters=Code),
-    "ask.filter_twice": in_english("{filter} is given twice; give it once.", filter=Code),
-    "ask.filter_empty": in_english("Write the filter and what it looks for without a blank, as {filter}.", filter=Code),
-    "ask.filter_long": in_english(
-        "What follows {filter} is too long: at most {most} characters.", filter=Code, most=Number
-    ),
-    "ask.filter_time": in_english(
+    "ask.filter_unknown": says("I know no filter “{text}”. There are: {filters}.", text=Stranger, filters=Code),
+    "ask.filter_twice": says("{filter} is given twice; give it once.", filter=Code),
+    "ask.filter_empty": says("Write the filter and what it looks for without a blank, as {filter}.", filter=Code),
+    "ask.filter_long": says("What follows {filter} is too long: at most {most} characters.", filter=Code, most=Number),
+    "ask.filter_time": says(
         "“{text}” has no time that I can read. Write it like {example}.", text=Stranger, example=Code
     ),
 }

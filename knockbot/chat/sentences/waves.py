@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Choice, Code, Duration, Letters, Many, Moment, Number, Room, Stranger, Term, User
 
 SENTENCES: Mapping[str, Sentence] = {
-    "command/wave on": in_english("treat a room as in a wave: rules accept nobody there", name=Choice),
-    "command/wave off": in_english("end a wave", name=Choice),
+    "command/wave on": says("treat a room as in a wave: rules accept nobody there", name=Choice),
+    "command/wave off": says("end a wave", name=Choice),
     # --- a digest
     "digest.waiting": says(
         "{count} knock waits for an answer.",
