@@ -18,7 +18,18 @@ from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.engine.prompts import clicked, removed, unclicked
 from knockbot.engine.turn import Write
-from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling, tables
+from knockbot.flow import (
+    answering,
+    authority,
+    cards,
+    fitness,
+    membership,
+    redacting,
+    rejudging,
+    saying,
+    settling,
+    tables,
+)
 from knockbot.flow.arriving import take_in, take_in_found
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
@@ -69,6 +80,7 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
             )
             await saying.say(context, turn, Audience(room.management_room, place=room.room_id), occasion, said)
         await cards.unblock(turn, room.room_id, unless=missed.missing)
+        await rejudging.plan_withdrawals(context, turn, room.room_id, f"look {turn.now}")
 
 
 # --- knocks ---------------------------------------------------------------------------------------------------

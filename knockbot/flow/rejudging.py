@@ -52,8 +52,8 @@ async def plan_each(context: Context, turn: Turn, planned: Sequence[Rejudge]) ->
 
 
 async def plan_withdrawals(context: Context, turn: Turn, room_id: str, cause: str) -> None:
-    """Powers changed in a room, somebody joined it, or another policy is in force there: what nobody had the power to
-    withdraw is tried again."""
+    """Powers changed in a room, somebody joined it, or another policy is in force there, or a look at it may find that:
+    what nobody had the power to withdraw is tried again."""
     held = await requests.to_withdraw(turn.tx, room_id)
     await plan_each(context, turn, [Rejudge(room_id, Because.POWERS_CHANGED, cause, one) for one in held])
 

@@ -296,6 +296,39 @@ def returned(house: House) -> None:
 RETURNS = [(demoted, promoted), (left, returned)]
 
 
+@pytest.mark.parametrize(("fall", "back"), RETURNS)
+async def test_a_look_alone_finds_that_the_author_has_the_power_again(
+    open_garden: House, fall: Callable[[House], None], back: Callable[[House], None]
+) -> None:
+    house = await untaken(open_garden, fall)
+    await house.die()
+    back(house)
+    house.world.outbox.clear()
+    await house.start_again()
+    await settled(house)
+
+    assert (house.membership(ANA), (await house.request(ANA)).state) == ("ban", State.BANNED)
+    assert memberships(house, ANA) == ["knock", "invite", "ban"]
+    assert MO not in house.card().text
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+@pytest.mark.parametrize("back", [promoted, returned])
+async def test_a_look_that_finds_no_power_leaves_it_to_a_later_one(
+    open_garden: House, back: Callable[[House], None]
+) -> None:
+    house = await untaken(open_garden, demoted if back is promoted else left)
+    for _ in range(3):
+        await looks(house)
+    assert house.membership(ANA) == "invite"
+    back(house)
+    house.world.outbox.clear()
+    await looks(house)
+    assert house.membership(ANA) == "ban"
+    await looks(house)
+    assert memberships(house, ANA) == ["knock", "invite", "ban"]
+
+
 @pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "leave")])
 @pytest.mark.parametrize(("fall", "back"), RETURNS)
 async def test_it_is_withdrawn_once_the_author_has_the_power_again(

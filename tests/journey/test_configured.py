@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 from typing import Any
 
 import pytest
 
+from knockbot import app
 from knockbot.demo.people import Person, until
 from tests.journey.conftest import OwnKeeper
+from tests.journey.test_lists import entry
 from tests.keeper import Garden, InProcess, Process, words
 
 
@@ -78,6 +81,28 @@ async def test_a_room_that_cannot_be_entered_now_is_named_in_the_log_and_the_oth
 
     assert "cannot protect #nowhere" in process.said()
     await knocked(garden, "leave")
+
+
+async def test_a_list_of_the_default_policy_whose_alias_leads_somewhere_later_is_followed_then(
+    own_keeper: OwnKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PATIENCE", 1)  # looked up each second, in place of each minute
+    alias = f"late-{secrets.token_hex(4)}"
+    by_list = {"lists": [{"room": f"#{alias}:lab.test", "name": "late"}], "otherwise": "accept"}
+    keeper = await own_keeper(defaults={"policy": by_list})
+    garden = await keeper.plant(alone=True)
+    ana, ben, liz = await garden.knocker("ana"), await garden.knocker("ben"), await garden.person("liz")
+    await garden.card(ana)
+    await garden.card(ben)
+
+    room = await liz.create_room("Late", preset="public_chat")
+    await entry(liz, room, ben.user_id)
+    await liz.call("PUT", "directory", "room", f"#{alias}:lab.test", body={"room_id": room})
+
+    await garden.membership(ana, "invite")
+    await garden.membership(ben, "ban")
+    await garden.shown(ben, "banned", rule="list late")
+    assert "users 1" in await garden.command("lists")
 
 
 # --- rooms the bot cannot read in ---------------------------------------------------------------------------------

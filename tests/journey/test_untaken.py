@@ -11,8 +11,8 @@ from tests.journey.test_lists import DOOR, bans, entry
 from tests.keeper import Garden, InProcess, words
 
 
-async def listed(garden: Garden, then: str = "ban") -> tuple[Person, dict[str, Any]]:
-    """Yan was invited by a rule of mo's, who has lost the power, and then listed; returns yan and the card."""
+async def listed(garden: Garden, then: str = "ban") -> tuple[Person, dict[str, Any], Person]:
+    """Yan was invited by a rule of mo's, who has lost the power, and then listed; returns yan, the card, and mo."""
     liz, mo = await garden.person("liz"), await garden.moderator("mo", level=60)
     room = await bans(liz)
     await garden.set_policy(DOOR.format(room=room, then=then, otherwise="accept"), by=mo)
@@ -25,7 +25,7 @@ async def listed(garden: Garden, then: str = "ban") -> tuple[Person, dict[str, A
     said = words(card)
     assert "is invited to" in said, said
     assert said.count(f"the permission of {mo.user_id}") == 1, said
-    return yan, card
+    return yan, card, mo
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ ANSWERS = [("⛔", "ban", "banned"), ("❌", "leave", "rejected"), ("✅", "invi
 
 @pytest.mark.parametrize(("emoji", "membership", "state"), ANSWERS)
 async def test_a_click_does_what_it_says(garden: Garden, emoji: str, membership: str, state: str) -> None:
-    yan, card = await listed(garden)
+    yan, card, _ = await listed(garden)
     await garden.alice.react(garden.mods, card["event_id"], emoji)
     await garden.shown(yan, state, by=garden.alice.user_id)
     await garden.membership(yan, membership)
@@ -48,7 +48,7 @@ async def test_a_click_does_what_it_says(garden: Garden, emoji: str, membership:
 
 @pytest.mark.parametrize("then", ["ban", "forward"])
 async def test_neither_a_look_nor_a_restart_takes_it_for_accepted(keeper: InProcess, garden: Garden, then: str) -> None:
-    yan, card = await listed(garden, then)
+    yan, card, _ = await listed(garden, then)
     number = card["content"]["org.knockbot.request"]["number"]
     await garden.alice.put_state(garden.room, "m.room.server_acl", {"allow": ["*"], "deny": ["evil.example"]})
     await garden.caught_up()
@@ -62,3 +62,20 @@ async def test_neither_a_look_nor_a_restart_takes_it_for_accepted(keeper: InProc
     await garden.alice.react(garden.mods, card["event_id"], "⛔")
     await garden.shown(yan, "banned", by=garden.alice.user_id)
     await garden.membership(yan, "ban")
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_what_nobody_had_the_power_to_withdraw_is_withdrawn_once_the_power_is_back(
+    keeper: InProcess, garden: Garden, is_away: bool
+) -> None:
+    yan, _, mo = await listed(garden)
+    if is_away:
+        await keeper.stop()
+    await garden.give_power(mo.user_id, 60)
+    if is_away:
+        await keeper.start()
+
+    await garden.membership(yan, "ban")
+    shown = await garden.shown(yan, "banned", rule="list community")
+    assert "the permission of" not in words(shown)
+    assert sorted(await garden.acts_on(yan)) == ["ban", "invite"]
