@@ -135,9 +135,18 @@ def _read_rule(value: object, path: Path, place: int) -> Rule:
     said = read_keys(RULE_KEYS, value, path)
     when = read_when(said["when"], (*path, "when"), said["kinds"])
     by_likeness = any(need.fact is Fact.LOOKALIKE for need in when.needs)
-    if said["then"] is Verdict.ACCEPT and by_likeness and not when.suffices():
-        raise Fault("lookalike alone must not accept anybody; add a criterion that is not always true", (*path, "when"))
+    if said["then"] is Verdict.ACCEPT and by_likeness and not when.vouches():
+        raise Fault(NOBODY_VOUCHES, (*path, "when"))
     return Rule(place=place, **said | {"when": when})
+
+
+NOBODY_VOUCHES: Final = (
+    "to accept, lookalike needs beside it a criterion that names the person or vouches for them, in each part of any:"
+    " user or server (not *, but for example *.org), local: true, member_of, member_of_managed: true,"
+    " accepted_before: true, pre_approved: true, on_list, inviter, inviter_power_at_least, inviter_is_member: true or"
+    " identity_server"
+)
+"""Two honest people may look alike, and anyone can choose another name."""
 
 
 def _read_name(value: object, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.domain.criteria import CRITERIA
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import (
     Decision,
@@ -27,6 +29,7 @@ from knockbot.domain.model import (
 from knockbot.domain.notices import because
 from knockbot.domain.policy import (
     MAX_MEMORY,
+    NOBODY_VOUCHES,
     POLICY_KEYS,
     Announce,
     Fate,
@@ -639,20 +642,56 @@ def test_a_mistake_in_a_rule_names_rule_and_key(
     assert caught.value.path == ("rules", 1, *path)
 
 
-ALONE = "lookalike alone must not accept anybody; add a criterion that is not always true"
-ALWAYS_SO: list[tuple[str, object]] = [
+ALONE = re.escape(NOBODY_VOUCHES)
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+SO_OF_ANYBODY: list[tuple[str, object]] = [
     ("user", "*"),
     ("user", "@*"),
     ("user", "@*:*"),
+    ("user", "@*:*:8448"),
+    ("user", "@alice:*"),
+    ("user", "@*:*e"),
     ("user", ["@ana:tulip.example", "@?*:*.*"]),
     ("server", "*"),
+    ("server", "matrix.*"),
+    ("server", [f"*{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]),
     ("server", ["tulip.example", "*.*"]),
+    ("local", False),
+    ("member_of_managed", False),
     ("reason_length_at_least", 0),
+    ("reason_length_at_least", 20),
     ("reason_matches", ".*"),
-    ("reason_matches", ["botany", "^"]),
+    ("reason_matches", "botany"),
     ("display_name_matches", "x?"),
-    ("time", {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}),
+    ("has_avatar", True),
+    ("rejected_before", False),
+    ("rejected_before", True),
+    ("banned_before", False),
+    ("accepted_before", False),
+    ("knocks", {"more_than": 1, "within": "1d"}),
+    ("knocks_from_server", {"more_than": 1, "within": "1d"}),
+    ("same_reason", {"more_than": 1, "within": "1d"}),
+    ("first_seen_at_least", "7d"),
+    ("time", {"days": WEEK}),
+    ("time", {"days": ["mon", "tue"]}),
+    ("time", {"from": "08:00", "to": "20:00"}),
+    ("pre_approved", False),
 ]
+VOUCHING: list[tuple[str, object]] = [
+    ("user", "@ana:tulip.example"),
+    ("user", ["@*:tulip.example", "@*.bot:*.example", "@*:host:8448"]),
+    ("server", ["*.example", "tulip.example", "localhost", "192.0.2.7", "[2001:db8::1]", "*.org"]),
+    ("local", True),
+    ("member_of", "#club:tulip.example"),
+    ("member_of_managed", True),
+    ("accepted_before", True),
+    ("accepted_before", {"times": 2, "within": "30d"}),
+    ("pre_approved", True),
+    ("on_list", True),
+    ("on_list", "friends"),
+]
+FRIENDS = [{"room": "#friends:tulip.example", "name": "friends", "then": "none"}]
+TWO_TIMES = [{"time": {"from": "08:00", "to": "20:00"}}, {"time": {"from": "20:00", "to": "08:00"}}]
 BY_NAME_ALONE = [
     {"lookalike": False},
     {"lookalike": True},
@@ -660,48 +699,88 @@ BY_NAME_ALONE = [
     {"any": [{"lookalike": False}, {"local": True}]},
     {"all": [{"lookalike": False}, {"not": {"lookalike": True}}]},
     {"not": {"lookalike": True, "local": True}},
-    *({"lookalike": True, key: value} for key, value in ALWAYS_SO),
+    *({"lookalike": True, key: value} for key, value in SO_OF_ANYBODY),
+    *({"lookalike": True, "not": {key: value}} for key, value in VOUCHING),
+    {"lookalike": False, "not": {"reason_length_at_least": 65_536}},
+    {"lookalike": False, "not": {"first_seen_at_least": "9999d"}},
+    {"lookalike": False, "not": {"all": [{"local": True}, {"local": False}]}},
+    {"lookalike": False, "any": [{"local": True}, {"local": False}]},
+    {"lookalike": False, "any": [{"has_avatar": True}, {"has_avatar": False}]},
+    {"lookalike": False, "any": TWO_TIMES},
+    {"lookalike": False, "any": [{"member_of": "#a:b"}, {"all": [{"not": {"member_of": "#a:b"}}]}]},
     {"lookalike": True, "any": [{"local": True}, {"user": "*"}]},
+    {"any": [{"local": True}, {"lookalike": False, "has_avatar": True}]},
 ]
 
 
 @pytest.mark.parametrize(
     "when",
     [
-        {"lookalike": False, "local": True},
+        *({"lookalike": False, key: value} for key, value in VOUCHING),
         {"all": [{"lookalike": False}, {"local": True}]},
         {"not": {"any": [{"lookalike": True}, {"local": False}]}},
-        {"any": [{"local": True}, {"lookalike": False, "has_avatar": True}]},
-        {"lookalike": False, "user": "@*:tulip.example"},
-        {"lookalike": False, "server": "*.example"},
-        {"lookalike": False, "reason_length_at_least": 1},
-        {"lookalike": False, "reason_matches": ["^$", "botany"]},
-        {"lookalike": False, "time": {"days": ["mon", "tue"]}},
-        {"lookalike": False, "time": {"from": "08:00", "to": "20:00"}},
+        {"not": {"not": {"lookalike": False, "member_of": "#club:tulip.example"}}},
+        {"any": [{"local": True}, {"lookalike": False, "server": "*.example", "has_avatar": True}]},
+        {"lookalike": False, "any": [{"local": True}, {"pre_approved": True, "time": {"days": ["mon"]}}]},
     ],
 )
 def test_a_lookalike_may_be_one_part_of_an_accept(when: object) -> None:
-    assert parse_policy({"rules": [{"when": when, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
+    policy = parse_policy({"lists": FRIENDS, "rules": [{"when": when, "then": "accept"}]})
+    assert policy.rules[0].then is Verdict.ACCEPT
+
+
+OF_INVITES: list[tuple[str, object]] = [
+    ("inviter", "@alice:tulip.example"),
+    ("inviter_power_at_least", 1),
+    ("inviter_is_member", True),
+    ("identity_server", "*.vector.im"),
+]
+
+
+def parse_guest_rule(key: str, value: object) -> Policy:
+    """A policy that accepts whoever redeems an invite by their name, and by this."""
+    when = {"lookalike": False, key: value}
+    return parse_policy({"rules": [{"for": ["redeemed_invite"], "when": when, "then": "accept"}]})
+
+
+@pytest.mark.parametrize(("key", "value"), OF_INVITES)
+def test_whoever_invited_somebody_vouches_for_them(key: str, value: object) -> None:
+    assert parse_guest_rule(key, value).rules[0].then is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("inviter", "@*"), ("inviter_power_at_least", 1 - 2**53), ("identity_server", "*")]
+    ("key", "value"),
+    [
+        ("inviter", "@*"),
+        ("inviter_power_at_least", 0),
+        ("inviter_power_at_least", 1 - 2**53),
+        ("inviter_is_member", False),
+        ("identity_server", "*"),
+        *(("not", {key: value}) for key, value in OF_INVITES),
+    ],
 )
 def test_nor_may_an_invite_by_whomever(key: str, value: object) -> None:
-    kinds, when = ["redeemed_invite"], {"lookalike": True, key: value}
     with pytest.raises(Fault, match=ALONE):
-        parse_policy({"rules": [{"for": kinds, "when": when, "then": "accept"}]})
+        parse_guest_rule(key, value)
 
 
-@pytest.mark.parametrize(("key", "value"), ALWAYS_SO)
-def test_what_is_always_so_may_accept_everybody_where_no_name_is_asked_about(key: str, value: object) -> None:
+def test_the_complaint_names_each_criterion_that_vouches() -> None:
+    words = NOBODY_VOUCHES.replace(":", " ").replace(",", " ").split()
+    assert {key for key, _ in (*VOUCHING, *OF_INVITES)} == set(words) & set(CRITERIA) - {"lookalike"}
+    asked = {key for key, _ in (*VOUCHING, *OF_INVITES, *SO_OF_ANYBODY)}
+    assert asked == set(CRITERIA) - {"lookalike", "invites_by_inviter"}, "each criterion is in a table above"
+
+
+@pytest.mark.parametrize(("key", "value"), SO_OF_ANYBODY)
+def test_what_is_so_of_anybody_may_accept_where_no_name_is_asked_about(key: str, value: object) -> None:
     assert parse_policy({"rules": [{"when": {key: value}, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize("then", ["reject", "ban", "forward"])
 @pytest.mark.parametrize("when", BY_NAME_ALONE)
 def test_a_lookalike_alone_may_do_anything_else(when: object, then: str) -> None:
-    assert parse_policy({"rules": [{"when": when, "then": then}]}).rules[0].then == then
+    policy = parse_policy({"lists": FRIENDS, "rules": [{"when": when, "then": then}]})
+    assert policy.rules[0].then == then
 
 
 @pytest.mark.parametrize(
@@ -710,7 +789,7 @@ def test_a_lookalike_alone_may_do_anything_else(when: object, then: str) -> None
         (5, (), "rule #2: expected keys and values, found 5"),
         ({"then": "ban"}, ("when",), "rule #2: when: missing"),
         ({"when": YES}, ("then",), "rule #2: then: missing"),
-        *(({"when": when, "then": "accept"}, ("when",), f"rule #2: when: {ALONE}") for when in BY_NAME_ALONE),
+        *(({"when": when, "then": "accept"}, ("when",), f"rule #2: when: {NOBODY_VOUCHES}") for when in BY_NAME_ALONE),
         ({**GOOD, "name": 12}, ("name",), "rule #2: name: expected text, found 12: put it in quotes"),
         ({**GOOD, "name": "\u200b"}, ("name",), "rule #2: name: expected text, found none"),
         ({**GOOD, "name": "x" * 101}, ("name",), "name: too long: 101 characters, at most 100"),

@@ -98,8 +98,8 @@ class AllOf(_Combination):
 
     __slots__ = ()
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return (all if negated else any)(condition.suffices(negated=negated) for condition in self.conditions)
+    def vouches(self, *, negated: bool = False) -> bool:
+        return (all if negated else any)(condition.vouches(negated=negated) for condition in self.conditions)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return all_hold(condition.judge(knock, facts) for condition in self.conditions)
@@ -110,8 +110,8 @@ class AnyOf(_Combination):
 
     __slots__ = ()
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return (any if negated else all)(condition.suffices(negated=negated) for condition in self.conditions)
+    def vouches(self, *, negated: bool = False) -> bool:
+        return (any if negated else all)(condition.vouches(negated=negated) for condition in self.conditions)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return one_holds(condition.judge(knock, facts) for condition in self.conditions)
@@ -122,8 +122,8 @@ class Not(_Combination):
 
     __slots__ = ()
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return AllOf(self.conditions).suffices(negated=not negated)
+    def vouches(self, *, negated: bool = False) -> bool:
+        return AllOf(self.conditions).vouches(negated=not negated)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return opposite(all_hold(condition.judge(knock, facts) for condition in self.conditions))

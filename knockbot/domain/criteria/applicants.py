@@ -64,6 +64,9 @@ class IsLocal(Condition):
 
     wanted: bool
 
+    def vouches(self, *, negated: bool = False) -> bool:
+        return self.wanted is not negated
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         local = server_of(knock.user_id) == facts.home
         why = because("finding.local" if local else "finding.not_local", server=Letters(facts.home))
@@ -79,6 +82,9 @@ class MemberOf(Condition):
     @property
     def needs(self) -> tuple[Need, ...]:
         return tuple(Need(Fact.MEMBER_OF, room) for room in self.rooms)
+
+    def vouches(self, *, negated: bool = False) -> bool:
+        return not negated
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return one_holds(self._in(room, facts.member_of.get(room)) for room in self.rooms)
@@ -101,6 +107,9 @@ class MemberOfManaged(Condition):
     @property
     def needs(self) -> tuple[Need, ...]:
         return (Need(Fact.IN_MANAGED),)
+
+    def vouches(self, *, negated: bool = False) -> bool:
+        return self.wanted is not negated
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         known = facts.in_managed or Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
@@ -142,10 +151,6 @@ def read_member_of(value: object, path: Path) -> MemberOf:
 _judged = lru_cache(maxsize=8)(judged)
 
 
-_ANYTHING = ("", "z", "\u4e95 0-Q")
-"""Texts that have nothing in common: a pattern that is found in each of them is found in any."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Matches(Condition):
     """One of the patterns is found somewhere in a text that the applicant wrote, as `text.judged` leaves it."""
@@ -161,9 +166,6 @@ class _Matches(Condition):
     @property
     def memory(self) -> int:
         return sum(pattern.memory for pattern in self.patterns)
-
-    def suffices(self, *, negated: bool = False) -> bool:
-        return negated or not any(all(map(pattern.found_in, _ANYTHING)) for pattern in self.patterns)
 
     def cost(self, knock: Knock) -> int:
         return self.pattern_size * len(self.text_of(knock).encode())
@@ -202,9 +204,6 @@ class ReasonLengthAtLeast(Condition):
     """The reason, as `text.judged` leaves it, has so many characters or more."""
 
     least: int
-
-    def suffices(self, *, negated: bool = False) -> bool:
-        return negated or self.least > 0
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.words_gone:
@@ -272,7 +271,7 @@ def read_has_avatar(value: object, path: Path) -> HasAvatar:
 class Lookalike(Condition):
     """The applicant's name or localpart looks, or does not look, like that of somebody with power in the room.
 
-    Both may be honest: so a rule must not accept by this alone.
+    Both may be honest, and anyone can choose another name: so a rule that accepts must not go by this alone.
     """
 
     wanted: bool
@@ -280,9 +279,6 @@ class Lookalike(Condition):
     @property
     def needs(self) -> tuple[Need, ...]:
         return (Need(Fact.LOOKALIKE),)
-
-    def suffices(self, *, negated: bool = False) -> bool:
-        return False
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         known = facts.lookalike or Known(Truth.UNKNOWN)

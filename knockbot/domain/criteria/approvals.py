@@ -21,6 +21,9 @@ class IsPreApproved(Condition):
     def needs(self) -> tuple[Need, ...]:
         return (Need(Fact.PRE_APPROVED),)
 
+    def vouches(self, *, negated: bool = False) -> bool:
+        return self.wanted is not negated
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         found = facts.pre_approved
         if found is None or found.truth is Truth.UNKNOWN:

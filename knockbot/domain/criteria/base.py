@@ -54,10 +54,10 @@ class Condition(ABC):
         """How many of its globs are tried one by one."""
         return 0
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        """Whether this, or its opposite, tells those who may come in from others, as far as that can be seen: it is not
-        the likeness of a name, and not always so."""
-        return True
+    def vouches(self, *, negated: bool = False) -> bool:
+        """Whether this, or its opposite, holds only for people whom something names or vouches for: who they are, where
+        they are a member, who let them in or invited them. What else is so of anybody does not count."""
+        return False
 
     def cost(self, knock: Knock) -> int:
         """The most work for its patterns to judge this knock: steps, times the bytes of the text."""
@@ -130,8 +130,8 @@ class Fits(Condition):
 
     globs: Globs
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return negated or not any(set(glob) <= _IN_EVERY_ID for glob in self.globs.texts)
+    def vouches(self, *, negated: bool = False) -> bool:
+        return not negated and all(map(names_a_server, self.globs.texts))
 
     @property
     def memory(self) -> int:
@@ -142,8 +142,17 @@ class Fits(Condition):
         return self.globs.looked_through
 
 
-_IN_EVERY_ID = frozenset("*?@:.")
-"""A glob of nothing else fits everybody, or almost."""
+_WHOLE_LABEL = re.compile(r"[.:@](?=\d*[^\d*?.:@])[^*?.:@]+(:\d+)?\Z")
+"""What follows the last dot of a server's name, in full, and perhaps a port. Digits alone can be a port."""
+
+
+def names_a_server(glob: str) -> bool:
+    """Whether a glob for servers or user IDs says how the server's name ends: ``*.example.org``, ``@*:*.org``.
+
+    However many such globs there are, there is a server that fits none. Other globs fit anybody (``*``), or could
+    together: ``*a``, ``*b`` and so on.
+    """
+    return is_literal(glob) or _WHOLE_LABEL.search(glob) is not None
 
 
 # --- single values ---------------------------------------------------------------------------------------------------

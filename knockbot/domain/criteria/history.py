@@ -37,6 +37,9 @@ class CameToPass(Condition):
     def needs(self) -> tuple[Need, ...]:
         return (Need(Fact.HISTORY, self.where),)
 
+    def vouches(self, *, negated: bool = False) -> bool:
+        return State.ACCEPTED in self.states and self.wanted is not negated
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         history = facts.history.get(self.where)
         if history is None:

@@ -15,7 +15,6 @@ from knockbot.documents.reading import (
 )
 from knockbot.documents.schema import Key, read_keys, table
 from knockbot.domain.criteria.base import (
-    LOWEST,
     MAX_TIMES,
     NOT_KEPT,
     Condition,
@@ -56,8 +55,8 @@ class InviterPowerAtLeast(Condition):
 
     least: int
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return negated or self.least > LOWEST
+    def vouches(self, *, negated: bool = False) -> bool:
+        return not negated and self.least > 0  # 0 is what everybody has
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -86,6 +85,9 @@ class InviterIsMember(Condition):
     @property
     def needs(self) -> tuple[Need, ...]:
         return (Need(Fact.INVITER),)
+
+    def vouches(self, *, negated: bool = False) -> bool:
+        return self.wanted is not negated
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:

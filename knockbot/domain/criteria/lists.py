@@ -26,6 +26,9 @@ class OnList(Condition):
     def needs(self) -> tuple[Need, ...]:
         return tuple(Need(Fact.LISTED, name) for name in self.names or (ANY_LIST,))
 
+    def vouches(self, *, negated: bool = False) -> bool:
+        return not negated
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         names = self.names or tuple(facts.lists) or (ANY_LIST,)
         return one_holds(is_on(name, facts.lists.get(name, NOBODY_LOOKED)) for name in names)

@@ -45,9 +45,6 @@ class TimeIs(Condition):
     """Minutes after midnight: the first one that counts, and the first one that does not; none for the whole day. Where
     `end` is not later, it is that of the next day."""
 
-    def suffices(self, *, negated: bool = False) -> bool:
-        return negated or self.begin is not None or self.days != frozenset(Day)
-
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.at is None:
             return Finding(Truth.UNKNOWN, because("finding.time_unknown"))
