@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -83,17 +83,23 @@ def render(said: Notice, language: Language = Language.EN) -> Words:
     if sentence is None or not sentence.fits(said.args):
         return render(notice("unknown", code=Code(name)), language)
     template = unlinked(translated(name, sentence, said.args, language))  # keys of the config look like hosts
-    parts = {place: _put_in(template, place, arg, language) for place, arg in said.args.items()}
+    is_part = said.code.startswith(BY)
+    parts = {place: _put_in(template, place, arg, language, is_part=is_part) for place, arg in said.args.items()}
     return words(template, **parts)
 
 
-def _put_in(template: str, place: str, arg: Arg, language: Language) -> Words:
-    """An argument in its place: by whom it was, if that begins the sentence, has a capital, and a sentence within it no
-    full stop."""
+BY: Final = "by."
+"""How the codes begin that say by whom."""
+
+
+def _put_in(template: str, place: str, arg: Arg, language: Language, *, is_part: bool) -> Words:
+    """An argument in its place: by whom it was, if that begins the sentence, has a capital, unless the sentence is only
+    a part of another; and a sentence within it has no full stop."""
     told = RENDER[type(arg)](arg, language)
     if isinstance(arg, Duration):
         return _ours(times.in_its_case(told.plain, template.partition(f"{{{place}}}")[0], language))
-    if isinstance(arg, Notice) and arg.code.startswith("by.") and template.startswith(f"{{{place}}}"):
+    begins = template.startswith(f"{{{place}}}") and not is_part
+    if begins and isinstance(arg, Notice) and arg.code.startswith(BY):
         told = _beginning(told)
     goes_on = isinstance(arg, Notice) and re.search(rf"\{{{place}\}}[^\s{{]", template)
     return _clause(told) if goes_on else told

@@ -9,7 +9,7 @@ from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
-from knockbot.domain.card.who import By
+from knockbot.domain.card.who import By, also_invited
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Kind, Knock, Request
@@ -219,6 +219,7 @@ def log_line(line: Line) -> Notice:
 def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:
     """When, what, and by whom."""
     by = decided_by(entry.detail.get("rule"), entry.actor, entry.detail.get("origin", ""))
+    by = also_invited(by, entry.detail.get("also_from", ""))
     return Moment(entry.at), told(entry.kind, entry.detail), by
 
 

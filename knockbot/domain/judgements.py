@@ -130,7 +130,8 @@ def tells_of_others(judgement: Judgement) -> bool:
     """
     facts = judgement.facts
     wide = any(counting.where is Where.MANAGED for counting in facts.counts) or Where.MANAGED in facts.history
-    return wide or facts.in_managed is not None or facts.first_seen is not None or bool(judgement.inherited)
+    others = bool(judgement.inherited) or judgement.because is Because.ALSO_INVITED
+    return wide or facts.in_managed is not None or facts.first_seen is not None or others
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------

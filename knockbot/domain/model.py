@@ -51,6 +51,8 @@ class Because(StrEnum):
     FACTS_CHANGED = "facts_changed"
     """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
     rule that was carried out can be taken back."""
+    ALSO_INVITED = "also_invited"
+    """They were accepted at another room whose policy invites here as well, and a rule had accepted them."""
     POWERS_CHANGED = "powers_changed"
     """Somebody may have the power by now to withdraw an invite that should have been withdrawn: the author of the
     policy again, or the author of another one."""
@@ -659,6 +661,8 @@ class Answer:
     """What the bot itself tells the applicant, if nobody wrote a `reason`."""
     by_click: bool = False
     """Whether `cause` is a click, which can be withdrawn."""
+    also_from: str = ""
+    """What people called the other room where they were accepted, if that is why they are accepted here as well."""
 
     @property
     def on_behalf_of(self) -> str:
@@ -684,6 +688,8 @@ class Wish:
     """The knock that they were shown, where that is known; an accept is for no other."""
     quiet: bool = False
     """Whether it is given to many at once, and their outcomes are reported together."""
+    also_from: str = ""
+    """What people call the other room where they accepted them, if that is why they accept here as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -613,6 +613,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.recalled": "found again after a restore",
     "record.wrote": "told the applicant",
     "record.also_invited_to": "also invited to {room}",
+    "record.also_withdrawn": "invite to {room} withdrawn",
     "record.issued": "invite sent",
     "record.replaced": "invite replaced",
     "record.taken_back": "revoke",

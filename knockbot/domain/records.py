@@ -63,6 +63,8 @@ class Recorded(StrEnum):
     """The applicant was told by message."""
     ALSO_INVITED_TO = "also_invited_to"
     """Whoever joined was invited to another room as well (`invited_to`, which people called `invited_to_name`)."""
+    ALSO_WITHDRAWN = "also_withdrawn"
+    """That invite was withdrawn."""
 
     ISSUED = "issued"
     """The bot sent a third-party invite."""
@@ -100,6 +102,8 @@ class Detail(TypedDict, total=False):
     rule: str | None
     origin: str
     """What people called the room whose policy the rule is a part of, if that is another room."""
+    also_from: str
+    """What people called the other room that was the first to accept them, if that is why they are accepted here."""
     reason: str | None
     """What a moderator wrote for the applicant."""
     fell: Fall

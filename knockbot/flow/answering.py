@@ -96,6 +96,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
         instead=request.answer is not None and kind_of(request).waits_outside,
         by_click=wish.by_click,
         quiet=wish.quiet,
+        also_from=wish.also_from,
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))

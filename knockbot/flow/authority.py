@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from knockbot.config.values import Permission
 from knockbot.domain import may
@@ -28,6 +28,10 @@ from knockbot.flow.standings import Standing
 
 NO_AUTHORITY = "KNOCKBOT_NO_AUTHORITY"
 """The code of an error that means: the person that the bot acts for may not do this themselves."""
+
+
+NOT_JOINED: Final = "authority.not_joined"
+"""The reason that says that this person is not in the room."""
 
 
 # --- by the person who wants it -------------------------------------------------------------------------------
@@ -159,7 +163,7 @@ async def lacking(
     standing = remembered(room_id, who, context.now()) if remembered is not None else None
     standing = standing or await _look(context, room_id, who)
     if not standing.joined:
-        return because("authority.not_joined", user=User(who))
+        return because(NOT_JOINED, user=User(who))
     shortfall = may.shortfall(standing.powers, deed, who, target)
     if shortfall is None:
         return None
@@ -168,7 +172,7 @@ async def lacking(
 
 def is_lacking(why: Notice) -> bool:
     """Whether this says that the person that the bot acts for may not do it."""
-    return why.code in ("authority.not_joined", "authority.powerless")
+    return why.code in (NOT_JOINED, "authority.powerless")
 
 
 async def _look(context: Context, room_id: str, who: str) -> Standing:

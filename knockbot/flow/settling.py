@@ -45,11 +45,13 @@ async def apply_decision(
     *,
     card_id: int | None = None,
     word: Answer | None = None,
+    also_from: str = "",
 ) -> None:
     """Store a judgement and what its decision leads to: acts of its own, or a card for the moderators.
 
     `card_id` names a card that exists already, to be shared. `word` is an earlier answer that the decision only
-    follows: it stays the answer of the person who gave it. Raises `Later` where a fact has changed since.
+    follows: it stays the answer of the person who gave it. `also_from` is what people call the room that was the first
+    to accept them (`Answer.also_from`). Raises `Later` where a fact has changed since.
     """
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
     if _is_of_another_place(there, judgement) or await tables.is_outdated(context, turn, request, judgement):
@@ -79,6 +81,7 @@ async def apply_decision(
         told=decision.told,
         cause=f"{judgement.because} {judgement.cause}" if judgement.cause else None,
         author=decision.author,
+        also_from=also_from,
     )
     await _bind(context, turn, request, word or ruled)
 
@@ -99,6 +102,11 @@ def _from(decision: Decision | None) -> Detail:
     return Detail(origin=origin) if origin else Detail()
 
 
+def _also(answer: Answer | None) -> Detail:
+    """The room that was the first to accept them, if that is why they are accepted here."""
+    return Detail(also_from=answer.also_from) if answer is not None and answer.also_from else Detail()
+
+
 def leads_nowhere(request: Request, there: Place | None) -> bool:
     """Whether the applicant waits outside of a room that was replaced, where the bot lets nobody in any more."""
     return kind_of(request).waits_outside and there is not None and there.is_replaced
@@ -107,7 +115,8 @@ def leads_nowhere(request: Request, there: Place | None) -> bool:
 async def apply_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     """Store the answer on the request, and plan the jobs that carry it out."""
     if answer.rule is None:  # the answer of a rule is on record as the decision
-        await record(turn, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
+        detail = Detail(reason=answer.reason) | _also(answer)
+        await record(turn, request, answer.by, Recorded(answer.verdict), **detail)
     await _bind(context, turn, request, answer)
 
 
@@ -148,7 +157,8 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     by_rule = answer is not None and (withdrawn or not is_withdrawn_accept(request))
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
     kind = Recorded.INVITE_WITHDRAWN if withdrawn else Recorded(state)
-    await record(turn, request, by, kind, **Detail(rule=rule) | _from(ruling(request) if by_rule else None))
+    detail = Detail(rule=rule) | _from(ruling(request) if by_rule else None) | _also(answer)
+    await record(turn, request, by, kind, **detail)
     if request.card_id is not None and answer is not None and answer.quiet:
         await cards.refresh_in_turn(turn, request.card_id)
     elif request.card_id is not None:

@@ -92,10 +92,9 @@ async def sent_for(tx: Tx, request_id: int) -> list[Sent]:
     return _SENT.all(await tx.fetch(f"{_SENT.select} WHERE request_id = $1 ORDER BY room_id", request_id))
 
 
-async def is_sent(tx: Tx, room_id: str, user_id: str) -> bool:
-    """Whether somebody holds such an invite, as far as the records say."""
-    query = "SELECT 1 FROM also_invited WHERE room_id = $1 AND user_id = $2"
-    return await tx.fetchrow(query, room_id, user_id) is not None
+async def find_sent(tx: Tx, room_id: str, user_id: str) -> Sent | None:
+    """The invite of this kind that somebody holds, as far as the records say."""
+    return _SENT.maybe(await tx.fetchrow(f"{_SENT.select} WHERE room_id = $1 AND user_id = $2", room_id, user_id))
 
 
 async def forget_sent(tx: Tx, room_id: str, user_id: str) -> None:

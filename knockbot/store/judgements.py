@@ -126,12 +126,16 @@ async def last_of_room(
     tx: Tx, room_id: str, management_room: str, *, since: int, before: tuple[int, int, int] | None, most: int
 ) -> list[Stored]:
     """The last judgements of requests at a room that have their number in a management room, for each kind that a
-    request was judged as: at most so many, newest first, made after `since`, and before that place."""
+    request was judged as: at most so many, newest first, made after `since`, and before that place.
+
+    Left out is what a rule of another room has decided: the policies of this room have not.
+    """
     at, request_id, number = before or (2**62, 0, 0)
     rows = await tx.fetch(
         f"SELECT request_id, number, at, {_JUDGEMENT.columns} FROM judgements AS j WHERE room_id = $1 AND at >= $2 "
-        "AND (at, request_id, number) < ($3, $4, $5) AND NOT EXISTS (SELECT 1 FROM judgements AS later "
-        "WHERE later.request_id = j.request_id AND later.number > j.number AND later.kind = j.kind) "
+        "AND because <> 'also_invited' AND (at, request_id, number) < ($3, $4, $5) "
+        "AND NOT EXISTS (SELECT 1 FROM judgements AS later WHERE later.request_id = j.request_id "
+        "AND later.number > j.number AND later.kind = j.kind AND later.because <> 'also_invited') "
         "AND EXISTS (SELECT 1 FROM requests WHERE requests.id = j.request_id AND management_room = $6) "
         "ORDER BY at DESC, request_id DESC, number DESC LIMIT $7",
         room_id,

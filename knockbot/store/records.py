@@ -64,13 +64,15 @@ async def add(tx: Tx, entry: Entry) -> str:
 
 
 async def leave_behind(tx: Tx, request_id: int) -> None:
-    """The room of a request moves to another management room: do not tell there by which other room's policy it was
-    judged."""
+    """The room of a request moves to another management room: do not tell there which other room's policy has
+    judged it, or had them invited."""
     rows = await tx.fetch("SELECT id, detail_json FROM audit WHERE request_id = $1", request_id)
     for row in rows:
         detail = json.loads(row["detail_json"])
-        if detail.pop("origin", None):
+        of_others = [key for key in ("origin", "also_from") if detail.pop(key, None)]
+        if "origin" in of_others:
             detail["rule"] = None
+        if of_others:
             await tx.execute("UPDATE audit SET detail_json = $2 WHERE id = $1", row["id"], json.dumps(detail))
 
 

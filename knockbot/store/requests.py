@@ -908,6 +908,9 @@ async def move(tx: Tx, request: Request, management_room: str) -> None:
         management_room,
         number,
     )
+    if request.answer is not None and request.answer.also_from:
+        text = _written_answer(replace(request.answer, also_from=""))  # there, people may not know the other room
+        await tx.execute("UPDATE requests SET answer_json = $2 WHERE id = $1", request.id, text)
 
 
 async def move_over(tx: Tx, request: Request, room_id: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.judgements import Judgement, brief, decide_again, encode
 from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
-from knockbot.domain.model import Decision, Origin, Request
+from knockbot.domain.model import Because, Decision, Origin, Request
 from knockbot.domain.notices import dumps
 from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
@@ -25,6 +25,8 @@ async def not_replayed(context: Context) -> list[str]:
         for row in await tx.fetch("SELECT id FROM requests ORDER BY id"):
             request = await requests.get(tx, row["id"])
             for judgement in await judgements.of_request(tx, request.id):
+                if judgement.because is Because.ALSO_INVITED:
+                    continue  # a rule of another room has decided
                 again = await _again(context, tx, request, judgement)
                 if not _same(again, judgement.decision):
                     wrong.append(f"#{request.number}: {judgement.decision} is {again} by {judgement.facts}")

@@ -93,8 +93,8 @@ async def test_what_whoever_accepted_could_not_do_by_hand_is_not_done_and_told(h
     [told] = [one for one in said if "could not invite" in one]
     assert "1 other room" in told
     assert "Lawn" in told
-    assert (f"❌ Lawn: {BOB} accepted them: " in told) == (lack in ("power", "membership"))
-    assert ("who is not in the room" in told) == (lack == "membership")
+    assert (f"❌ Lawn: {BOB} accepted them: " in told) == (lack == "power")
+    assert (f"❌ Lawn: {BOB}, who accepted them, is not in this room." in told) == (lack == "membership")
 
 
 async def test_several_rooms_that_somebody_could_not_be_invited_to_are_told_together(house: House) -> None:
@@ -153,19 +153,168 @@ async def test_who_left_there_by_themselves_is_invited_again(house: House) -> No
     assert house.membership(ANA, LAWN) == "invite"
 
 
-async def test_who_knocks_there_is_let_in_there(house: House) -> None:
-    await gardens(house)
+# --- who waits there ----------------------------------------------------------------------------------------------
+
+
+async def waits_there(
+    house: House, *, by: str | None = ALICE, lawn: str = "otherwise: forward", also: str = ALSO
+) -> None:
+    """Somebody knocks on the lawn, is accepted in the garden by a moderator, or by the policy, and joins."""
+    await gardens(house, f"{also}\notherwise: {'forward' if by else 'accept'}", author=BOB)
+    await ask(house, f"policy set {LAWN}\n{lawn}")
+    await settled(house)
     house.world.knock(LAWN, ANA)
     await house.live()
     house.world.knock(GARDEN, ANA)
     await house.live()
-    [card] = [card for card in house.cards() if card.block["room_id"] == GARDEN]
-    house.click("✅", card=card)
+    if by is not None:
+        [card] = [card for card in house.cards() if card.block["room_id"] == GARDEN]
+        house.click("✅", card=card, by=by)
+        await house.live()
+    house.world.change(GARDEN, ANA, ANA, "join")
+
+
+async def shown_on_the_lawn(house: House) -> str:
+    """What the card of the lawn, a look and the log say of the request there."""
+    request = await house.request(ANA, LAWN)
+    [card] = [card for card in house.cards() if card.block["room_id"] == LAWN]
+    return "\n".join(
+        [card.text, *await ask(house, f"show {request.number}"), *await ask(house, f"log {request.number}")]
+    )
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("by", [BOB, None], ids=["moderator", "rule"])
+async def test_who_waits_there_is_accepted_there_by_the_same_and_all_say_so(
+    house: House, by: str | None, killed: bool
+) -> None:
+    await waits_there(house, by=by)
+    if killed:
+        house.world.play("invite", Later(foreign("slow")), done=True)
+        await house.hear()
+        await house.die()
+        await house.start_again()
+        await house.later(120)
+    await house.live()
+
+    assert house.membership(ANA, LAWN) == "invite"
+    assert (await house.request(ANA, LAWN)).state == "accepted"
+    who = by or "the policy of Garden (otherwise)"
+    shown = await shown_on_the_lawn(house)
+    assert shown.count(f"{who} (also invited from Garden)") == shown.count("(also invited from Garden)") >= 3
+    assert BOT not in shown.replace("judged", "")
+    assert "also invited to Lawn" in "".join(await ask(house, "log"))
+    assert [one for one in house.spoken() if "could not invite" in one] == []
+
+
+async def test_the_line_of_somebody_whom_rules_accept_at_both_says_where_it_comes_from(house: House) -> None:
+    await waits_there(house, by=None)
+    await house.live()
+    house.world.change(LAWN, ANA, ANA, "join")
+    await house.live()
+    [card] = [card for card in house.cards() if card.block["room_id"] == LAWN]
+    assert "Joined. Accepted by the policy of Garden (otherwise) (also invited from Garden)." in card.text
+
+
+LACKS = {
+    "power": "power level 0 is too low to invite",
+    "membership": "is not in this room.",
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+@pytest.mark.parametrize("by", [BOB, None], ids=["moderator", "author"])
+async def test_who_waits_there_goes_on_waiting_where_that_person_may_not_and_it_is_told(
+    house: House, by: str | None, lack: str
+) -> None:
+    await waits_there(house, by=by)
+    if lack == "power":
+        house.world.rooms[LAWN].levels = {"invite": 50, **levels_for()}
+    else:
+        house.world.change(LAWN, BOB, BOB, "leave")
+    await house.live()
+
+    assert house.membership(ANA, LAWN) == "knock"
+    assert (await house.request(ANA, LAWN)).awaits_moderators
+    [told] = [one for one in house.spoken() if "could not invite" in one]
+    assert f"❌ Lawn: {BOB}" in told
+    assert LACKS[lack] in told
+
+
+@pytest.mark.parametrize("by", [BOB, None], ids=["moderator", "rule"])
+async def test_where_that_room_is_in_dry_run_a_rule_only_tells_and_a_moderator_accepts(
+    house: House, by: str | None
+) -> None:
+    await waits_there(house, by=by, lawn="dry_run: true\notherwise: reject")
+    await house.live()
+
+    told = [one for one in house.spoken() if "dry run" in one and "could not invite" in one]
+    if by is not None:
+        assert (house.membership(ANA, LAWN), told) == ("invite", [])
+        return
+    number = (await house.request(ANA, LAWN)).number
+    assert house.membership(ANA, LAWN) == "knock"
+    assert f"❌ Lawn: its policy is in dry run. I would have accepted their request #{number} there." in told[0]
+
+
+async def test_who_does_not_wait_there_is_not_invited_by_a_rule_where_that_room_is_in_dry_run(house: House) -> None:
+    await gardens(house, f"{ALSO}\notherwise: accept")
+    await house.set_policy("dry_run: true", LAWN)
+    house.world.knock(GARDEN, ANA)
     await house.live()
     house.world.change(GARDEN, ANA, ANA, "join")
     await house.live()
+    assert house.membership(ANA, LAWN) is None
+    assert "❌ Lawn: its policy is in dry run. I would have invited them." in house.spoken()[-1]
+
+
+async def test_who_was_answered_otherwise_there_stays_so_and_that_is_told(house: House) -> None:
+    await waits_there(house)
+    house.world.play("kick", Later(foreign("slow"), retry_after=60))
+    [card] = [card for card in house.cards() if card.block["room_id"] == LAWN]
+    house.world.react(MODS, ALICE, card.event_id, "❌")
+    await house.live()
+    await house.later(120)
+    assert house.membership(ANA, LAWN) == "leave"
+    assert [one for one in house.spoken() if "could not invite" in one]
+
+
+async def test_a_knock_there_that_is_not_taken_in_yet_is_waited_for(house: House) -> None:
+    await gardens(house)
+    await let_in(house, join=False)
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.hear()
+    house.world.knock(LAWN, ANA)
+    await house.work()
+    assert house.membership(ANA, LAWN) == "knock"
+    await house.live()
+    await house.later(5)
     assert house.membership(ANA, LAWN) == "invite"
-    assert (await house.request(ANA, LAWN)).state == "accepted"
+    assert "(also invited from Garden)" in await shown_on_the_lawn(house)
+
+
+async def test_a_rules_accept_there_is_taken_back_once_a_list_names_them(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, BOB, levels=levels_for([LIZ]), join_rule="public")
+    await waits_there(house, by=None, lawn=f'lists: [{{room: "{BANS}", name: community, then: forward}}]')
+    await settled(house)
+    assert house.membership(ANA, LAWN) == "invite"
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    assert house.membership(ANA, LAWN) == "leave"
+
+
+async def test_another_management_room_does_not_learn_where_they_were_accepted_first(house: House) -> None:
+    await waits_there(house)
+    await house.live()
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    await house.live()
+    house.world.say(OTHERS, ALICE, f"!kb log {ANA}")
+    house.world.say(OTHERS, ALICE, f"!kb show {ANA}")
+    await house.live()
+    told = [str(content) for content in house.said(OTHERS)]
+    assert any("ccept" in one for one in told)
+    assert not [one for one in told if "Garden" in one]
 
 
 async def test_a_list_that_was_never_read_comes_before(house: House) -> None:

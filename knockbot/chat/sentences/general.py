@@ -103,6 +103,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.server_acl": says("the room's server ACL"),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
+    "by.also": says("{by} (also invited from {room})", by=By, room=Room),
     "by.list": says("policy list {list}", list=Rule),
     # --- the state of a request
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Code, Id, Letters, Many, Notice, Number, Room, Stranger, User
+from knockbot.chat.sentences.rows import By, Sentence, says
+from knockbot.domain.notices import Choice, Code, Id, Letters, Many, Notice, Number, Numbered, Room, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "space.begun": says(
@@ -118,8 +118,22 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "also.row": says("❌ {room}: {why}", room=Room | Id, why=Notice),
     "also.removed": says("{user} removed them there. To invite them all the same, type /invite there.", user=User),
-    "also.of_the_moderator": says("{user} accepted them: {why}", user=User, why=Notice),
-    "also.of_the_author": says("{user} set the policy: {why}", user=User, why=Notice),
+    "also.may_not/moderator": says("{user} accepted them: {why}", who=Choice, user=User, why=Notice),
+    "also.may_not/author": says("{user} set the policy: {why}", who=Choice, user=User, why=Notice),
+    "also.not_in_it/moderator": says("{user}, who accepted them, is not in this room.", who=Choice, user=User),
+    "also.not_in_it/author": says("{user}, who set the policy, is not in this room.", who=Choice, user=User),
+    "also.would": says(
+        "its policy is in dry run. I would have invited them.",
+    ),
+    "also.would_accept": says(
+        "its policy is in dry run. I would have accepted their request {request} there.", request=Numbered
+    ),
+    "also.answered/reject": says(
+        "{by} chose to reject their request {request} there.", by=By, request=Numbered, verdict=Choice
+    ),
+    "also.answered/ban": says(
+        "{by} chose to ban them for their request {request} there.", by=By, request=Numbered, verdict=Choice
+    ),
     "also.banned": says("they are banned there."),
     "also.replaced": says("it was replaced by another room."),
     "also.not_managed": says("it is no longer managed from here."),

@@ -97,7 +97,13 @@ def answered_by(request: Request) -> By:
     answer = request.answer
     if answer is None:
         return User("")
-    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by, origin_of(ruling(request)))
+    by = decided_by(policy_key(request, answer.rule, answer.verdict), answer.by, origin_of(ruling(request)))
+    return also_invited(by, answer.also_from)
+
+
+def also_invited(by: By, also_from: str) -> By:
+    """The same, and from which other room that came, if it did."""
+    return notice("by.also", by=by, room=Room("", also_from)) if also_from else by
 
 
 def ruling(request: Request) -> Decision | None:

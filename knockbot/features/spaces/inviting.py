@@ -14,13 +14,14 @@ from knockbot.domain.ids import room_meant
 from knockbot.domain.jobs import Act, AlsoInvite, Job
 from knockbot.domain.may import Deed
 from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
-from knockbot.domain.notices import Id, Notice, Number, Room, User, because, below, notice
+from knockbot.domain.notices import Choice, Id, Notice, Number, Numbered, Room, User, because, below, notice
 from knockbot.domain.policy import CHILDREN, MAX_INVITED
 from knockbot.domain.records import Recorded
 from knockbot.domain.spaces import Stage
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never, Refused
+from knockbot.features.spaces import accepting
 from knockbot.features.spaces.telling import NAMED
 from knockbot.flow import authority, place, saying
 from knockbot.flow.authority import Wanted
@@ -42,6 +43,8 @@ class Tried(Done):
     """An invite was sent, was not needed, or was not possible."""
 
     sent: bool = False
+    answers: bool = False
+    """Whether they waited there, and the invite is the answer to their request there."""
     why: Notice | None = None
     """Why it was not possible."""
 
@@ -139,20 +142,56 @@ async def _invite(context: Context, there: Place, request: Request, claimed: Cla
     wanted = Wanted(Deed.ACCEPT, payload.on_behalf_of, there.called, target=user_id)
     await authority.insist(context, wanted)
     stands = await context.outside.member(room_id, user_id)
-    if stands is not None and stands.membership is Membership.BAN:
-        return Tried(why=notice("also.banned"))
-    if stands is not None and stands.membership in (Membership.JOIN, Membership.INVITE):
-        ours = stands.membership is Membership.INVITE and stands.sender == context.bot
-        return Tried(sent=ours and claimed.tried_before)
-    if stands is not None and stands.membership is Membership.LEAVE and not stands.of_their_own:
-        return Tried(why=notice("also.removed", user=User(stands.sender)))
+    settled = await _settled(context, stands, request, claimed)
+    if settled is not None:
+        return settled
     if await is_denied(context, room_id, user_id):
         return Tried(why=because("act.denied"))
+    return await _let_in(context, there, request, claimed, stands)
+
+
+async def _let_in(
+    context: Context, there: Place, request: Request, claimed: Claimed[AlsoInvite], stands: MemberChange | None
+) -> Tried:
+    """Invite somebody who is not in a room, or accept their request there, unless the room speaks against it."""
+    payload, room_id, user_id = claimed.job.payload, there.room_id, claimed.job.payload.user_id
+    knocks = stands is not None and stands.membership is Membership.KNOCK
+    waits = await accepting.waiting(context, room_id, user_id) if knocks else None
+    if there.settings.dry_run and _is_by_rule(request):
+        return Tried(why=_would(waits))
     # Last of all, since an entry can arrive while the rest is looked at.
     why = await kept_out(context, room_id, user_id, f"also {payload.of_request} {room_id}")
-    if why is None:
-        await context.acts.invite(room_id, user_id, None)
-    return Tried(sent=why is None, why=why)
+    if why is not None:
+        return Tried(why=why)
+    if waits is not None:
+        why = await accepting.accept(context, there, request, waits, payload)
+        return Tried(sent=why is None, answers=True, why=why)
+    await context.acts.invite(room_id, user_id, None)
+    return Tried(sent=True)
+
+
+async def _settled(
+    context: Context, stands: MemberChange | None, request: Request, claimed: Claimed[AlsoInvite]
+) -> Tried | None:
+    """What makes an invite needless or wrong: they are in there, invited, banned or were removed."""
+    if stands is None or stands.membership is Membership.KNOCK:
+        return None
+    if stands.membership is Membership.BAN:
+        return Tried(why=notice("also.banned"))
+    if stands.membership in (Membership.JOIN, Membership.INVITE):
+        ours = stands.membership is Membership.INVITE and stands.sender == context.bot and claimed.tried_before
+        answers = ours and await accepting.has_accepted(context, request, stands)
+        return Tried(sent=ours, answers=answers)
+    return None if stands.of_their_own else Tried(why=notice("also.removed", user=User(stands.sender)))
+
+
+def _is_by_rule(request: Request) -> bool:
+    return request.answer is not None and request.answer.rule is not None
+
+
+def _would(waits: Request | None) -> Notice:
+    """What a rule's accept would have done in a room whose policy is in dry run."""
+    return notice("also.would") if waits is None else notice("also.would_accept", request=Numbered(waits.number))
 
 
 async def _lacking(context: Context, request: Request, payload: AlsoInvite, room_id: str) -> Notice | None:
@@ -161,15 +200,17 @@ async def _lacking(context: Context, request: Request, payload: AlsoInvite, room
     why = await authority.lacking(context, by, Deed.ACCEPT, room_id=room_id, target=payload.user_id)
     if why is None:
         return None
-    if request.answer is not None and request.answer.rule is None:
-        return notice("also.of_the_moderator", user=User(by), why=why)
-    return notice("also.of_the_author", user=User(by), why=why)
+    who = Choice("author" if _is_by_rule(request) else "moderator")
+    if why.code == authority.NOT_JOINED:
+        return notice("also.not_in_it", who=who, user=User(by))
+    return notice("also.may_not", who=who, user=User(by), why=why)
 
 
 async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcome) -> None:
     """Note what came of an invite; after the last one, tell which were not possible."""
     if isinstance(came, Tried) and came.sent:
         await _put_on_record(turn, job)
+    if isinstance(came, Tried) and came.sent and not came.answers:
         await also_invites.put_sent(turn.tx, _sent(job))
     else:
         await also_invites.forget_sent(turn.tx, job.room_id, job.payload.user_id)

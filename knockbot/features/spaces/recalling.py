@@ -12,15 +12,17 @@ from knockbot.domain import plan
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Answer, MemberChange, Membership, Request
 from knockbot.domain.notices import Id, Notice, Room, User, below, listed, notice
+from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.spaces.telling import NAMED
 from knockbot.flow import authority, place, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Names
-from knockbot.store import also_invites, records, rooms
+from knockbot.store import also_invites, records, requests, rooms
 from knockbot.store.also_invites import Sent
 from knockbot.store.rooms import ProtectedRoom
 
@@ -30,13 +32,26 @@ async def seen(context: Context, change: MemberChange) -> Write[None] | None:
     if change.membership in (Membership.KNOCK, Membership.INVITE):
         return None
     async with context.db.tx() as tx:
-        if not await also_invites.is_sent(tx, change.room_id, change.user_id):
-            return None
+        sent = await also_invites.find_sent(tx, change.room_id, change.user_id)
+    if sent is None:
+        return None
 
     async def write(turn: Turn) -> None:
+        known = await also_invites.find_sent(turn.tx, change.room_id, change.user_id)
+        if known is not None and change.membership is not Membership.JOIN and not change.of_their_own:
+            await _record_withdrawal(turn, known, change.sender)
         await also_invites.forget_sent(turn.tx, change.room_id, change.user_id)
 
     return write
+
+
+async def _record_withdrawal(turn: Turn, sent: Sent, by: str) -> None:
+    request = await requests.get(turn.tx, sent.request_id)
+    room = await rooms.find(turn.tx, sent.room_id)
+    called = _called(request, sent.room_id, room)
+    name = called.label if isinstance(called, Room) else sent.room_id
+    kind = Recorded.ALSO_WITHDRAWN
+    await record(turn, request, by, kind, invited_to=sent.room_id, invited_to_name=name)
 
 
 async def reconsider(context: Context, room_id: str, names: Names) -> Write[None] | None:
@@ -86,7 +101,7 @@ async def undone(_: Context, turn: Turn, request: Request, answer: Answer) -> No
     for one in sent:
         await turn.plan(plan.call_back(one.room_id, one.user_id, answer.by, f"{request.id}:{answer.cause}"))
     entries = await records.of_request(turn.tx, request.id)
-    invited = [entry.detail["invited_to"] for entry in entries if "invited_to" in entry.detail]
+    invited = [entry.detail["invited_to"] for entry in entries if entry.kind is Recorded.ALSO_INVITED_TO]
     taken = [room_id for room_id in dict.fromkeys(invited) if room_id not in {one.room_id for one in sent}]
     user = User(request.user_id)
     withdrawn = await _named(turn, request, [one.room_id for one in sent])
