@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 
 REPLACEMENT = "\ufffd"
 ELLIPSIS = "…"
@@ -53,6 +54,18 @@ def plain(text: str) -> str:
     """The text as a reader sees it: NFKC, nothing invisible in it, every blank a space, none at the ends."""
     # Hidden characters go first: what they kept apart is then normalized together.
     return unicodedata.normalize("NFKC", "".join(_seen(text))).strip()
+
+
+def visible(text: str) -> str:
+    """The text without anything invisible, every blank a space, none at the ends; its letters stay as they are."""
+    return "".join(_seen(text)).strip()
+
+
+def beginning(text: str, most: int) -> str:
+    """The text if it is no longer than that; else the first so many characters of what a reader sees, blanks run
+    together. So a thousand invisible characters cannot push a name out of what is kept of it.
+    """
+    return text if len(text) <= most else "".join(islice(_run_together(_seen(text)), most))
 
 
 def judged(text: str) -> str:
@@ -157,6 +170,15 @@ def without_variation_selector(emoji: str) -> str:
 def _seen(text: str) -> Iterable[str]:
     """The characters a reader sees, every blank as a space, and no tower of combining marks."""
     return text if text.isascii() and text.isprintable() else _looked_through(text)
+
+
+def _run_together(characters: Iterable[str]) -> Iterator[str]:
+    """Characters without blanks at the beginning, and with one blank for several in a row."""
+    before = " "
+    for character in characters:
+        if character != " " or before != " ":
+            yield character
+        before = character
 
 
 def _looked_through(text: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Language(StrEnum):
-    """By its code (ISO 639). To add one: a row here, in `chat/times.py` and `chat/markup.py`, then `make messages`."""
+    """By its code (ISO 639). To add one: a row here, and where CONTRIBUTING.md says; then `make messages`."""
 
     EN = "en"
     DE = "de"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeGuard
 
-from knockbot.documents.text import storable, without_variation_selector
+from knockbot.documents.text import beginning, storable, without_variation_selector
 from knockbot.domain import ids, lists
 from knockbot.domain.invites import few_keys
 from knockbot.domain.model import (
@@ -116,7 +116,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         sender=_user(event, "sender"),
         membership=membership,
         reason=_text(content.get("reason"), REASON_KEPT) or "",
-        display_name=_text(content.get("displayname"), NAME_KEPT),
+        display_name=_name(content.get("displayname")),
         has_avatar=isinstance(content.get("avatar_url"), str) and content["avatar_url"] != "",
         sent_at=_time(event),
         replaces=replaces if is_event_id(replaces) else None,
@@ -235,7 +235,7 @@ def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
     room_id, event_id, sender = _room(event), _event_id(event), _user(event, "sender")
     invite = None
     if content:
-        name = _text(content.get("display_name"), NAME_KEPT) or ""
+        name = _name(content.get("display_name")) or ""
         invite = ThirdPartyInvite(room_id, event_id, token, sender, name, _identity_keys(content))
     else:
         sender = _redacted_by(unsigned) or sender
@@ -377,6 +377,10 @@ def _user(event: Mapping[str, Any], key: str) -> str:
 
 def _text(value: Any, limit: int) -> str | None:
     return storable(value[:limit]) if isinstance(value, str) else None
+
+
+def _name(value: Any) -> str | None:
+    return storable(beginning(value, NAME_KEPT)) if isinstance(value, str) else None
 
 
 def _time(event: Mapping[str, Any]) -> int:

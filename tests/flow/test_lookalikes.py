@@ -41,7 +41,18 @@ async def test_a_user_id_like_that_of_a_moderator_counts(watchful: House) -> Non
     assert (decision.verdict, decision.rule) == (Verdict.REJECT, "impostors")
 
 
-@pytest.mark.parametrize("name", ["Al\u200bice", "ALICE", "\U0001d4d0lice", "Alice \u2705", "knockbot"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Al\u200bice",
+        "ALICE",
+        "\U0001d4d0lice",
+        "Alice \u2705",
+        "knockbot",
+        "Mod Alice",
+        "\ua4ee\ua4e1\ua4f2\ua4da\ua4f0",
+    ],
+)
 async def test_a_name_like_the_user_id_of_somebody_with_power_counts(watchful: House, name: str) -> None:
     assert (await decision_on(watchful, ANA, name)).verdict is Verdict.REJECT
 

@@ -234,6 +234,24 @@ def test_a_knock_is_read_whole() -> None:
     assert change == MemberChange(GARDEN, "$knock", ANA, ANA, knock, "please", "Ana", True, START, "$before", leave)
 
 
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("Al\u200bice", "Al\u200bice"),
+        ("\u200b" * 30_000 + "Alice", "Alice"),
+        (" \u200b" * 30_000 + "Alice  B", "Alice B"),
+        ("x" * 60_000, "x" * 500),
+        ("\0" * 600 + "a" * 600, "a" * 500),
+    ],
+    ids=["short", "behind what nobody sees", "behind blanks", "long", "behind what no database takes"],
+)
+def test_a_name_is_kept_from_where_a_reader_sees_it(name: str, read: str) -> None:
+    change = parse(member(displayname=name), BOT)
+
+    assert isinstance(change, MemberChange)
+    assert change.display_name == read
+
+
 @pytest.mark.parametrize(("url", "has"), [("mxc://a/b", True), ("", False), (None, False), (5, False), ({}, False)])
 def test_an_avatar_is_an_address_that_is_not_empty(url: Any, has: bool) -> None:
     change = parse(member(avatar_url=url), BOT)
