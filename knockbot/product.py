@@ -30,6 +30,7 @@ from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.bulk import preview, proposing, running
+from knockbot.features.calls import callers, here, quiet
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
 from knockbot.features.dossier import membership, records
@@ -191,6 +192,17 @@ FEATURES: tuple[Feature, ...] = (
         tells={Line.NOTED: notes.before},
         remarks=notes.remarks,
     ),
+    Feature(
+        "calls",
+        sees=callers.left,
+        calls=callers.calls,
+        is_quiet=quiet.is_quiet,
+        silenced=quiet.silenced,
+        revised=quiet.revised,
+        let_go=here.let_go,
+        took_place=here.took_place,
+        looks=here.look,
+    ),
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
     Feature("undo", let_go=taking.let_go, looks=asking.look_at_open),
     Feature(
@@ -250,6 +262,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
     claiming.KIND: claiming.END,
+    quiet.KIND: quiet.END,
     deferring.KIND: deferring.END,
     list_following.MOVED: again.CHANGED,
     list_telling.REPLY: hits.HITS,

@@ -256,9 +256,10 @@ def test_every_preset_is_shown_as_it_is(preset: Preset) -> None:
 # --- who may ------------------------------------------------------------------------------------------------------
 
 WANTS = {
-    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `allowed`, `policy show`, "
+    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `call`, `allowed`, `policy show`, "
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
     Deed.NOTE: "`note`, `release`",
+    Deed.CALL: "`call me`, `call off`",
     Deed.CLAIM: "`claim`",
     Deed.ACCEPT: "`accept`, `accept all`, ✅: a knock, or a user of a third-party invite; `undo` of their rejection",
     Deed.REJECT: "`reject`, `reject all`, ❌: the same; `undo` of their accept",

@@ -11,6 +11,7 @@ from functools import partial
 
 from knockbot.chat import (
     bulk,
+    calling,
     claims,
     deferring,
     lists,
@@ -109,6 +110,7 @@ COMMANDS: dict[str, Command] = {
         *notes.COMMANDS,
         *claims.COMMANDS,
         *deferring.COMMANDS,
+        *calling.COMMANDS,
         *preapproval.COMMANDS,
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),

@@ -24,6 +24,8 @@ class Deed(StrEnum):
     NOTE = "note"
     """Write down something about a request for the others in the management room, or take back what one has put
     there."""
+    CALL = "call"
+    """Say whether one wants to be called about a room."""
     CLAIM = "claim"
     """Say that one is at a request."""
     DEFER = "defer"
@@ -82,6 +84,7 @@ class Takes:
 MAY: Final[Mapping[Deed, Takes]] = {
     Deed.LOOK: Takes(joined=False, joined_to_management=True),
     Deed.NOTE: Takes(joined=False, joined_to_management=True),
+    Deed.CALL: Takes(joined=False, joined_to_management=True),
     Deed.CLAIM: Takes(answers=True),
     Deed.DEFER: Takes(answers=True),
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),

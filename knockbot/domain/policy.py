@@ -26,6 +26,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
 from knockbot.domain.criteria.base import Condition, read_room
+from knockbot.domain.hours import QuietHours, read_quiet_hours
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
@@ -231,6 +232,8 @@ class RoomSettings:
     reasons: Reasons = key(word(Reasons), written="shown")
     call: tuple[str, ...] = key(_read_call, written=[])
     """The user IDs that a card mentions."""
+    quiet_hours: QuietHours | None = key(read_quiet_hours, written="off")
+    """The times of the day between which nobody is called."""
     stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")

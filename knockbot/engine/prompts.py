@@ -38,6 +38,8 @@ class Face:
     """What offered answers say, by emoji, where that may change: a click gives the answer that was shown."""
     needless: Notice | None = None
     """Why it need not be posted any more; an edit is made all the same."""
+    quiet: tuple[str, ...] = ()
+    """The rooms about which it mentions nobody, because it is quiet there."""
 
 
 C_contra = TypeVar("C_contra", contravariant=True)

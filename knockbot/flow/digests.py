@@ -21,7 +21,7 @@ from knockbot.engine import prompts as prompting
 from knockbot.engine.prompts import Face, PromptKind
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import hints, place
+from knockbot.flow import calling, hints, place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
@@ -116,10 +116,12 @@ async def _face(digest: Digest, context: Context, prompt: Prompt) -> Face:
             return await _gone(context, tx, prompt)
         summary = await _summary(tx, prompt)
         said = _said(await digest.heading(context, tx, there, prompt), summary, there)
+        calls = await calling.about(context, tx, [there])
     write = partial(_message, context, said, language=there.language, aloud=True, blocks=_block(prompt))
     closed = prompt.is_closed(context.now())
     needless = because("overtaken.settled") if closed and not summary.waiting else None
-    return Face(write, (), there.settings.call, {prompt.id: str(summary.waiting)}, needless=needless)
+    details = {prompt.id: str(summary.waiting)}
+    return Face(write, (), calls.users, details, needless=needless, quiet=calls.quiet)
 
 
 async def _gone(context: Context, tx: Tx, prompt: Prompt) -> Face:

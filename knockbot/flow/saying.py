@@ -15,7 +15,7 @@ from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
-from knockbot.flow import journal, place
+from knockbot.flow import calling, journal, place
 from knockbot.flow.context import Context, log
 from knockbot.store import inbox, messages, prompts, rooms
 from knockbot.store.db import Tx
@@ -135,7 +135,8 @@ async def alarm(
     """Tell the moderators of a protected room, aloud, where they need to act; `about` is the request concerned."""
     there = await place.of(context, turn, room_id)
     if there is not None:
-        to = Audience(there.management_room, about, room_id, there.settings.call)
+        calls = await calling.aloud(context, turn, there)
+        to = Audience(there.management_room, about, room_id, calls)
         await say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to, marks=marks)
 
 

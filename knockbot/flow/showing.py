@@ -16,7 +16,8 @@ from knockbot.domain.policy import Reasons
 from knockbot.domain.remarks import Extent
 from knockbot.engine.prompts import Face, PromptKind
 from knockbot.engine.turn import Turn
-from knockbot.flow import answering, cards, dossier, place, remarks, shortcuts, withdrawing
+from knockbot.flow import answering, calling, cards, dossier, place, remarks, shortcuts, withdrawing
+from knockbot.flow.calling import NOBODY, Calls
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import REQUEST_KEY
@@ -35,6 +36,7 @@ class _About:
     earlier: Request | None
     remarks: Mapping[int, Sequence[Notice]]
     language: Language
+    calls: Calls = NOBODY
 
     @property
     def details(self) -> Mapping[int, str]:
@@ -82,7 +84,8 @@ async def _about(context: Context, card: Prompt) -> _About:
         places = await place.of_rooms(context, tx, (one.room_id for one in shown))
         earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
         said = await remarks.of(context, tx, shown, Extent.CARD if len(shown) == 1 else Extent.ROW)
-    return _About(shown, places, earlier, said, place.language_of(context, places.values()))
+        calls = await calling.about(context, tx, places.values())
+    return _About(shown, places, earlier, said, place.language_of(context, places.values()), calls)
 
 
 async def _whole(context: Context, about: _About) -> Face:
@@ -106,9 +109,9 @@ async def _whole(context: Context, about: _About) -> Face:
     )
     asks = partial(context.wording.card_message, shown, labels[shown[-1].room_id], outlook.possible)
     write = partial(asks, around=around, language=about.language)
-    calls = tuple(dict.fromkeys(user for there in about.places.values() for user in there.settings.call))
     offers, meanings = _offers(about, outlook, texts), {one.emoji: one.reason for one in texts}
-    return Face(write, offers, calls, about.details, meanings, about.needless)
+    calls = about.calls
+    return Face(write, offers, calls.users, about.details, meanings, about.needless, calls.quiet)
 
 
 def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:

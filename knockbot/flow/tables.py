@@ -108,6 +108,16 @@ stored."""
 Folds: TypeAlias = Callable[[Context, Turn, Request], Awaitable[int | None]]
 """The digest in which a request is shown in place of a card or a line of its own; `None` if it is not."""
 
+Calls: TypeAlias = Callable[[Context, Tx, Place], Awaitable[Sequence[str]]]
+"""The people who want to be called about a room, beside those whom its policy names."""
+
+IsQuiet: TypeAlias = Callable[[Context, Place], bool]
+"""Whether nobody is called about a room now."""
+
+Silenced: TypeAlias = Callable[[Context, Turn, Place, bool], Awaitable[None]]
+"""Writes what follows from a message about a room that calls nobody because it is quiet; it is an alarm, or asks about
+requests."""
+
 Hushes: TypeAlias = Callable[[Context, Tx, Prompt], Awaitable[bool]]
 """Whether a prompt calls nobody now, though the policy names people to call."""
 
@@ -180,6 +190,12 @@ class Feature:
     """When a rule accepts somebody."""
     folds: Folds | None = None
     """Before a request gets a card, or a line about what a rule did."""
+    calls: Calls | None = None
+    """Before a message calls those whom the policy names."""
+    is_quiet: IsQuiet | None = None
+    """Before a message calls anybody."""
+    silenced: Silenced | None = None
+    """After a message called nobody because it is quiet."""
     hushes: Hushes | None = None
     """Before a prompt calls those whom the policy names."""
     keeps_out: KeepsOut | None = None
@@ -347,6 +363,24 @@ async def folded(context: Context, turn: Turn, request: Request) -> int | None:
         if digest_id is not None:
             return digest_id
     return None
+
+
+async def called(context: Context, tx: Tx, there: Place) -> list[str]:
+    """The people who want to be called about a room, beside those whom its policy names."""
+    asked = [feature.calls for feature in rows(context) if feature.calls is not None]
+    return [user for calls in asked for user in await calls(context, tx, there)]
+
+
+def is_quiet(context: Context, there: Place) -> bool:
+    """Whether nobody is called about a room now."""
+    return any(feature.is_quiet(context, there) for feature in rows(context) if feature.is_quiet is not None)
+
+
+async def silenced(context: Context, turn: Turn, there: Place, *, alarm: bool) -> None:
+    """A message about a room called nobody because it is quiet: write what follows."""
+    for feature in rows(context):
+        if feature.silenced is not None:
+            await feature.silenced(context, turn, there, alarm)
 
 
 async def is_hushed(context: Context, tx: Tx, prompt: Prompt) -> bool:

@@ -88,6 +88,8 @@ TABLES: Mapping[str, Table] = {
         ),
         Table("claims", "two hours, at most until the request is settled", ("claimed_by",)),
         Table("deferrals", "until its time has come, at most until the request is answered", ("deferred_by",)),
+        Table("callers", "as long as they are in the management room and want it", ("user_id",)),
+        Table("mornings", "until the quiet hours are over"),
         Table(
             "seen",
             "one year after they were last seen",

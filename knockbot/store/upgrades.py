@@ -371,6 +371,25 @@ CREATE TABLE claims (
     until           BIGINT NOT NULL
 );
 
+-- Who wants to be called about a protected room, in its management room.
+CREATE TABLE callers (
+    room_id         TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    management_room TEXT NOT NULL,
+    since           BIGINT NOT NULL,
+    PRIMARY KEY (room_id, user_id)
+);
+CREATE INDEX callers_by_user ON callers (user_id);
+
+-- Rooms about which nobody was called because it is quiet: since when, and how many alarms that were.
+CREATE TABLE mornings (
+    room_id         TEXT PRIMARY KEY,
+    management_room TEXT NOT NULL,
+    since           BIGINT NOT NULL,
+    alarms          BIGINT NOT NULL
+);
+CREATE INDEX mornings_of ON mornings (management_room);
+
 -- Requests that are off the list until a moment; `event_id` is the knock, or what the request was about, at that time.
 CREATE TABLE deferrals (
     request_id      BIGINT PRIMARY KEY REFERENCES requests (id),

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from knockbot.chat.sentences import (
     bulk,
+    calls,
     claims,
     deferring,
     dossier,
@@ -35,6 +36,7 @@ from knockbot.domain.notices import Choice
 
 SENTENCES: Mapping[str, Sentence] = {
     **general.SENTENCES,
+    **calls.SENTENCES,
     **claims.SENTENCES,
     **deferring.SENTENCES,
     **bulk.SENTENCES,

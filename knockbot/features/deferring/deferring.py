@@ -18,7 +18,7 @@ from knockbot.domain.remarks import Extent
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
-from knockbot.flow import answering, remarks, saying
+from knockbot.flow import answering, calling, place, remarks, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import deferrals, prompts, requests
@@ -100,7 +100,9 @@ async def _tell(context: Context, turn: Turn, request: Request, there: Deferral)
     """Say that a request is back on the list, in reply to its card, to whoever deferred it."""
     card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
     said = notice("defer.back", request=Numbered(request.number), by=User(there.deferred_by))
-    to = Audience(request.management_room, request, calls=(there.deferred_by,))
+    room = await place.of(context, turn, request.room_id)
+    calls = await calling.aloud(context, turn, room, (there.deferred_by,)) if room is not None else ()
+    to = Audience(request.management_room, request, calls=calls)
     occasion, reply_to = f"{KIND}:{request.id}:{there.until}", card.event_id if card is not None else None
     await saying.say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to)
 

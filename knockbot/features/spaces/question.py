@@ -17,7 +17,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.spaces import walking
 from knockbot.features.spaces.telling import NAMED
-from knockbot.flow import authority, missed, place, seeing
+from knockbot.flow import authority, calling, missed, place, seeing
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -100,13 +100,14 @@ async def _face(context: Context, prompt: Prompt) -> Face:
         asked = await _asked(tx, prompt)
         there = await place.find(context, tx, prompt.about)
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
+        calls = await calling.about(context, tx, [there] if there is not None else [])
     write = partial(_message, context, language=place.language_of(context, managed))
     if not asked or there is None:
         return Face(partial(write, SPACE_QUESTION.closed(prompt)), needless=because("overtaken.not_asked"))
     named = [await _called(context, room.room_id) for room in asked[:NAMED]]
     said = notice("space.offered", space=there.called, rooms=listed(named), count=Number(len(asked)))
     block = {"kind": prompt.kind, "room_id": prompt.about, "rooms": [room.room_id for room in asked[:NAMED]]}
-    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES, NO), there.settings.call)
+    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES, NO), calls.users, quiet=calls.quiet)
 
 
 async def _called(context: Context, room_id: str) -> Room | Id:

@@ -14,7 +14,7 @@ from knockbot.domain.upgrades import RoomUpgrade, Stage
 from knockbot.engine.prompts import Face, PromptKind, post
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import missed, place, seeing
+from knockbot.flow import calling, missed, place, seeing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
@@ -73,12 +73,13 @@ async def _face(words: Words, question: Question, context: Context, prompt: Prom
         upgrade = await room_upgrades.asked_by(tx, prompt.id)
         there = await place.find(context, tx, prompt.about)
         managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
+        calls = await calling.about(context, tx, [there] if there is not None else [])
     write = partial(_message, context, language=place.language_of(context, managed))
     if upgrade is None or upgrade.stage is not Stage.OFFERED or there is None:
         return Face(partial(write, question.closed(prompt)), needless=because("overtaken.not_asked"))
     said = await words(context, there, upgrade, await _called(context, upgrade.replacement))
     block = {"kind": prompt.kind, "room_id": upgrade.room_id, "replacement": upgrade.replacement}
-    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES,), there.settings.call)
+    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES,), calls.users, quiet=calls.quiet)
 
 
 def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from knockbot.engine.prompts import Face, PromptKind, offer, refresh
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Never
-from knockbot.flow import tables
+from knockbot.flow import calling, tables
 from knockbot.flow.acts.sending import REACTION, digest, edit, note, send, sent_before
 from knockbot.flow.context import Context
 from knockbot.flow.ports import EFFECT_KEY
@@ -37,6 +37,8 @@ class Shown(Done):
     """The digest of what it shows."""
     meanings: Mapping[str, str] = field(default_factory=dict)
     """As in `Face`."""
+    quiet: tuple[str, ...] = ()
+    """As in `Face`."""
 
 
 async def post(context: Context, claimed: Claimed[PostPrompt]) -> Outcome:
@@ -44,12 +46,13 @@ async def post(context: Context, claimed: Claimed[PostPrompt]) -> Outcome:
     sent = await sent_before(context, claimed)
     prompt, face = await _now(context, claimed.job.payload.prompt_id)
     if sent is not None:
-        return Shown(sent, face.offers)
+        return Shown(sent, face.offers, quiet=face.quiet)
     if face.needless is not None:
         return Overtaken(face.needless)
     calls = face.calls if face.calls and await _is_to_call(context, prompt) else ()
     content = face.message(calls, claimed.job.key)
-    return Shown(await send(context, claimed, content), face.offers, face.details, digest(content), face.meanings)
+    event_id = await send(context, claimed, content)
+    return Shown(event_id, face.offers, face.details, digest(content), face.meanings, face.quiet)
 
 
 async def _now(context: Context, prompt_id: int) -> tuple[Prompt, Face]:
@@ -92,6 +95,7 @@ async def _posted(context: Context, turn: Turn, job: Job[PostPrompt], came: Outc
         prompt, kind = await _follow(context, turn, job, came)
         if kind.is_outdated is not None and await kind.is_outdated(turn.tx, prompt, came.details):
             await refresh(turn, prompt.id)
+        await calling.asked(context, turn, came.quiet)
 
 
 async def _edited(context: Context, turn: Turn, job: Job[EditPrompt], came: Outcome) -> None:
