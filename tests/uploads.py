@@ -30,3 +30,12 @@ async def send_sealed_file(person: Person, room: str, content: bytes, caption: s
     key: Any = info.serialize()
     file = {**key, "url": await upload(person, ciphertext)}
     return await person.say(room, caption, content={"msgtype": "m.file", "filename": "list.csv", "file": file})
+
+
+async def download(person: Person, uri: str) -> bytes:
+    """A file of the media repository (client-server API, "Content repository")."""
+    headers = {"Authorization": f"Bearer {person.token}"}
+    path = uri.removeprefix("mxc://")
+    async with person.http.get(f"{person.url}/_matrix/client/v1/media/download/{path}", headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.read()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from knockbot.chat import replies, spaces
+from knockbot.chat import files, replies, spaces
 from knockbot.chat.calls import (
     Call,
     Misuse,
@@ -25,12 +25,12 @@ from knockbot.chat.calls import (
     unknown_room,
 )
 from knockbot.config.values import Permission
-from knockbot.documents.yaml import unfenced
+from knockbot.documents.yaml import LONGEST, unfenced
 from knockbot.domain import ids
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Code, Letters, Notice, Stranger, notice
+from knockbot.domain.notices import Code, Letters, Notice, Number, Stranger, notice
 from knockbot.errors import Refused
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -232,6 +232,28 @@ def _is_fenced(text: str) -> bool:
 
 
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
+    """A policy behind the command and on the lines below; else in a file, whose caption the command is, or to which it
+    replies."""
+    return await _typed_yaml(call, text) or await _yaml_of_file(call, text)
+
+
+LARGEST_POLICY = 4 * LONGEST
+"""Bytes of a file with a policy: each of its characters may take four."""
+
+
+async def _yaml_of_file(call: Call, text: str) -> tuple[str, str] | None:
+    file = await files.meant(call) if not text else None
+    if file is None:
+        return None
+    try:
+        too_large = notice("policy.large_file", most=Number(LARGEST_POLICY // 2**10))
+        written = (await files.content(call, file, LARGEST_POLICY, too_large)).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused(notice("file.not_text")) from None
+    return (written, "") if written.strip() else None
+
+
+async def _typed_yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and (_NO_YAML.fullmatch(text) or ids.room_reference(text) is not None):
         if text == call.rest.strip():
             raise Refused(unknown_room(text))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from knockbot.chat import replies
 from knockbot.chat import spaces as shown_spaces
-from knockbot.chat.calls import Call, Meant, no_such_revision
+from knockbot.chat.calls import Answered, Call, Meant, Reply, no_such_revision
 from knockbot.config.values import Permission
+from knockbot.domain.jobs import Document
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
+from knockbot.engine.turn import Turn
 from knockbot.errors import Never, Refused
 from knockbot.features.lists import showing as policy_lists
-from knockbot.flow import checkup, inheriting, names, place, rules
+from knockbot.flow import checkup, inheriting, names, place, rules, saying
 from knockbot.flow.judging import Case, judge
+from knockbot.flow.saying import Audience
 from knockbot.store import layers, waves
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
@@ -75,8 +80,8 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
     return below(called, checkup.told(found), in_wave, *origins, in_dry_run, *lines)
 
 
-async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:
-    """The policy in force, or an old one, as it was written."""
+async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Answered:
+    """The policy in force, or an old one, as it was written. One that is longer than a message comes as a file too."""
     if number is None:
         written = await policies.in_force(call.context, room.room_id, at_expense_of=call.room)
     else:
@@ -84,7 +89,17 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> No
         if old is None:
             raise no_such_revision(room, number)
         written = old
-    return replies.policy_shown(Room(room.room_id, room.label), written)
+    said = replies.policy_shown(Room(room.room_id, room.label), written)
+    if len(written.text) <= replies.POLICY_LIMIT:
+        return said
+    document = Document("policy.yaml", "application/yaml", written.text, call.cause, call.message.thread)
+    to = Audience(call.room, place=room.room_id)
+
+    async def write(turn: Turn) -> Reply:
+        turn.at_last(partial(saying.send_file, call.context, turn, to, call.cause, document))
+        return said
+
+    return write
 
 
 async def policy_log(call: Call, room: ProtectedRoom) -> Notice:

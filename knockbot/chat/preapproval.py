@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-from knockbot.chat import replies
+from knockbot.chat import files, replies
 from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room, replied_to
 from knockbot.chat.command import Command
@@ -33,11 +33,10 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.reasons import people
 from knockbot.engine.turn import Turn
-from knockbot.errors import Never, Refused
+from knockbot.errors import Refused
 from knockbot.features.preapproval import giving
 from knockbot.features.preapproval.giving import Given, Order, TakenBack
 from knockbot.flow import place
-from knockbot.flow.ports import TOO_LARGE
 from knockbot.store import rooms
 from knockbot.store.approvals import Approval
 from knockbot.store.rooms import ProtectedRoom
@@ -164,7 +163,7 @@ async def _written(call: Call, who: str | None, until: str | None, note: str, da
     day, note = approvals.read_terms(until, note, days.today)
     below_it, linked = call.below, linked_lines(call.message)
     lists = [approvals.read_lines_or(below_it, linked, days.today)] if below_it.strip() else []
-    file = await _file(call) if call.message.file is not None or (who is None and not lists) else None
+    file = await files.meant(call) if call.message.file is not None or (who is None and not lists) else None
     if file is not None:
         lists += [await _table(call, file, days.today)]
     if who is None and not lists:
@@ -178,24 +177,10 @@ def _with_defaults(written: Written, day: date | None, note: str) -> Written:
     return replace(written, entries=tuple(entries))
 
 
-async def _file(call: Call) -> File | None:
-    """The file that the command is the caption of, or a reply to."""
-    if call.message.file is not None or call.message.in_reply_to is None:
-        return call.message.file
-    try:
-        return await call.context.files.attached(call.room, call.message.in_reply_to)
-    except Never as error:
-        raise Refused(notice("allow.no_file", why=error.why)) from error
-
-
 async def _table(call: Call, file: File, today: date) -> Written:
     """What a file says. Raises `Refused`, and `Busy` where reading it has to wait."""
-    try:
-        content = await call.context.files.content(file, MOST_BYTES)
-    except Never as error:
-        if error.code == TOO_LARGE:
-            raise Refused(notice("allow.large_file", most=Number(MOST_BYTES // 2**20))) from error
-        raise Refused(notice("allow.no_file", why=error.why)) from error
+    too_large = notice("allow.large_file", most=Number(MOST_BYTES // 2**20))
+    content = await files.content(call, file, MOST_BYTES, too_large)
     return await call.context.workbench.work_out(call.room, partial(approvals.read_table, content, today))
 
 

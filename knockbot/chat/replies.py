@@ -375,9 +375,16 @@ def policy_shown(room: Room, written: Written) -> Notice:
         notice("policy.text", text=Document(written.text[:POLICY_LIMIT])),
         *follows,
         notice("policy.more", count=Number(whole - POLICY_LIMIT)) if whole > POLICY_LIMIT else None,
+        *_as_file(room, written),
         notice("policy.rest") if follows else None,
         *written.named,
     )
+
+
+def _as_file(room: Room, written: Written) -> list[Notice]:
+    """That the policy comes as a file, because a message does not hold it."""
+    command = Code(f"!kb policy set {room.room_id}")
+    return [notice("policy.as_file", command=command)] if len(written.text) > POLICY_LIMIT else []
 
 
 def _following(one: Inherited, most: int) -> list[Notice]:

@@ -32,6 +32,7 @@ class Act(StrEnum):
     UNREACT = "unreact"
     REDACT = "redact"
     SAY = "say"
+    SEND_FILE = "send_file"
     JOIN = "join"
     LEAVE = "leave"
     MEET = "meet"
@@ -225,6 +226,32 @@ class Say:
     """Whether it may be sent to an encrypted room while encryption is not allowed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file for a room: text that is too long for a message, or that people want to keep."""
+
+    name: str
+    """Its name, with the ending that says what it is."""
+    media_type: str
+    """What it is (IANA), such as ``application/yaml``."""
+    text: str
+    reply_to: str | None = None
+    thread: str | None = None
+
+
+DOCUMENT = Coding(Document)
+
+
+@dataclass(frozen=True, slots=True)
+class SendFile:
+    """Send a file to a room."""
+
+    document: Mapping[str, Any]
+    """A `Document` as JSON, encrypted if encryption is allowed."""
+    about: str | None = None
+    """The protected room that it is about, in whose language it is told if the file cannot be sent."""
+
+
 # --- joining, leaving -----------------------------------------------------------------------------------------
 
 
@@ -296,6 +323,7 @@ Payload: TypeAlias = (
     | Unreact
     | Redact
     | Say
+    | SendFile
     | Join
     | Leave
     | Meet
@@ -430,6 +458,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.UNREACT: JobKind(Unreact, _said),
     Act.REDACT: JobKind(Redact, _said),
     Act.SAY: JobKind(Say, _said, erased=True),
+    Act.SEND_FILE: JobKind(SendFile, _said, erased=True),
     Act.JOIN: JobKind(Join, _going, Place.JOIN),
     Act.LEAVE: JobKind(Leave, _going, Place.LEAVE),
     Act.MEET: JobKind(Meet, _going),

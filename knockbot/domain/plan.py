@@ -32,6 +32,7 @@ from knockbot.domain.jobs import (
     Redact,
     Revoke,
     Say,
+    SendFile,
     Unban,
     Unreact,
     Write,
@@ -285,6 +286,11 @@ def tick(room_id: str, event_id: str) -> Job[React]:
 def say(room_id: str, key: str, what: Say) -> Job[Say]:
     """Send a message to a management room; `key` names the occasion."""
     return Job(f"say:{key}", room_id, what)
+
+
+def send_file(room_id: str, key: str, what: SendFile) -> Job[SendFile]:
+    """Send a file to a management room; `key` names the occasion."""
+    return Job(f"file:{key}", room_id, what)
 
 
 def enter(room_id: str, occasion: str) -> Job[Join]:

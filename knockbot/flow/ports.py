@@ -187,6 +187,10 @@ class Acts(Protocol):
     async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Send a message event, once for a key as long as the homeserver remembers it; returns the event id."""
 
+    async def upload(self, room_id: str, name: str, media_type: str, content: bytes) -> Mapping[str, Any]:
+        """Put a file into the media repository, encrypted if the room is; returns the part of a message that leads to
+        it. Called twice, it leaves two, of which one is used."""
+
     async def redact(self, room_id: str, event_id: str, key: str) -> None:
         """Take an event's content away."""
 

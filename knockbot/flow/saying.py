@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from knockbot.domain import plan
-from knockbot.domain.jobs import LINE, Ban, Invite, Kick, Line, Say, Unban, Write
+from knockbot.domain.jobs import DOCUMENT, LINE, Ban, Document, Invite, Kick, Line, Say, SendFile, Unban, Write
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
@@ -83,6 +83,13 @@ async def say(
     locked = context.cipher.lock(LINE.encode(line))
     what = Say(locked, to.about.id if to.about else None, in_clear=marks.in_clear)
     job = plan.say(to.room_id, occasion, what)
+    await turn.plan(job)
+    await messages.once(turn.tx, job.key, turn.now)
+
+
+async def send_file(context: Context, turn: Turn, to: Audience, occasion: str, document: Document) -> None:
+    """Plan to send a file, once per occasion."""
+    job = plan.send_file(to.room_id, occasion, SendFile(context.cipher.lock(DOCUMENT.encode(document)), to.place))
     await turn.plan(job)
     await messages.once(turn.tx, job.key, turn.now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from knockbot.flow.keys import SEALED
 from knockbot.flow.ports import EFFECT_KEY
 from knockbot.matrix.crypto.keyring import Keyring
 from knockbot.matrix.events import is_event_id, mapping
+from knockbot.matrix.files import encrypted
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.times import MINUTE
 
@@ -44,6 +46,10 @@ class Acts:
     async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Send a message event; returns its id."""
         return await self._homeserver.send(room_id, event_type, transaction_id(key), content)
+
+    async def upload(self, _: str, name: str, media_type: str, content: bytes) -> Mapping[str, Any]:
+        """Put a file into the media repository."""
+        return {"url": await self._homeserver.upload(name, media_type, content)}
 
     async def redact(self, room_id: str, event_id: str, key: str) -> None:
         """Redact an event."""
@@ -101,6 +107,13 @@ class SealingActs(Acts):
         if event_type != "m.reaction":
             event_type, content = await self._keyring.sealed(room_id, event_type, content)
         return await super().send(room_id, event_type, key, content)
+
+    async def upload(self, room_id: str, name: str, media_type: str, content: bytes) -> Mapping[str, Any]:
+        """Put a file into the media repository, which cannot read it where the room is encrypted."""
+        if not await self._keyring.is_encrypted(room_id):
+            return await super().upload(room_id, name, media_type, content)
+        ciphertext, key = await asyncio.to_thread(encrypted, content)
+        return {"file": {**key, "url": await self._homeserver.upload("", "application/octet-stream", ciphertext)}}
 
     async def opened(self, room_id: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """An event of the bot, decrypted; unchanged if it cannot be decrypted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from knockbot.domain.model import File, FileKey
 from knockbot.domain.notices import because
@@ -37,10 +38,11 @@ class Files:
             if error.unreachable:
                 raise
             raise Never(error.why, error.code) from error
-        return await asyncio.to_thread(_opened, content, file.key) if file.key is not None else content
+        return await asyncio.to_thread(opened, content, file.key) if file.key is not None else content
 
 
-def _opened(content: bytes, key: FileKey) -> bytes:
+def opened(content: bytes, key: FileKey) -> bytes:
+    """An encrypted file, decrypted. Raises `Never`."""
     try:
         from mautrix.crypto.attachments import decrypt_attachment  # noqa: PLC0415 - there only with the extra
     except ImportError:
@@ -51,3 +53,12 @@ def _opened(content: bytes, key: FileKey) -> bytes:
         return decrypt_attachment(content, key.key, key.sha256, key.iv)
     except (DecryptionError, ValueError) as error:
         raise Never(because("file.not_opened")) from error
+
+
+def encrypted(content: bytes) -> tuple[bytes, dict[str, Any]]:
+    """A file as it is put into the media repository, and what opens it (client-server API, "Sending encrypted
+    attachments"), without its address."""
+    from mautrix.crypto.attachments import encrypt_attachment  # noqa: PLC0415 - there only with the extra
+
+    ciphertext, key = encrypt_attachment(content)
+    return ciphertext, dict(key.serialize())

@@ -13,7 +13,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientSession,
 )
-from mautrix.api import Method, Path, PathBuilder
+from mautrix.api import MediaPath, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 
 from knockbot.documents.text import storable
@@ -85,17 +85,23 @@ class Homeserver:
         self,
         method: Method,
         path: PathBuilder,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         query: Mapping[str, Any] | None = None,
         patience: float = READ,
         *,
         api: Api | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """One request, with `patience` in seconds."""
         try:
             async with in_our_words(patience):
                 answer: dict[str, Any] = await (api or self._api).request(
-                    method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
+                    method,
+                    path,
+                    body if isinstance(body, bytes) else dict(body or {}),
+                    headers=dict(headers or {}),
+                    query_params=dict(query or {}),
+                    sensitive=method is not Method.GET,
                 )
                 return answer
         except Later as error:
@@ -293,6 +299,13 @@ class Homeserver:
         content: bytes = answer[CONTENT]
         return content
 
+    async def upload(self, name: str, media_type: str, content: bytes) -> str:
+        """Put a file into the media repository (client-server API, "Content repository"); returns its address."""
+        query = {"filename": name} if name else {}
+        path, headers = MediaPath.v3.upload, {"Content-Type": media_type}
+        answer = await self.call(Method.POST, path, content, query, patience=2 * READ, headers=headers)
+        return _id_in(answer, "content_uri")
+
     # --- acting -----------------------------------------------------------------------------------------------
 
     async def register(self) -> None:
@@ -437,7 +450,7 @@ class Homeserver:
 
 
 def _id_in(answer: Mapping[str, Any], key: str) -> str:
-    """The ID that an answer has to hold."""
+    """The ID or address that an answer has to hold."""
     found = answer.get(key)
     if not isinstance(found, str) or storable(found) != found:
         raise Later(because("homeserver.nonsense"))

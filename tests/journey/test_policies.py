@@ -7,6 +7,7 @@ import pytest
 from knockbot.demo.people import Person, until
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import Garden, InProcess, block, edit_of, words
+from tests.uploads import download, send_file
 
 EVERY_VERDICT = """
 rules:
@@ -355,3 +356,17 @@ async def test_without_call_a_card_mentions_nobody(garden: Garden) -> None:
     card = await garden.shown(ana, "pending")
 
     assert card["content"]["m.mentions"] == {}
+
+
+async def test_a_long_policy_comes_as_a_file_that_can_be_sent_back(keeper: InProcess) -> None:
+    many = "".join(f"- {{ when: {{ user: '@u{n}:tulip.example' }}, then: accept }}\n" for n in range(300))
+    garden = await keeper.garden()
+    sent = await send_file(garden.alice, garden.mods, f"rules:\n{many}".encode(), f"!kb policy set {garden.room}")
+    assert (await garden.answer_to(sent)).startswith("✅")
+
+    shown = await garden.tell(f"policy show {garden.room}")
+
+    file = await garden.heard(lambda event: event["content"].get("msgtype") == "m.file", "the file")
+    assert file["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == shown
+    assert await download(garden.alice, file["content"]["url"]) == f"rules:\n{many}".encode()
+    assert (await garden.command(f"policy set {garden.room}", reply_to=file["event_id"])).startswith("✅")

@@ -12,7 +12,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow.ports import TOO_LARGE
 from knockbot.matrix.events import file_in
-from knockbot.matrix.files import Files
+from knockbot.matrix.files import Files, encrypted, opened
 from knockbot.matrix.homeserver import Homeserver
 from tests.matrix.edge import AS_TOKEN, BOT, MODERATOR, MODS, Json
 from tests.matrix.fake_homeserver import FakeHomeserver, Reply
@@ -194,3 +194,13 @@ async def test_a_file_that_does_not_fit_its_key_is_told(
     with pytest.raises(Never) as raised:
         await Files(homeserver).content(File("tulip.example", "Abc_-1", broken), 1000)
     assert in_words(raised.value.why) == "it does not fit its key."
+
+
+def test_what_is_encrypted_for_a_room_is_opened_with_its_key() -> None:
+    pytest.importorskip("olm", reason="encryption takes the extra e2ee")
+    ciphertext, sealed = encrypted("otherwise: ban  # für alle".encode())
+    file = file_in({**CLEAR, "url": None, "file": {**sealed, "url": "mxc://tulip.example/Abc"}})
+    assert file is not None
+    assert file.key is not None
+    assert opened(ciphertext, file.key).decode() == "otherwise: ban  # für alle"
+    assert b"otherwise" not in ciphertext

@@ -51,6 +51,11 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "devices": (lambda hs: hs.devices(), "GET v3/devices", {"devices": []}),
     "delete_device": (lambda hs: hs.delete_device("DEVICE"), "DELETE devices/DEVICE", {}),
     "download": (lambda hs: hs.download("rose.example", "abc", 99), "GET v1/media/download/rose.example/abc", {}),
+    "upload": (
+        lambda hs: hs.upload("list.yaml", "application/yaml", b"a: b"),
+        "POST media/v3/upload",
+        {"content_uri": "mxc://rose.example/abc"},
+    ),
     "account_data": (lambda hs: hs.account_data("org.x"), f"GET user/{BOT}/account_data/org.x", {}),
     "set_account_data": (lambda hs: hs.set_account_data("org.x", {}), f"PUT user/{BOT}/account_data/org.x", {}),
     "members": (lambda hs: hs.members(GARDEN, ["join"]), f"GET {GARDEN}/members", {"chunk": []}),
@@ -139,7 +144,7 @@ async def test_every_call_is_made_as_the_bot_with_the_token_in_the_header_only(
     await call(homeserver)
 
     [asked] = fake.requests
-    assert (asked.method, asked.path[:2]) == (method, ("_matrix", "client"))
+    assert (asked.method, asked.path[:2]) == (method, ("_matrix", "media" if "/upload" in where else "client"))
     assert asked.query["user_id"] == BOT
     assert asked.headers["Authorization"] == f"Bearer {AS_TOKEN}"
     assert AS_TOKEN not in f"{asked.path} {dict(asked.query)} {asked.raw!r}"

@@ -139,8 +139,6 @@ SENTENCES: Mapping[str, Sentence] = {
         "There are more than {count} columns. Put a text with a comma or a semicolon in it into quotes.", count=Number
     ),
     "allow.long_list": says("Nothing is changed, because the list has more than {most} entries.", most=Number),
-    "allow.large_file": says("The file is larger than {most} MiB. Send the list in parts.", most=Number),
-    "allow.no_file": says("I could not read the file: {why}", why=Notice),
     "allow.empty": says("The list names nobody."),
     "allow.too_many": says(
         "Nothing is changed, because {room} would have more than {most} pre-approvals. {command} shows them. To pre-approve a whole server, write *:server.",
@@ -163,4 +161,5 @@ SENTENCES: Mapping[str, Sentence] = {
     "allow.broken_table": says(
         "Nothing is changed, because the quotes in line {line} of the file are wrong.", line=Number
     ),
+    "allow.large_file": says("The file is larger than {most} MiB. Send the list in parts.", most=Number),
 }

@@ -33,8 +33,8 @@ async def send(
     """Send a message once for its `unique` key, which is the job unless given; returns the event id."""
     job = claimed.job
     try:
-        if event_type != REACTION and not in_clear and not context.acts.encrypts:
-            await _not_in_clear(context, job.room_id)
+        if event_type != REACTION and not in_clear:
+            await insist_on_secrecy(context, job.room_id)
         return await context.acts.send(job.room_id, event_type, unique or job.key, content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
@@ -43,11 +43,13 @@ async def send(
         raise Never(because("act.may_not_speak", why=error.why), code="KNOCKBOT_NO_POWER") from error
 
 
-async def _not_in_clear(context: Context, room_id: str) -> None:
+async def insist_on_secrecy(context: Context, room_id: str) -> None:
     """Where encryption is not allowed, the bot says nothing in encrypted rooms. Raises `Never` there.
 
     An event tells when a room becomes encrypted; a look at each room finds those that were so before.
     """
+    if context.acts.encrypts:
+        return
     async with context.db.tx() as tx:
         is_encrypted = await encryption.is_encrypted(tx, room_id)
     if not is_encrypted and room_id not in context.unencrypted:

@@ -347,6 +347,10 @@ class Keyring:
         members = await self._readers(room_id)
         return SEALED, await self._machine.seal(room_id, event_type, content, members, settings)
 
+    async def is_encrypted(self, room_id: str) -> bool:
+        """Whether messages in a room must be encrypted."""
+        return await self._settings(room_id) is not None
+
     async def _settings(self, room_id: str) -> Mapping[str, Any] | None:
         """How a room is encrypted; `None` if it is not, and never was: no later state can end encryption."""
         async with self._context.db.tx() as tx:

@@ -9,7 +9,7 @@ from knockbot.domain.power import powers
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Never
 from tests.flow.world.looks import Looks
-from tests.flow.world.people import ALICE, BOT
+from tests.flow.world.people import ALICE, BOT, HOME
 from tests.flow.world.rooms import Room
 
 
@@ -85,6 +85,16 @@ class AsBot(Looks):
             return self.world.txn_ids[txn_id]
 
         return await self._call(act, "send", room_id, event_type)
+
+    async def upload(self, name: str, media_type: str, content: bytes) -> str:
+        """Put a file into the media repository."""
+
+        def act() -> str:
+            media_id = f"media{len(self.world.media)}"
+            self.world.media[media_id] = content
+            return f"mxc://{HOME}/{media_id}"
+
+        return await self._call(act, "upload", name, media_type)
 
     def _reacted(self, room_id: str, relation: Mapping[str, Any]) -> bool:
         return any(
