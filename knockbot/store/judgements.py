@@ -149,6 +149,17 @@ async def last_of_room(
     return [Stored(row["request_id"], row["number"], row["at"], row) for row in rows]
 
 
+async def judged_since(tx: Tx, room_id: str, since: int, most: int) -> list[int]:
+    """The requests that were judged at a room since a moment."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT request_id FROM judgements WHERE room_id = $1 AND at >= $2 ORDER BY request_id DESC LIMIT $3",
+        room_id,
+        since,
+        most,
+    )
+    return [row["request_id"] for row in rows]
+
+
 async def leave_behind(tx: Tx, request_id: int) -> None:
     """The room of a request moves to another management room: forget the judgements that tell of other rooms."""
     rows = await tx.fetch(f"SELECT number, {_JUDGEMENT.columns} FROM judgements WHERE request_id = $1", request_id)

@@ -263,6 +263,7 @@ async def _was_read(context: Context, turn: Turn, job: Job[ReadList], came: Outc
     await telling.whose(context, turn, job.room_id, came.writers, job.key)
     await moved(context, turn, job.room_id)
     await _taken_in(context, turn)
+    await timers.hasten(turn.tx, telling.REPLY, turn.now)  # whoever has named it waits for that
     known = await lists.find(turn.tx, job.room_id)
     if known is not None and known.has_missed_since(context.listed.started):  # the homeserver was away meanwhile
         again = plan.read_list(job.room_id, f"again {known.read_at}")

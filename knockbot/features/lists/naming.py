@@ -108,9 +108,11 @@ async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
     """A policy is in force: its lists are followed from now on, and it is told soon whom the new ones hit."""
     named = {one.room for one in sound.before.lists}
     before = await _meant_before(turn, sound)
+    untold = await hits.drop(turn, sound.change.room.room_id)
     for one in sound.policy.lists:
         room_id = sound.meant.get(one.room, one.room)
         await following.follow(context, turn, room_id, one, sound.change.cause)
-        if one.room not in named or room_meant(one.room, before) not in (None, room_id):
+        is_new = one.room not in named or room_meant(one.room, before) not in (None, room_id)
+        if is_new or room_id in untold:
             await hits.plan(context, turn, sound, one)
     return below(*await showing.twice(context, turn.tx, sound.change.room.room_id))

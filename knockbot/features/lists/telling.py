@@ -18,6 +18,7 @@ from knockbot.features.lists import using
 from knockbot.features.lists.using import Used
 from knockbot.flow import saying
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
 from knockbot.store import lists, timers
 from knockbot.store.db import Tx
@@ -38,7 +39,12 @@ async def without_reply(tx: Tx, users: Sequence[Used]) -> list[Used]:
     """Those uses of a list whose moderators are not about to be told of it in reply to who has named it."""
     told = [json.loads(timer.about) for timer in await timers.of_kind(tx, REPLY)]
     replied = {(one["room_id"], one["list_room"]) for one in told}
-    return [used for used in users if (used.there.room_id, used.room_id) not in replied]
+    return [used for used in users if replied.isdisjoint((one, used.room_id) for one in _decide_in(used.there))]
+
+
+def _decide_in(there: Place) -> set[str]:
+    """The rooms whose policies decide in a room."""
+    return {there.room_id, *(layer.room_id for layer in there.layers)}
 
 
 async def tell(
