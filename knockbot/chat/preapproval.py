@@ -317,7 +317,7 @@ def _taken_back(order: Order, back: TakenBack) -> Notice:
         notice("disallow.missing", room=room, who=people(back.missing)) if back.missing else None,
         *(_still(server) for server in back.servers[:SHOWN_OF_EACH]),
         *(notice("disallow.space", room=room, space=space) for space in back.spaces),
-        notice("disallow.invited", who=people(back.invited)) if back.invited else None,
+        notice("disallow.invited", who=people(back.invited, most=SHOWN_OF_EACH)) if back.invited else None,
         _waits(order.whom, back.waiting),
     )
 

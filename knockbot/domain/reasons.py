@@ -74,10 +74,10 @@ def together(reasons: Sequence[Notice]) -> Notice:
     return because("finding.joined_more", reasons=Many(tuple(reasons[:NAMED])), more=Number(len(reasons) - NAMED))
 
 
-def people(whom: Sequence[str], count: int | None = None) -> Notice:
+def people(whom: Sequence[str], count: int | None = None, *, most: int = PEOPLE_NAMED) -> Notice:
     """Users and whole servers (`*:host`) by name: the first of them, and how many more there are."""
     count = len(whom) if count is None else count
-    named = Many(tuple(map(_one, whom[:PEOPLE_NAMED])))
+    named = Many(tuple(map(_one, whom[:most])))
     more = count - len(named.items)
     return because("people.more", named=named, more=Number(more)) if more > 0 else because("people", named=named)
 

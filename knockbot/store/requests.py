@@ -398,18 +398,14 @@ async def to_withdraw(tx: Tx, room_id: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def invited_among(tx: Tx, room_id: str, user_ids: Sequence[str]) -> list[str]:
-    """Those of these users whose knock at a room was accepted, and who have not taken the invite yet."""
-    found: set[str] = set()
-    for some in portions(user_ids):
-        rows = await tx.fetch(
-            f"SELECT user_id FROM requests WHERE room_id = $1 AND user_id IN ({listed(some, 2)}) "
-            "AND kind = 'knock' AND state = 'accepted'",
-            room_id,
-            *some,
-        )
-        found |= {row["user_id"] for row in rows}
-    return sorted(found)
+async def invited(tx: Tx, room_id: str) -> list[str]:
+    """Those whose knock at a room was accepted, and who have not taken the invite yet."""
+    rows = await tx.fetch(
+        f"SELECT DISTINCT user_id FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'accepted' "
+        "AND kind = 'knock' ORDER BY user_id",
+        room_id,
+    )
+    return [row["user_id"] for row in rows]
 
 
 async def answered_by_rule(tx: Tx, room_id: str, limit: int) -> list[Request]:

@@ -24,7 +24,7 @@ from knockbot.store import approvals, judgements
 from knockbot.store import rooms as stored_rooms
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
-from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 BOB = "@bob:tulip.example"
 RULES = "rules: [{name: friends, when: {pre_approved: true}, then: accept}]"
@@ -387,6 +387,24 @@ async def test_who_was_accepted_stays_invited_when_the_approval_goes_and_that_is
 
     assert f"⚠️ Already accepted, and still invited: {ANA}." in said
     assert house.membership(ANA) == "invite"
+
+
+@pytest.mark.parametrize("listed", [False, True])
+async def test_those_of_a_server_who_are_still_invited_are_named_when_its_approval_goes(
+    house: House, listed: bool
+) -> None:
+    """Alone, and in a list; of many the first ten."""
+    await told(house, f"allow *:{HOME}")
+    users = [f"@u{place:02}:{HOME}" for place in range(12)]
+    for user in users:
+        assert await knocks(house, user) is State.ACCEPTED
+    house.world.change(GARDEN, users[0], users[0], "join")
+    await house.live()
+
+    said = await told(house, f"disallow\n*:other.example\n*:{HOME}" if listed else f"disallow *:{HOME}")
+
+    assert f"⚠️ Already accepted, and still invited: {', '.join(users[1:11])} and 1 more." in said
+    assert users[0] not in said
 
 
 async def test_who_waits_is_judged_again_when_the_approval_goes(house: House) -> None:

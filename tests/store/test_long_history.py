@@ -61,7 +61,7 @@ ASKED: dict[str, Ask] = {
     "requests.unsettled": lambda tx, _: requests.unsettled(tx, GARDEN),
     "requests.at_other_doors": requests.at_other_doors,
     "requests.at_other_rooms": requests.at_other_rooms,
-    "requests.invited_among": lambda tx, _: requests.invited_among(tx, GARDEN, [ANA]),
+    "requests.invited": lambda tx, _: requests.invited(tx, GARDEN),
     "requests.answered_by_rule": lambda tx, _: requests.answered_by_rule(tx, GARDEN, 100),
     "requests.pending": lambda tx, _: requests.pending(tx, MODS),
     "requests.pending of a room": lambda tx, _: requests.pending(tx, MODS, GARDEN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from knockbot.domain.approvals import is_about
+from knockbot.domain.approvals import is_about, names_of
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Because, Fact, Rejudge
@@ -112,7 +112,7 @@ async def take_back(context: Context, turn: Turn, order: Order) -> TakenBack:
         missing=[who for who in order.whom if who not in found],
         servers=await _approved_servers(turn, room_id, users),
         spaces=await _approving_spaces(turn, room_id, order.whom),
-        invited=await requests.invited_among(turn.tx, room_id, [who for who in users if who in found]),
+        invited=[user for user in await requests.invited(turn.tx, room_id) if not found.isdisjoint(names_of(user))],
         waiting=await _judge_again(context, turn, order, gone) if gone else 0,
     )
 
