@@ -6,24 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from knockbot.documents.text import NAME_LIMIT, plain, shown
+from knockbot.documents.text import NAME_LIMIT, shown
+from knockbot.domain.lookalikes import close_keys
 
 _TOLD_APART = re.compile(r"(?P<name>.*) \((?P<room_id>!.+)\)", re.DOTALL)
 
 
 def labels(names: Mapping[str, str]) -> dict[str, str]:
     """What people call rooms, by room ID: the name, and also the ID if the name could be mistaken for another room."""
-    looks = {room_id: _look(name) for room_id, name in names.items()}
-    times = Counter(looks.values())
+    looks = {room_id: close_keys(shown(name, NAME_LIMIT)) for room_id, name in names.items()}
+    times = Counter(look for found in looks.values() for look in found)
+    alike = {room_id for room_id, found in looks.items() if any(times[look] > 1 for look in found)}
     return {
-        room_id: f"{name} ({room_id})" if times[looks[room_id]] > 1 or _shows_an_id(name, room_id, names) else name
+        room_id: f"{name} ({room_id})" if room_id in alike or _shows_an_id(name, room_id, names) else name
         for room_id, name in names.items()
     }
-
-
-def _look(name: str) -> str:
-    """The same for names that people could confuse: case, blanks and invisible characters do not count."""
-    return " ".join(plain(shown(name, NAME_LIMIT)).casefold().split())
 
 
 def _shows_an_id(name: str, room_id: str, names: Mapping[str, str]) -> bool:

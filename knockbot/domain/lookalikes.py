@@ -101,6 +101,14 @@ def _keys(name: str) -> frozenset[str]:
     return frozenset(found or {plain(name)[:LONGEST]} - {""})
 
 
+@lru_cache(maxsize=4096)
+def close_keys(text: str) -> frozenset[str]:
+    """What two texts have in common that look alike even to who looks closely: case does not count, nor does which of
+    several letters of one shape it is. Marks, accents, emoji and what is added do."""
+    seen = plain(text.translate(_LETTERS))[:LONGEST]
+    return frozenset(_shape(one) for one in _cased(seen))
+
+
 def _readings(name: str) -> Iterator[str]:
     """What the signs of a name can be taken for."""
     text = name.translate(_LETTERS)
@@ -172,19 +180,23 @@ def _latin(text: str) -> str:
     """The Latin text that it looks like, in the same case, as far as there is one."""
     if text.isascii():
         return text
-    from disarm import normalize_confusables  # noqa: PLC0415 (as in `_skeleton`)
+    from disarm import normalize_confusables  # noqa: PLC0415 (as in `_shape`)
 
     return normalize_confusables(text)
 
 
 def _skeleton(text: str) -> str:
-    # It takes a twentieth of a second and 11 MB when it is first imported, and few policies ask for it.
+    return " ".join("".join(map(_marked, _shape(text))).split())
+
+
+def _shape(text: str) -> str:
+    # It takes a twentieth of a second and 11 MB when it is first imported, and not everybody needs it.
     from disarm import skeleton_key  # noqa: PLC0415 (see above)
 
-    skeleton = "".join(map(_marked, skeleton_key(text, digit_policy="tr39")))
+    skeleton = skeleton_key(text, digit_policy="tr39")
     for letter, shape in _SAME_SHAPES:
         skeleton = skeleton.replace(letter, shape)
-    return " ".join(skeleton.split())
+    return skeleton
 
 
 def _marked(character: str) -> str:

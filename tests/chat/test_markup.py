@@ -22,6 +22,9 @@ HERE, THERE = "!here:a.example", "!there:a.example"
         "Ｇａｒｄｅｎ",
         "Garden\u3164",
         "Garden\n",
+        "G\u0430rden",
+        "\u13c0\u13aa\u13a1\u13a0\u13ac\u2c9a",
+        "\U0001f176\U0001f170\U0001f181\U0001f173\U0001f174\U0001f17d",
     ],
 )
 def test_two_rooms_of_one_name_show_their_ids(other: str) -> None:
@@ -29,6 +32,30 @@ def test_two_rooms_of_one_name_show_their_ids(other: str) -> None:
 
     assert called[HERE] == f"Garden ({HERE})"
     assert called[THERE].endswith(f"({THERE})")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("MOD", "M\u039fD"), ("Modern art", "Modem art"), ("AI", "Al"), ("Rust", "\ua4e3\ua4f4\ua4e2\ua4d4")],
+)
+def test_names_that_look_alike_do_not_tell_rooms_apart(one: str, other: str) -> None:
+    assert labels({HERE: one, THERE: other}) == {HERE: f"{one} ({HERE})", THERE: f"{other} ({THERE})"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("C", "C++"),
+        ("Garden", "Garden (staff)"),
+        ("Garden", "Garden staff"),
+        ("Garden", "Garden \U0001f33b"),
+        ("Cafe", "Caf\u00e9"),
+        ("Room 1", "Room 2"),
+        ("\U0001f33b", "\U0001f33c"),
+    ],
+)
+def test_names_that_are_alike_only_at_a_glance_do(one: str, other: str) -> None:
+    assert labels({HERE: one, THERE: other}) == {HERE: one, THERE: other}
 
 
 def test_blanks_within_a_name_do_not_tell_rooms_apart() -> None:
