@@ -18,6 +18,7 @@ rules:
 - {name: vips, when: {reason_matches: ^vip}, then: forward}
 otherwise: forward
 """
+CYRILLIC_A = "\u0430"
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------------
@@ -195,6 +196,20 @@ async def knocker_of(garden: Garden, club: str) -> Person:
     await garden.bring(person, club)
     await person.knock(garden.room)
     return person
+
+
+async def test_whoever_calls_themselves_like_the_founder_is_turned_away(keeper: InProcess) -> None:
+    garden = await keeper.garden("rules: [{name: impostors, when: {lookalike: true}, then: reject}]\notherwise: accept")
+    founder = garden.alice.user_id[1:].partition(":")[0]
+    impostor, ben = await garden.person("mallory"), await garden.person("ben")
+    await impostor.set_display_name(f"Support {founder.replace('a', CYRILLIC_A)} \U0001f6e1")
+
+    for person in (impostor, ben):
+        await person.knock(garden.room)
+
+    await garden.membership(impostor, "leave")
+    await garden.shown(impostor, "rejected", rule="impostors")
+    await garden.membership(ben, "invite")
 
 
 async def test_members_of_another_room_are_told_apart(keeper: InProcess) -> None:
