@@ -47,6 +47,8 @@ from knockbot.features.notes import writing
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving, powers
 from knockbot.features.presets import choosing
+from knockbot.features.reminders import daily, expiring, reminding
+from knockbot.features.reminders import rooms as waits
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, recalling, walking
@@ -212,6 +214,14 @@ FEATURES: tuple[Feature, ...] = (
         answered=deferring.answered,
         settled=deferring.answered,
     ),
+    Feature(
+        "reminders",
+        left_open=waits.left_open,
+        settled=waits.settled,
+        revised=waits.revised,
+        let_go=waits.let_go,
+        looks=waits.look,
+    ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -263,6 +273,9 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "look_again_at_jobs": working.LOOK_AGAIN,
     claiming.KIND: claiming.END,
     quiet.KIND: quiet.END,
+    reminding.KIND: reminding.REMIND,
+    daily.KIND: daily.DAILY,
+    expiring.KIND: expiring.EXPIRE,
     deferring.KIND: deferring.END,
     list_following.MOVED: again.CHANGED,
     list_telling.REPLY: hits.HITS,

@@ -34,6 +34,7 @@ from knockbot.domain.languages import Language
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because, notice
+from knockbot.domain.reminders import read_remind_after
 from knockbot.domain.templates import Template, read_templates
 from knockbot.domain.waves import WaveRule, read_wave
 from knockbot.errors import Fault
@@ -234,6 +235,8 @@ class RoomSettings:
     """The user IDs that a card mentions."""
     quiet_hours: QuietHours | None = key(read_quiet_hours, written="off")
     """The times of the day between which nobody is called."""
+    remind_after: int | None = key(read_remind_after, written="off")
+    """Milliseconds after which the moderators are reminded of a request that waits for an answer."""
     stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")

@@ -70,6 +70,14 @@ async def set_timer(context: Needs, turn: Turn, timer: Timer) -> None:
     turn.after(context.wakeups.timers.set)
 
 
+async def replace_timer(context: Needs, turn: Turn, timer: Timer) -> None:
+    """Have something happen at this time, whenever it was planned for before."""
+    planned = await timers.find(turn.tx, timer.key)
+    if planned is None or planned.due_at != timer.due_at:
+        await timers.end(turn.tx, timer.key)
+        await set_timer(context, turn, timer)
+
+
 class Timers(Generic[C]):
     """Runs the timers that are due, one after the other, until stopped."""
 

@@ -17,7 +17,7 @@ from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Req
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.engine.prompts import clicked, removed, unclicked
-from knockbot.engine.turn import Write
+from knockbot.engine.turn import Turn, Write
 from knockbot.flow import (
     answering,
     authority,
@@ -207,9 +207,14 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
     A reject or ban that is under way stays, no matter how long it takes."""
     for request_id in request_ids:
         async with context.turn() as turn:
-            request = await requests.get(turn.tx, request_id)
-            if is_stale(request, oldest):
-                await settling.record_outcome(context, turn, request, State.EXPIRED, context.bot)
+            await expire(context, turn, request_id, oldest)
+
+
+async def expire(context: Context, turn: Turn, request_id: int, oldest: int) -> None:
+    """Close one of them, if it has waited for as long by now."""
+    request = await requests.get(turn.tx, request_id)
+    if is_stale(request, oldest):
+        await settling.record_outcome(context, turn, request, State.EXPIRED, context.bot)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------

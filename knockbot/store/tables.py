@@ -90,6 +90,7 @@ TABLES: Mapping[str, Table] = {
         Table("deferrals", "until its time has come, at most until the request is answered", ("deferred_by",)),
         Table("callers", "as long as they are in the management room and want it", ("user_id",)),
         Table("mornings", "until the quiet hours are over"),
+        Table("reminders", "until the request is settled", (), ("request_id", "at")),
         Table(
             "seen",
             "one year after they were last seen",

@@ -35,6 +35,30 @@ async def add(tx: Tx, timer: Timer) -> None:
     )
 
 
+async def at_latest(tx: Tx, timer: Timer) -> None:
+    """Plan it; if one of this key is planned for later, let it happen then."""
+    await tx.execute(
+        "INSERT INTO timers (key, kind, about, due_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at WHERE timers.due_at > excluded.due_at",
+        timer.key,
+        timer.kind,
+        timer.about,
+        timer.due_at,
+    )
+
+
+async def find(tx: Tx, key: str) -> Timer | None:
+    """The timer of this key, if one is planned."""
+    return _TIMER.maybe(await tx.fetchrow(f"{_TIMER.select} WHERE key = $1", key))
+
+
+async def due(tx: Tx, kind: str, until: int) -> list[Timer]:
+    """All timers of a kind that are due at a moment."""
+    return _TIMER.all(
+        await tx.fetch(f"{_TIMER.select} WHERE kind = $1 AND due_at <= $2 ORDER BY due_at, key", kind, until)
+    )
+
+
 async def first(tx: Tx, kinds: Collection[str]) -> Timer | None:
     """The timer of these kinds that is due first."""
     if not kinds:

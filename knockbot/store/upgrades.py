@@ -390,6 +390,12 @@ CREATE TABLE mornings (
 );
 CREATE INDEX mornings_of ON mornings (management_room);
 
+-- Requests of which the moderators were reminded, or that somebody deferred instead.
+CREATE TABLE reminders (
+    request_id BIGINT PRIMARY KEY REFERENCES requests (id),
+    at         BIGINT NOT NULL
+);
+
 -- Requests that are off the list until a moment; `event_id` is the knock, or what the request was about, at that time.
 CREATE TABLE deferrals (
     request_id      BIGINT PRIMARY KEY REFERENCES requests (id),

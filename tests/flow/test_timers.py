@@ -261,14 +261,17 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
     ) | dict.fromkeys(
         (
             "batch_lapses",
+            "daily",
             "end_claim",
             "end_deferral",
+            "expire",
             "list_hits",
             "list_moved",
             "run_batch",
             "undo_batch",
             "undo_unconfirmed",
             "quiet_hours_end",
+            "remind",
             "wave_ends",
         )
     )
