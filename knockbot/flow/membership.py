@@ -34,8 +34,9 @@ OLD_NEWS = MINUTE
 MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAVE: Act.KICK, Membership.BAN: Act.BAN}
 """Which act of the bot leads to which membership."""
 
-MADE_AS_WELL: dict[Membership, Act] = {Membership.LEAVE: Act.UNBAN}
-"""Another act that leads to the same membership."""
+MADE_AS_WELL: dict[Membership, tuple[Act, ...]] = {Membership.LEAVE: (Act.UNBAN, Act.BAN)}
+"""Other acts that lead to the same membership: a ban of somebody who was invited by a third-party invite, and has not
+joined, only takes the invite back."""
 
 
 async def member_changed(context: Context, change: MemberChange) -> Handled:
@@ -264,7 +265,7 @@ async def _hit_the_wrong_thing(context: Context, change: MemberChange) -> bool:
     # A reject or a ban is for any current knock; only a membership that was no knock was hit by mistake. An act on
     # somebody who used a third-party invite, or on an inviter, states itself what it was for.
     async with context.db.tx() as tx:
-        acts = {act, MADE_AS_WELL.get(change.membership, act)}
+        acts = (act, *MADE_AS_WELL.get(change.membership, ()))
         meant_for = await jobs.last_scope(tx, change.room_id, change.user_id, *acts) or [Membership.KNOCK]
     replaced = change.replaced_membership or await context.outside.membership_of(change.room_id, change.replaces)
     return replaced is not None and replaced not in meant_for

@@ -110,11 +110,17 @@ async def test_it_is_undone_once_and_by_whoever_began_it(house: House) -> None:
     assert {house.membership(who) for who in SIX} == {"leave"}
 
 
-async def test_while_it_runs_it_has_to_be_stopped_first_and_then_its_half_is_undone(house: House) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "first", "then"),
+    [("accept", "invite", "leave"), ("reject", "leave", "invite"), ("ban", "ban", "leave")],
+)
+async def test_while_it_runs_it_has_to_be_stopped_first_and_then_its_half_is_undone(
+    house: House, verdict: str, first: str, then: str
+) -> None:
     for who in people(20):
         house.world.knock(GARDEN, who, "hello")
         await house.live()
-    house.tell("ban all")
+    house.tell(f"{verdict} all")
     await house.live()
     house.world.react(MODS, ALICE, offers(house, "batch")[-1].event_id, "✅")
     await house.live()
@@ -126,9 +132,9 @@ async def test_while_it_runs_it_has_to_be_stopped_first_and_then_its_half_is_und
     assert "is still running" in spoken(house)[-1]
     house.world.react(MODS, ALICE, offers(house, "batch")[-1].event_id, "❌")
     await house.live()
-    banned = [who for who in people(20) if house.membership(who) == "ban"]
-    assert 0 < len(banned) < 20
+    done = [who for who in people(20) if house.membership(who) == first]
+    assert 0 < len(done) < 20
 
-    assert f"{len(banned)} answers were undone" in await undo(house)
-    assert {house.membership(who) for who in banned} == {"leave"}
-    assert {house.membership(who) for who in people(20) if who not in banned} == {"knock"}
+    assert f"{len(done)} answers were undone" in await undo(house)
+    assert {house.membership(who) for who in done} == {then}
+    assert {house.membership(who) for who in people(20) if who not in done} == {"knock"}

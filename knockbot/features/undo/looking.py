@@ -118,9 +118,15 @@ async def _step(context: Context, request: Request) -> Step:
         raise Refused(_asked_again(request, newest))
     membership = stands.membership if stands is not None else Membership.LEAVE
     step = undoing.STEPS.get((request.state, membership))
-    if step is None:
+    if step is None or (stands is not None and _by_another(context, request, stands)):
         raise Refused(_moved(request, stands, membership))
     return step
+
+
+def _by_another(context: Context, request: Request, stands: MemberChange) -> bool:
+    """Whether somebody else has invited or banned them since, too: that is not what this answer led to."""
+    answered = request.state in (State.ACCEPTED, State.BANNED)
+    return answered and not stands.of_their_own and stands.sender not in (context.bot, request.by)
 
 
 async def _step_for_invite(context: Context, request: Request) -> Step:
