@@ -44,6 +44,7 @@ from knockbot.store.jobs import Open
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
 from knockbot.store.records import Entry
+from knockbot.store.undo_runs import UnderWay
 from knockbot.store.waves import Wave
 from knockbot.times import SECOND
 from knockbot.views.log import Line
@@ -278,6 +279,7 @@ def queue(found: Queue, now: int) -> Notice:
     return below(
         waiting if found.unanswered else notice("queue.nobody"),
         *map(_batch_row, found.batches),
+        *map(_undone_row, found.undone),
         *(
             notice("wave.shown_at", room=Room(wave.room_id, label), moment=Moment(wave.began_at))
             for wave, label in found.waves
@@ -291,6 +293,12 @@ def _batch_row(one: Running) -> Notice:
     """How far a batch is."""
     number, user = Number(one.batch.number), User(one.batch.given_by)
     return notice("queue.batch", number=number, user=user, done=Number(one.done), count=Number(one.total))
+
+
+def _undone_row(one: UnderWay) -> Notice:
+    """How far the undo of a batch is."""
+    number, user = Number(one.number), User(one.asked_by)
+    return notice("queue.undo", number=number, user=user, done=Number(one.tried), count=Number(one.total))
 
 
 def _queue_row(due: Due, now: int) -> Notice:

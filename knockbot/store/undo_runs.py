@@ -60,6 +60,29 @@ async def find(tx: Tx, batch_id: int, *, held: bool = False) -> UndoRun | None:
     return _RUN.maybe(await tx.fetchrow(f"{_RUN.select} WHERE batch_id = $1{for_update(tx, held)}", batch_id))
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A batch that is being undone: its number, for whom, how many of its answers were tried, and how many it has."""
+
+    number: int
+    asked_by: str
+    tried: int
+    total: int
+
+
+async def under_way(tx: Tx, management_room: str) -> list[UnderWay]:
+    """The batches of a management room that are being undone, oldest first."""
+    rows = await tx.fetch(
+        "SELECT batches.number, undo_runs.asked_by, sum(CASE WHEN undo_items.tried THEN 1 ELSE 0 END) AS tried, "
+        "count(*) AS total FROM undo_runs JOIN batches ON batches.id = undo_runs.batch_id "
+        "JOIN undo_items ON undo_items.batch_id = undo_runs.batch_id "
+        "WHERE NOT undo_runs.ended AND batches.management_room = $1 "
+        "GROUP BY batches.id, batches.number, undo_runs.asked_by ORDER BY batches.id",
+        management_room,
+    )
+    return [UnderWay(row["number"], row["asked_by"], int(row["tried"]), int(row["total"])) for row in rows]
+
+
 async def waiting(tx: Tx, batch_id: int, limit: int) -> list[UndoItem]:
     """The next answers that were not tried yet."""
     rows = await tx.fetch(f"{_ITEM.select} WHERE batch_id = $1 AND NOT tried ORDER BY place LIMIT $2", batch_id, limit)

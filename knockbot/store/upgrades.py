@@ -663,6 +663,7 @@ CREATE TABLE undo_runs (
     cause    TEXT NOT NULL,
     ended    BOOLEAN NOT NULL
 );
+CREATE INDEX undo_runs_open ON undo_runs (batch_id) WHERE NOT ended;
 CREATE TABLE undo_items (
     batch_id   BIGINT NOT NULL REFERENCES undo_runs (batch_id),
     request_id BIGINT NOT NULL REFERENCES requests (id),

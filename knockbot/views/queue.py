@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from knockbot.domain.batches import Batch, Stage
 from knockbot.flow.context import Context
-from knockbot.store import batches, jobs, requests, rooms, waves
+from knockbot.store import batches, jobs, requests, rooms, undo_runs, waves
 from knockbot.store.jobs import Open
+from knockbot.store.undo_runs import UnderWay
 from knockbot.store.waves import Wave
 
 
@@ -38,6 +39,8 @@ class Queue:
     """Soonest first."""
     batches: tuple[Running, ...] = ()
     """Oldest first."""
+    undone: tuple[UnderWay, ...] = ()
+    """Batches that are being undone, oldest first."""
     waves: tuple[tuple[Wave, str], ...] = ()
     """The waves that go on at its rooms, each with what the room is called."""
 
@@ -50,11 +53,13 @@ async def of_management_room(context: Context, management_room: str) -> Queue:
         found = await jobs.open_for(tx, [*labels, management_room])
         running = [one for one in await batches.open_in(tx, management_room) if one.stage is Stage.RUNNING]
         counted = [(one, await batches.counts(tx, one.id)) for one in running]
+        undone = await undo_runs.under_way(tx, management_room)
         going_on = await waves.at_any(tx, [*labels])
     due = tuple(Due(job, labels.get(job.room_id)) for job in found)
     return Queue(
         sum(request.awaits_moderators for request in waiting),
         due,
         tuple(Running(one, *count) for one, count in counted),
+        tuple(undone),
         tuple((wave, labels[room_id]) for room_id, wave in going_on.items()),
     )

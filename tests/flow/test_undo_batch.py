@@ -7,7 +7,7 @@ import pytest
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import offers
 from tests.flow.test_bulk import BOB, house, people, spoken
-from tests.flow.world import ALICE, BOT, FAR
+from tests.flow.world import ALICE, BOT, FAR, levels_for
 
 __all__ = ["house"]
 
@@ -85,6 +85,27 @@ async def test_it_goes_on_after_a_death_and_each_answer_is_undone_once(house: Ho
     for who in SIX:
         lines = [kind for _, kind in await house.history(await house.request(who))]
         assert lines.count("undone") == 1
+
+
+async def test_queue_shows_how_far_it_is_in_this_management_room_only(house: House) -> None:
+    others = "!others:tulip.example"
+    house.world.room(others, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    await done(house, "ban", *SIX)
+    house.tell("undo")
+    await house.live()
+    shown = []
+    for _ in range(6):
+        house.tell("queue")
+        await house.live()
+        shown += [line for line in spoken(house)[-1].split("\n") if line.startswith("Undo of batch")]
+        house.clock.go_on(1)
+        await house.ring()
+        await house.live()
+    house.world.say(others, ALICE, "!kb queue")
+    await house.live()
+
+    assert shown == [f"Undo of batch 1, for {ALICE}: {count} of 6" for count in (0, 4)]
+    assert "batch" not in house.spoken(others)[-1]
 
 
 async def test_the_rights_are_looked_at_for_each_answer_at_its_moment(house: House) -> None:

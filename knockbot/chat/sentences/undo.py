@@ -69,6 +69,9 @@ SENTENCES: Mapping[str, Sentence] = {
         "Batch {batch} is still running. Please stop it first: click ❌ on its message.", batch=Number
     ),
     "undo.batch_already": says("Batch {batch} was already undone. For one of its requests: !kb undo N", batch=Number),
+    "queue.undo": says(
+        "Undo of batch {number}, for {user}: {done} of {count}", number=Number, user=User, done=Number, count=Number
+    ),
     # On the card.
     "outcome.undone/invite": says("Undone by {by}: invited, after {was} had rejected. Not joined yet.", **_CARD),
     "outcome.undone/lift": says("Undone by {by}: the ban by {was} was lifted.", **_CARD),
