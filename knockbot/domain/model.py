@@ -625,6 +625,8 @@ class Decision:
     """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
     found: Notice | None = None
     """The entry of a policy list that names them, if the list decided, or a rule that asks it and does not accept."""
+    alike: Notice | None = None
+    """Whose name the applicant's name looks like, if a rule decided that asks it and does not accept."""
     origin: Origin | None = None
     """The room whose policy decided, if that is another room."""
 

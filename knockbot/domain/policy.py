@@ -25,6 +25,7 @@ from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
+from knockbot.domain.criteria.applicants import likeness_in
 from knockbot.domain.criteria.base import Condition, read_room
 from knockbot.domain.hours import QuietHours, read_quiet_hours
 from knockbot.domain.ids import is_user_id
@@ -416,8 +417,8 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         finding = rule.when.judge(knock, known if cost <= left else replace(known, too_costly=True))
         left -= min(cost, left)
         if finding.truth is Truth.TRUE:
-            entry = entry_in(finding.why) if rule.then is not Verdict.ACCEPT else None
-            return Decision(rule.then, rule.label, rule.reason, tuple(missed), found=entry, origin=origin)
+            decision = Decision(rule.then, rule.label, rule.reason, tuple(missed), origin=origin)
+            return _explained(decision, finding.why) if rule.then is not Verdict.ACCEPT else decision
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why, origin=origin)
         missed.append(Miss(rule.label, finding.why, origin))
@@ -425,6 +426,11 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         return replace(AS_INVITED[facts.came], missed=tuple(missed))
     origin = policy.origin(policy.set_in.get(KINDS[kind].otherwise))
     return Decision(policy.default(kind), OTHERWISE, None, tuple(missed), origin=origin)
+
+
+def _explained(decision: Decision, why: Notice) -> Decision:
+    """A decision with what the moderators want to know of why its rule matches."""
+    return replace(decision, found=entry_in(why), alike=likeness_in(why))
 
 
 AS_INVITED: Mapping[Came, Decision] = {

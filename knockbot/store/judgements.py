@@ -30,7 +30,7 @@ NEWEST = (
 )
 """A column of any query for requests: the decision of the newest judgement."""
 
-_REASONS = ("unknown", "doubt", "told", "found")
+_REASONS = ("unknown", "doubt", "told", "found", "alike")
 _PLAIN = tuple(field.name for field in fields(Decision) if field.name not in (*_REASONS, "missed", "origin"))
 
 

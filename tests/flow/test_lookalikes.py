@@ -62,6 +62,12 @@ async def test_a_name_like_the_name_of_somebody_with_power_counts(watchful: Hous
     assert (await decision_on(watchful, ANA, "\u0410\u041d\u041d\u0410")).verdict is Verdict.REJECT
 
 
+async def test_the_line_says_whose_name_it_looks_like(watchful: House) -> None:
+    assert (await decision_on(watchful, IMPOSTOR)).alike is not None
+    await watchful.later()
+    assert f"What the rule found: the name looks like the user ID {ALICE}." in watchful.spoken()[-1]
+
+
 async def test_names_count_only_where_somebody_with_power_bears_one(watchful: House) -> None:
     assert (await decision_on(watchful, ANA, "Anna")).verdict is Verdict.ACCEPT
     assert (await decision_on(watchful, "@cara:tulip.example", "Tom")).verdict is Verdict.ACCEPT

@@ -13,6 +13,7 @@ def _decided(text: str) -> Sentence:
 
 
 SENTENCES: Mapping[str, Sentence] = {
+    "card.alike": says("What the rule found: {why}.", why=Notice),
     "dossier.lookalike": says("⚠️ Take care: {why}.", why=Notice),
     "dossier.rooms": says("They are in {rooms}.", rooms=Many),
     "dossier.counted": says("Earlier decisions: {counts}.", counts=Many),

@@ -159,15 +159,19 @@ def _is_doubted(request: Request, trouble: Notice) -> bool:
 
 
 def found(request: Request) -> Notice | None:
-    """The entry of a policy list by which a request was decided."""
+    """The entry of a policy list by which a request was decided, or whose name the applicant's name looks like."""
     decision = ruling(request)
     if decision is None:
         return None
     if decision.found is None:
-        return _no_longer(decision) if is_withdrawn_accept(request) else None
+        return _no_longer(decision) if is_withdrawn_accept(request) else _alike(decision)
     if request.judged_as is Kind.THIRD_PARTY_INVITE:
         return notice("card.found_inviter", why=decision.found)
     return notice("card.found", why=decision.found)
+
+
+def _alike(decision: Decision) -> Notice | None:
+    return notice("card.alike", why=decision.alike) if decision.alike is not None else None
 
 
 def _no_longer(decision: Decision) -> Notice | None:

@@ -33,7 +33,7 @@ from knockbot.domain.criteria.base import (
 )
 from knockbot.domain.ids import host_of, server_of
 from knockbot.domain.model import Fact, Facts, Finding, Knock, Known, Need, Truth
-from knockbot.domain.notices import Letters, Number, because
+from knockbot.domain.notices import Letters, Notice, Number, because, notices_in
 from knockbot.domain.patterns import Pattern
 from knockbot.domain.reasons import either, quoted
 
@@ -287,6 +287,14 @@ class Lookalike(Condition):
         alike = known.truth is Truth.TRUE
         why = known.why or because("finding.lookalike" if alike else "finding.no_lookalike")
         return finding(alike is self.wanted, why)
+
+
+_LIKENESSES = frozenset({"finding.lookalike_of", "finding.lookalike_of_id"})
+
+
+def likeness_in(why: Notice) -> Notice | None:
+    """Whose name a name looks like, if a reason says so."""
+    return next((one for one in notices_in(why) if one.code in _LIKENESSES), None)
 
 
 def read_lookalike(value: object, path: Path) -> Lookalike:
