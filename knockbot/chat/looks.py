@@ -14,7 +14,7 @@ from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never, Refused
 from knockbot.features.lists import showing as policy_lists
-from knockbot.flow import checkup, inheriting, names, place, rules, saying
+from knockbot.flow import checkup, disclosing, inheriting, names, place, rules, saying
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
 from knockbot.store import layers, waves
@@ -42,8 +42,12 @@ async def list_invites(call: Call, room: ProtectedRoom) -> Notice:
 async def show(call: Call, meant: Meant) -> Notice:
     """One request, or several, with all there is to know; of very many, the newest ones."""
     shown = meant.found[-MOST_SHOWN:]
-    stories = [one.said if isinstance(one, Refused) else await requests.story(call.context, one) for one in shown]
+    stories = [one.said if isinstance(one, Refused) else await _story(call, one) for one in shown]
     return replies.shown_requests(stories, len(meant.found) - len(shown))
+
+
+async def _story(call: Call, request: Request) -> requests.Story:
+    return await requests.story(call.context, await disclosing.as_shown_to(call.context, call.actor, request))
 
 
 MOST_SHOWN = 10
@@ -66,6 +70,8 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
             decide = await layers.of(tx, room.room_id)
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
             named += await policy_lists.twice(call.context, tx, room.room_id)
+            meant = [room_id for layer in in_force.layers for room_id in await rules.members_asked_of(tx, layer)]
+        found += await checkup.unseen(call.context, dict.fromkeys(meant))
     except Never:
         found, named, rehearses, decide = [checkup.NOT_IN_IT], [], False, ()
     async with call.context.db.tx() as tx:

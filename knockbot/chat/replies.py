@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from knockbot.chat import spaces
 from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
+from knockbot.domain.card.kinds import waiting
 from knockbot.domain.card.who import By, also_invited
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
@@ -85,7 +87,7 @@ def shown_request(story: Story, *, briefly: bool = False) -> Notice:
         notice("show.sent_to", address=sent_to(story.sent_to)) if story.sent_to is not None else None,
         card.reason_of(request) if briefly else card.whole_reason_of(request),
         _reason_was_cut(request),
-        card.standing(request) or notice("show.waiting"),
+        card.standing(request) or waiting(request),
         card.withdrawn_perhaps(request),
         card.answered_with(request),
         card.trouble_of(request),
@@ -114,6 +116,8 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     """A decision, on a request where there is one, with every rule that did not match and why."""
     if decision is None:
         return []
+    if request is not None and request.invited and request.trouble is not None and decision.doubt is not None:
+        decision = replace(decision, doubt=request.trouble)  # what is lacking to withdraw the invite, as the card says
     missed = [notice("explain.missed", rule=card.rule_of(miss), why=miss.why) for miss in decision.missed]
     more = [notice("explain.missed_more", count=Number(decision.left_out))] if decision.left_out else []
     return [_came_to(decision, request), *missed, *more]

@@ -117,6 +117,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.not_local": "user is not from {server}",
     "finding.member": "user is in {room}",
     "finding.no_member": "user is not in {room}",
+    "finding.member_hidden": "whether the user is in {room}, which I show only to its members",
     "finding.member_unknown": "whether the user is in {room}",
     "finding.member_unknown_why": "whether the user is in {room} ({why})",
     "finding.listed": "on list {name}",

@@ -13,7 +13,7 @@ from knockbot.domain.power import ANYBODY, POWERS, Power, Powers
 from knockbot.domain.power import shown as level_shown
 from knockbot.errors import ActionError
 from knockbot.flow.context import Context
-from knockbot.flow.rooms import is_joined
+from knockbot.flow.rooms import is_in, is_joined, last_called
 
 NOT_THERE = because("room.not_there")
 """What is missing where the bot is not in a room."""
@@ -55,6 +55,31 @@ async def checklist(context: Context, view: RoomView) -> list[Item]:
         *(_may(powers, context.bot, power) for power in POWERS),
         *[await _allowed(context, room_id, powers) for room_id in view.allow],
     ]
+
+
+MOST_UNSEEN = 10
+"""Rooms that the checklist names."""
+
+
+async def unseen(context: Context, rooms: Iterable[str]) -> list[Item]:
+    """The rooms whose members a policy asks for, and which nobody can tell the bot of: it is not in there any more."""
+    found = [room_id for room_id in rooms if await _is_unseen(context, room_id)][:MOST_UNSEEN]
+    return [
+        Item(notice("check.unseen", room=Letters(await last_called(context, room_id)), bot=User(context.bot)))
+        for room_id in found
+    ]
+
+
+async def _is_unseen(context: Context, room_id: str) -> bool:
+    return not await is_in(context, room_id) and await _told_of(context, room_id) is None
+
+
+async def _told_of(context: Context, room_id: str) -> bool | None:
+    """Whether the homeserver tells who is in a room that the bot is not in."""
+    try:
+        return await context.outside.is_joined_afar(room_id, context.bot)
+    except ActionError:
+        return None
 
 
 NOT_IN_IT = Item(notice("check.missing", why=NOT_THERE))

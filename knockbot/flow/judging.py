@@ -30,7 +30,7 @@ from knockbot.errors import ActionError, Never
 from knockbot.flow import authority, rules, tables
 from knockbot.flow.asking import Asked, LookUp
 from knockbot.flow.context import Context
-from knockbot.flow.rooms import is_member
+from knockbot.flow.rooms import is_member, may_learn_of
 from knockbot.flow.rules import InForce, Layer
 from knockbot.store import requests, rooms
 
@@ -190,7 +190,7 @@ async def _is_in_named_room(
 ) -> Known:
     if room_id is None:
         return Known(Truth.UNKNOWN, because("unknown.which_room", room=Letters(reference)))
-    if asked_by is not None and (await is_member(context, room_id, asked_by)).truth is not Truth.TRUE:
+    if asked_by is not None and not await may_learn_of(context, room_id, asked_by):
         return Known(Truth.UNKNOWN, because("unknown.not_joined", room=Letters(reference)))
     known = await is_member(context, room_id, user_id, called=reference)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import Known, Membership, Truth
-from knockbot.domain.notices import Letters, because
+from knockbot.domain.notices import Letters, Notice, because
 from knockbot.errors import ActionError, Never
 from knockbot.flow.context import Context
 
@@ -33,19 +33,26 @@ async def is_member(context: Context, room_id: str, user_id: str, *, called: str
     `called` is what the policy calls the room.
     """
     called = called or room_id
+    refused: Notice | None = None
     try:
         joined = await _sees_joined(context, room_id, user_id)
     except Never as error:
-        joined, unseen = None, because("unknown.room", room=Letters(called), why=error.why)
+        joined, refused = None, error.why
     except ActionError as error:
         return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(called), why=error.why))
-    else:
-        unseen = because("unknown.not_there", room=Letters(called))
     if joined is None:
         joined = await _told_joined(context, room_id, user_id)
     if joined is None:
-        return Known(Truth.UNKNOWN, unseen)
+        return Known(Truth.UNKNOWN, await _unseen(context, room_id, called, refused))
     return Known(Truth.TRUE if joined else Truth.FALSE)
+
+
+async def _unseen(context: Context, room_id: str, called: str, refused: Notice | None) -> Notice:
+    """Why the bot does not see who is in a room: it is not in there, or the homeserver says why."""
+    room = Letters(await last_called(context, room_id) if called == room_id else called)
+    return (
+        because("unknown.not_there", room=room) if refused is None else because("unknown.room", room=room, why=refused)
+    )
 
 
 async def _sees_joined(context: Context, room_id: str, user_id: str) -> bool | None:
@@ -61,6 +68,20 @@ async def _told_joined(context: Context, room_id: str, user_id: str) -> bool | N
         return await context.outside.is_joined_afar(room_id, user_id)
     except ActionError:
         return None
+
+
+async def may_learn_of(context: Context, room_id: str, who: str) -> bool:
+    """Whether somebody may learn who is in a room: only those who are in there, as far as the bot sees that."""
+    return (await is_member(context, room_id, who)).truth is Truth.TRUE
+
+
+async def last_called(context: Context, room_id: str) -> str:
+    """The name of a room that the bot is not in any more, as it was when the bot was there; else its ID."""
+    try:
+        label = (await context.outside.room(room_id)).label
+    except ActionError:
+        return room_id
+    return f"“{label}” ({room_id})" if label != room_id else room_id
 
 
 async def is_denied(context: Context, room_id: str, user_id: str) -> bool:

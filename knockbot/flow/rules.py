@@ -202,6 +202,12 @@ async def meant_by(tx: Tx, layer: Layer) -> dict[str, str]:
     return {name: room_id for name, room_id in found.items() if room_id is not None}
 
 
+async def members_asked_of(tx: Tx, layer: Layer) -> list[str]:
+    """The rooms whose members a policy asks for, as far as they are known."""
+    meant = await meant_by(tx, layer)
+    return [meant[name] for name in layer.policy.rooms_needed if name in meant]
+
+
 async def meant_here(tx: Tx, in_force: InForce) -> dict[str, str]:
     """The room of each name in a room's own policy, or in the default policy; names of other rooms' policies are looked
     after in those rooms."""

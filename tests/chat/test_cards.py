@@ -17,7 +17,18 @@ from knockbot.chat.messages import card_message, message
 from knockbot.domain import card as wording_of_cards
 from knockbot.domain.card import Around
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.model import (
+    Answer,
+    Decision,
+    IdentityKey,
+    Kind,
+    Miss,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Untaken,
+    Verdict,
+)
 from knockbot.domain.notices import LONGEST, Code, Document, Id, Letters, Name, Notice, Rule, Stranger, notice, rows
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
@@ -405,6 +416,29 @@ def test_a_card_of_one_applicant_at_several_rooms_has_a_line_for_each() -> None:
     ]
     assert [one["number"] for one in content[REQUESTS_KEY]] == [1, 2, 3]
     assert content[REQUEST_KEY]["number"] == 3
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_the_legend_of_such_a_card_says_what_a_click_does_where_they_are_invited_already(place: int) -> None:
+    requests = at_doors(3)
+    requests[place] = dataclasses.replace(requests[place], untaken=Untaken("$invite", "otherwise"))
+    body, _ = read(card_message(requests, "Garden", ALL, (), "card:1", around=doors_of(requests)))
+    waits = ["Waiting for an answer."] * 3
+    waits[place] = "Invited, not joined yet, and waiting for your decision."
+    for line, said in zip(body.split("\n")[2:5], waits, strict=True):
+        assert line.partition(" · ")[2].startswith(said)
+    assert body.split("\n")[5:] == [
+        "✅ accept, ❌ reject, ⛔ ban · A click answers for all these rooms. For one room: !kb accept 3",
+        "Where they are invited already, ✅ lets the invite stay, and ❌ withdraws it.",
+    ]
+
+
+def test_where_they_are_invited_to_all_these_rooms_the_legend_says_that_alone() -> None:
+    requests = at_doors(2, untaken=Untaken("$invite", "otherwise"))
+    body, _ = read(card_message(requests, "Garden", ALL, (), "card:1", around=doors_of(requests)))
+    [legend] = body.split("\n")[4:]
+    each = "✅ accept: the invite stays, ❌ reject: the invite is withdrawn, ⛔ ban"
+    assert legend == f"{each} · A click answers for all these rooms. For one room: !kb accept 2"
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,17 @@ ANSWERS = {
 }
 
 
+async def test_show_says_that_they_are_invited_and_what_is_lacking_as_the_card_does(open_garden: House) -> None:
+    house = await untaken(open_garden)
+    house.tell("show 1")
+    await settled(house)
+    shown = house.spoken()[-1]
+    assert "Invited, not joined yet, and waiting for your decision." in shown
+    for said in (shown, house.card().text):
+        assert "too low to kick" in said
+        assert "too low to ban" not in said
+
+
 async def answer(house: House, how: str, by: str) -> None:
     if how in "❌⛔✅":
         house.click(how, by=by)

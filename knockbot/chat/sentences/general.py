@@ -311,6 +311,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.answer_doors": says(
         "{offers} · A click answers for all these rooms. For one room: {command}", offers=Many, command=Code
     ),
+    "card.answer_invited": says("Where they are invited already, ✅ lets the invite stay, and ❌ withdraws it."),
     "card.answer_each": says("Answer each by its number: {command}", command=Code),
     "card.ban_of_invites": says(
         "{command} bans the inviter and revokes all their other invites to this room.", command=Code
@@ -357,6 +358,7 @@ SENTENCES: Mapping[str, Sentence] = {
         kept=Number,
     ),
     "show.waiting": says("Waiting for an answer."),
+    "show.still_invited": says("Invited, not joined yet, and waiting for your decision."),
     "sent.named": says("{address} ({name})", address=Code, name=Stranger),
     "explain.unknown": says(
         "Policy: {verdict}, because rule {rule} cannot be checked. Unknown: {why}", verdict=Term, rule=Rule, why=Notice
@@ -681,6 +683,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "check.members_join": says("✅ members of {room} can join without knocking", room=Id),
     "check.members_join_once": says(
         "❌ members of {room} can join without knocking only when I have the power level to invite", room=Id
+    ),
+    "check.unseen": says(
+        "❌ the policy asks who is in {room}, and I am not in that room: requests that depend on it wait for you. Invite {bot} there",
+        room=Letters,
+        bot=User,
     ),
     "check.members_join_perhaps": says(
         "❌ members of {room} can join without knocking only if {server} is in that room too. I cannot check that: invite me there",

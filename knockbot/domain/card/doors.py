@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing
+from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, signs_of, standing, waiting
 from knockbot.domain.card.lines import answered_before
 from knockbot.domain.card.one import Around, how_to_answer, texts_to_send
 from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
@@ -38,26 +38,26 @@ def doors_card(
     Each request that is open has its line, because one click answers all of them.
     """
     shown, newest = rows_of(requests), requests[-1]
-    waiting = [one for one in shown if one.awaits_moderators and one.room_id not in around.closed]
+    awaiting = [one for one in shown if one.awaits_moderators and one.room_id not in around.closed]
     alike = len({one.reason for one in shown}) == 1
     earlier = len(requests) - len(shown)
     return below(
-        _headline(requests, len(waiting), around),
+        _headline(requests, len(awaiting), around),
         reason_of(newest, hidden=around.hidden) if length.reasons and alike else None,
         *around.dossier,
         notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
         *(_row(one, around, replace(length, reasons=length.reasons and not alike)) for one in shown),
-        *_how_to_answer(waiting, possible, around),
+        *_how_to_answer(awaiting, possible, around),
     )
 
 
-def _headline(requests: Sequence[Request], waiting: int, around: Around) -> Notice:
+def _headline(requests: Sequence[Request], count_waiting: int, around: Around) -> Notice:
     who, count = applicant(requests[-1]), Number(len(around.doors))
     here = [one for one in requests if one.room_id not in around.closed]
     if any(one.open for one in here):
-        if not waiting:
+        if not count_waiting:
             return notice("card.doors_answered", who=who, count=count)
-        return notice("card.doors", who=who, count=count, waiting=Number(waiting))
+        return notice("card.doors", who=who, count=count, waiting=Number(count_waiting))
     return notice("card.doors_settled", sign=signs_of(here or requests), who=who, count=count)
 
 
@@ -85,18 +85,22 @@ def _state(request: Request, around: Around, length: Length) -> Notice:
     if reached is not None:
         by_list = found(request) if length.doubts else None
         return sentences([reached, by_list, withdrawn_perhaps(request), answered_with(request)])
-    said = reason_of(request, hidden=around.hidden) if length.reasons else notice("show.waiting")
+    says = length.reasons and not request.invited
+    said = reason_of(request, hidden=around.hidden) if says else waiting(request)
     return sentences([said, doubt(request), trouble_of(request)] if length.doubts else [said])
 
 
-def _how_to_answer(waiting: Sequence[Request], possible: Iterable[Verdict], around: Around) -> list[Notice | None]:
+def _how_to_answer(awaiting: Sequence[Request], possible: Iterable[Verdict], around: Around) -> list[Notice | None]:
     """What one click does, and the command for one room."""
-    if len(waiting) <= 1:
-        return how_to_answer(waiting[0], possible, around) if waiting else []
-    newest = waiting[-1]
+    if len(awaiting) <= 1:
+        return how_to_answer(awaiting[0], possible, around) if awaiting else []
+    newest = awaiting[-1]
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
     if not ready:
         return [around.missing]
-    offers = listed(TOLD[newest.judged_as].offer(newest, verdict) for verdict in ready)
+    plain = next((one for one in awaiting if not one.invited), newest)
+    offers = listed(TOLD[plain.judged_as].offer(plain, verdict) for verdict in ready)
+    mixed = notice("card.answer_invited") if any(one.invited for one in awaiting) and not plain.invited else None
     one = Code(f"!kb {ready[0]} {newest.number}")
-    return [around.missing, notice("card.answer_doors", offers=offers, command=one), texts_to_send(around)]
+    answer = notice("card.answer_doors", offers=offers, command=one)
+    return [around.missing, answer, mixed, texts_to_send(around)]

@@ -234,6 +234,11 @@ def _standing(request: Request, *, inviter_banned: bool, for_ever: bool) -> Noti
     return TOLD[request.judged_as].under_way(request, answered_by(request), request.answer.verdict)
 
 
+def waiting(request: Request) -> Notice:
+    """That a request waits for an answer; perhaps of somebody who is invited already."""
+    return notice("show.still_invited") if request.invited else notice("show.waiting")
+
+
 def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
     """The reason, or its beginning if it is long.
 

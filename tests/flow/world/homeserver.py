@@ -36,6 +36,11 @@ class Called:
     async def _call(self, act: Callable[[], T], call: str, *about: str) -> T:
         return await self.world.played(act, call, *about)
 
+    def _once_seen(self, room_id: str) -> Room:
+        """The same, or a room that the bot was in: a homeserver shows its state of that day, here that of now."""
+        room = self.world.rooms.get(room_id)
+        return room if room is not None and room.membership(BOT) in ("leave", "ban") else self._seen(room_id)
+
     def _seen(self, room_id: str) -> Room:
         """A room that the bot may look into."""
         room = self.world.rooms.get(room_id)

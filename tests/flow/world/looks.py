@@ -152,7 +152,7 @@ class Looks(Called):
         """A room's name and openness now."""
 
         def look() -> RoomView:
-            room = self._seen(room_id)
+            room = self._once_seen(room_id)
             return RoomView(
                 room_id,
                 room.label,
