@@ -33,6 +33,7 @@ from knockbot.features.bulk import preview, proposing, running
 from knockbot.features.calls import callers, here, quiet
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
+from knockbot.features.digests import daily as collecting
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
@@ -187,6 +188,14 @@ FEATURES: tuple[Feature, ...] = (
         took_place=course.took_place,
         looks=waves_shown.look,
     ),
+    Feature(
+        "digests",  # after "waves": in a wave, its digest stands for all who knock
+        folds=collecting.fold,
+        revised=collecting.revised,
+        let_go=collecting.let_go,
+        took_place=collecting.took_place,
+        looks=collecting.look,
+    ),
     Feature("templates", shortcuts=offering.shortcuts, revised=offering.revised),
     Feature(
         "notes",
@@ -260,6 +269,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     question.SPACE_ROOMS: question.QUESTION,
     asking.UNDO: asking.QUESTION,
     waves_shown.DIGEST.name: waves_shown.DIGEST.kind,
+    collecting.SENT.name: collecting.SENT.kind,
     over.OVER.name: over.OVER.kind,
 }
 """The messages that moderators can answer."""
@@ -276,6 +286,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     reminding.KIND: reminding.REMIND,
     daily.KIND: daily.DAILY,
     expiring.KIND: expiring.EXPIRE,
+    collecting.KIND: collecting.SEND,
     deferring.KIND: deferring.END,
     list_following.MOVED: again.CHANGED,
     list_telling.REPLY: hits.HITS,

@@ -179,6 +179,7 @@ NO_COMPLAINT_CODES = frozenset(
         "invite.revoked_together",
         "invite.inviter_banned",
         "config.protected",
+        "daily.heading",
         "defer.line",
         "defer.off",
         "letter.rejected",

@@ -112,6 +112,22 @@ def read_quiet_hours(value: object, path: Path) -> QuietHours | None:
     return QuietHours(begin, end)
 
 
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """A minute of the day."""
+
+    minute: int
+
+    def __str__(self) -> str:
+        """As it is written in a policy."""
+        return written(self.minute)
+
+
+def read_time_of_day(value: object, path: Path) -> TimeOfDay | None:
+    """A time of the day such as ``"09:00"``; `None` for ``off``."""
+    return None if value == OFF else TimeOfDay(time_of_day(value, path))
+
+
 def written(minute: int) -> str:
     """A minute of a day as people write it."""
     return f"{minute // 60:02}:{minute % 60:02}"

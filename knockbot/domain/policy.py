@@ -27,7 +27,7 @@ from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
 from knockbot.domain.criteria.applicants import likeness_in
 from knockbot.domain.criteria.base import Condition, read_room
-from knockbot.domain.hours import QuietHours, read_quiet_hours
+from knockbot.domain.hours import QuietHours, TimeOfDay, read_quiet_hours, read_time_of_day
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
@@ -234,6 +234,8 @@ class RoomSettings:
     reasons: Reasons = key(word(Reasons), written="shown")
     call: tuple[str, ...] = key(_read_call, written=[])
     """The user IDs that a card mentions."""
+    digest: TimeOfDay | None = key(read_time_of_day, written="off")
+    """When one message a day tells of all knocks that wait, in place of a card for each."""
     quiet_hours: QuietHours | None = key(read_quiet_hours, written="off")
     """The times of the day between which nobody is called."""
     remind_after: int | None = key(read_remind_after, written="off")

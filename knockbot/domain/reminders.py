@@ -24,6 +24,13 @@ NOT_BEFORE: Final = 12 * HOUR
 """Milliseconds after a reminder before which they are not told again."""
 
 
+DIGEST: Final = "digest"
+"""The kind of prompt that tells once a day of all knocks that wait."""
+
+LATE: Final = 12 * HOUR
+"""Milliseconds after its time from which on a digest is not sent any more: the next one is sooner."""
+
+
 def read_remind_after(value: object, path: Path) -> int | None:
     """Milliseconds after which moderators are reminded; `None` for ``off``."""
     if value == OFF:

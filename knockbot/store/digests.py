@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from knockbot.domain.digest import InDigest
 from knockbot.domain.model import State
-from knockbot.store.db import Tx
+from knockbot.store.db import Tx, listed, portions
+from knockbot.store.requests import UNSETTLED
 
 MOST_READ = 5000
 """Requests whose servers and reasons a digest counts; it says only how many there are beside these."""
@@ -52,3 +53,22 @@ async def take_off(tx: Tx, request_id: int) -> None:
 async def move(tx: Tx, prompt_id: int, another: int) -> None:
     """All requests of a digest belong to another prompt, which is posted in its place."""
     await tx.execute("UPDATE requests SET card_id = $2 WHERE card_id = $1", prompt_id, another)
+
+
+async def at(tx: Tx, room_id: str, kind: str) -> dict[int, int]:
+    """The requests at a room that wait for an answer and are in digests of this kind, oldest first: the digest of
+    each."""
+    rows = await tx.fetch(
+        "SELECT requests.id AS id, card_id FROM requests JOIN prompts ON prompts.id = card_id AND prompts.kind = $2 "
+        f"WHERE requests.room_id = $1 AND {UNSETTLED} AND state = 'pending' AND answer_json IS NULL "
+        "AND prompts.room_id = requests.management_room ORDER BY requests.id",
+        room_id,
+        kind,
+    )
+    return {int(row["id"]): int(row["card_id"]) for row in rows}
+
+
+async def put(tx: Tx, request_ids: Sequence[int], prompt_id: int) -> None:
+    """These requests belong to a digest."""
+    for ids in portions([*request_ids]):
+        await tx.execute(f"UPDATE requests SET card_id = $1 WHERE id IN ({listed(ids, 2)})", prompt_id, *ids)

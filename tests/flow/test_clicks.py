@@ -87,6 +87,14 @@ async def a_wave_that_is_over(house: House) -> None:
     await house.later(60)
 
 
+async def a_digest_of_a_day(house: House) -> None:
+    await house.set_policy('digest: "09:00"')
+    await a_card(house)
+    house.clock.go_on(24 * 3600)
+    await house.ring()
+    await house.later()
+
+
 ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     CARD: a_card,
     "apply_policy": an_offer_to_apply,
@@ -97,6 +105,7 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     "batch": a_batch,
     "undo": an_undo,
     "wave": a_wave,
+    "digest": a_digest_of_a_day,
     "wave_over": a_wave_that_is_over,
 }
 """How each kind comes to be asked."""
@@ -104,8 +113,8 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
 OF_ONE = ("batch", "undo")
 """Kinds that only one person can answer; `test_bulk.py` and `test_undo_at_work.py` say what the others are told."""
 
-OF_NOBODY = ("wave",)
-"""Kinds that tell something and take no answer; `test_waves.py` says what a click is told."""
+OF_NOBODY = ("wave", "digest")
+"""Kinds that tell something and take no answer; `test_waves.py` and `test_digests.py` say what a click is told."""
 
 SHARED = [kind for kind in ASKS if kind not in (*OF_ONE, *OF_NOBODY)]
 QUESTIONS = [kind for kind in SHARED if kind != CARD]

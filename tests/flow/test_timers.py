@@ -268,6 +268,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "list_hits",
             "list_moved",
             "run_batch",
+            "send_digest",
             "undo_batch",
             "undo_unconfirmed",
             "quiet_hours_end",

@@ -8,6 +8,7 @@ from knockbot.chat.sentences.rows import Sentence, says
 from knockbot.domain.notices import Many, Moment, Number, Numbered, Room, User
 
 SENTENCES: Mapping[str, Sentence] = {
+    "daily.heading": says("📬 Requests for {room} that wait for an answer.", room=Room),
     "remind.one": says(
         "🔔 {request} of {user} still waits for an answer, since {since}.", request=Numbered, user=User, since=Moment
     ),

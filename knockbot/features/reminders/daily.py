@@ -7,14 +7,14 @@ from typing import Final
 from knockbot.documents.zones import zone
 from knockbot.domain.hours import next_time
 from knockbot.domain.notices import Number, notice, numbered
-from knockbot.domain.reminders import HOUR_OF_DAY, NOT_BEFORE
+from knockbot.domain.reminders import DIGEST, HOUR_OF_DAY, NOT_BEFORE
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.flow import place, saying, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import reminders, requests, timers
+from knockbot.store import digests, reminders, requests, timers
 from knockbot.store.timers import Timer
 
 KIND: Final = "daily"
@@ -27,7 +27,8 @@ def key(room_id: str) -> str:
 
 async def plan(context: Context, turn: Turn, there: Place, *, after: int = NOT_BEFORE) -> None:
     """Have the moderators told at the hour of the day that comes after so many milliseconds, unless it is planned."""
-    due = next_time(turn.now + after, HOUR_OF_DAY, zone(there.settings.timezone))
+    minute = there.settings.digest.minute if there.settings.digest is not None else HOUR_OF_DAY
+    due = next_time(turn.now + after, minute, zone(there.settings.timezone))
     await set_timer(context, turn, Timer(key(there.room_id), KIND, there.room_id, due))
 
 
@@ -49,7 +50,8 @@ async def _tell(context: Context, turn: Turn, there: Place) -> None:
     found = await requests.unsettled(turn.tx, there.room_id)
     here = [one for one in found if one.awaits_moderators and one.management_room == there.management_room]
     reminded = await reminders.of(turn.tx, [one.id for one in here])
-    waiting = [one for one in here if one.id in reminded]
+    daily_anyway = await digests.at(turn.tx, there.room_id, DIGEST)
+    waiting = [one for one in here if one.id in reminded and one.id not in daily_anyway]
     if not waiting:
         return
     await plan(context, turn, there, after=0)

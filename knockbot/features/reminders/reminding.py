@@ -12,7 +12,7 @@ from typing import Final
 from knockbot.documents.zones import zone
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Moment, Notice, Number, Numbered, User, notice, numbered
-from knockbot.domain.reminders import TOGETHER
+from knockbot.domain.reminders import DIGEST, TOGETHER
 from knockbot.engine.timers import TimerKind, replace_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.reminders import daily
@@ -21,7 +21,7 @@ from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import prompts, reminders, requests, timers
+from knockbot.store import digests, prompts, reminders, requests, timers
 from knockbot.store.timers import Timer
 
 KIND: Final = "remind"
@@ -75,7 +75,9 @@ async def _remind(context: Context, turn: Turn, there: Place) -> None:
     waiting = await who_waits(turn, there)
     due = [request for request in waiting if request.opened_at + after <= turn.now + TOGETHER]
     off = await tables.put_off(context, turn.tx, due)
-    told = [one for one in due if await reminders.note(turn.tx, one.id, turn.now) and one.id not in off]
+    daily_anyway = await digests.at(turn.tx, there.room_id, DIGEST)
+    new = [one for one in due if await reminders.note(turn.tx, one.id, turn.now)]
+    told = [one for one in new if one.id not in off and one.id not in daily_anyway]
     if told:
         await _say(context, turn, there, told)
         await daily.plan(context, turn, there)
