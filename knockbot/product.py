@@ -57,6 +57,8 @@ from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.undo import asking, many, taking
 from knockbot.features.upgrades import successors, upgrading
+from knockbot.features.votes import recount, voting
+from knockbot.features.votes import shown as votes_shown
 from knockbot.features.waves import course, over
 from knockbot.features.waves import shown as waves_shown
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
@@ -215,6 +217,17 @@ FEATURES: tuple[Feature, ...] = (
         looks=here.look,
     ),
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
+    Feature(
+        "votes",
+        weighs=voting.weigh,
+        awaits=voting.weighed,
+        clicked_for=voting.clicked_for,
+        clicks=voting.clicks,
+        unclicked=voting.unclicked,
+        reopened=voting.reopened,
+        revised=recount.revised,
+        remarks=votes_shown.remarks,
+    ),
     Feature("undo", let_go=taking.let_go, looks=asking.look_at_open),
     Feature(
         "deferring",
@@ -288,6 +301,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     expiring.KIND: expiring.EXPIRE,
     collecting.KIND: collecting.SEND,
     deferring.KIND: deferring.END,
+    recount.KIND: recount.COUNT,
     list_following.MOVED: again.CHANGED,
     list_telling.REPLY: hits.HITS,
     asking.UNCONFIRMED: asking.TIMER,

@@ -321,6 +321,7 @@ CATCHES_REFUSALS = {
     "features/bulk/choosing.py": "one of the requests of a batch",
     "features/bulk/running.py": "the same",
     "features/bulk/stopping.py": "one of the rooms of a batch",
+    "features/votes/recount.py": "a vote that is counted anew under another policy",
     "flow/questions.py": "a click on a question",
     "flow/rulebook.py": "one of several rooms in which a policy is to be applied",
     "features/thirdparty/issuing.py": "a command that is carried out later",

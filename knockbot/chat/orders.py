@@ -72,11 +72,19 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
         raise Refused(below(*(notice("meant.not_revocable", request=Numbered(number)) for number in wrong)))
-    return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
+    return await _said_of_each(call, meant, Verdict.REJECT, reason, partial(_revoke, call.context), called="revoke")
 
 
-Take = Callable[[Turn, Wish, int], Awaitable[None]]
-"""Carries a moderator's wish on one request out. Raises `Refused`."""
+async def _revoke(context: Context, turn: Turn, wish: Wish, request_id: int) -> Notice | None:
+    """Revoke an invite: of one that waits for an answer, that is to reject it."""
+    if (await requests.get(turn.tx, request_id)).awaits_moderators:
+        return await answering.take(context, turn, wish, request_id)
+    await invites.revoke(turn, wish, request_id)
+    return None
+
+
+Take = Callable[[Turn, Wish, int], Awaitable[Notice | None]]
+"""Carries a moderator's wish on one request out; returns what is still missing. Raises `Refused`; may raise `Later`."""
 
 
 async def _said_of_each(
@@ -97,9 +105,10 @@ async def _said_of_each(
         taken = [await _taken(call, turn, wish, one, take) for one in looked_at]
         hit = [one for one in taken if isinstance(one, Request)]
         refused = [one.said for one in taken if isinstance(one, Refused)]
+        missing = [one for one in taken if isinstance(one, Notice)]
         labels = await rooms.told_apart(turn.tx, call.room)
         named = hit_by_answer(hit, called or verdict.value, labels) if hit and meant.told else None
-        kept = [one for one in (named, *dict.fromkeys(refused)) if one is not None]
+        kept = [one for one in (named, *missing, *dict.fromkeys(refused)) if one is not None]
         return below(*kept) if kept else TICK
 
     return take_each
@@ -121,11 +130,12 @@ async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Request 
     return one
 
 
-async def _taken(call: Call, turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> Request | Refused:
-    """The same once it is written."""
+async def _taken(call: Call, turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> Request | Refused | Notice:
+    """The same once it is written, or what is still missing."""
     try:
         if isinstance(one, Request):
-            await take(turn, await templates.worded(call, turn, wish, one), one.id)
+            missing = await take(turn, await templates.worded(call, turn, wish, one), one.id)
+            return missing if missing is not None else one
     except Refused as refused:
         return refused
     return one

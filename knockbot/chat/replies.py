@@ -282,6 +282,7 @@ def queue(found: Queue, now: int) -> Notice:
     waiting = notice("queue.waiting", count=Number(found.unanswered), command=Code("!kb list"))
     return below(
         waiting if found.unanswered else notice("queue.nobody"),
+        notice("queue.voted", count=Number(found.voted), command=Code("!kb list")) if found.voted else None,
         *map(_batch_row, found.batches),
         *map(_undone_row, found.undone),
         *(

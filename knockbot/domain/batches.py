@@ -50,6 +50,8 @@ class Left(StrEnum):
     """It has an answer by somebody else."""
     GONE = "gone"
     """The applicant does not wait there any more, or the room is not managed from here."""
+    VOTED = "voted"
+    """It counts as a vote, and the answer takes more of them."""
     ANEW = "anew"
     """The applicant has knocked again since it was asked about."""
 

@@ -37,6 +37,7 @@ from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Kn
 from knockbot.domain.notices import Notice, because, notice
 from knockbot.domain.reminders import read_remind_after
 from knockbot.domain.templates import Template, read_templates
+from knockbot.domain.votes import VoteRule, read_votes
 from knockbot.domain.waves import WaveRule, read_wave
 from knockbot.errors import Fault
 
@@ -257,6 +258,8 @@ class RoomSettings:
     """Texts that moderators often send to applicants, by short names."""
     wave: WaveRule = key(read_wave, written={"knocks": 50, "within": "10m", "ends_after": "30m"})
     """How many knocks in which time make a wave, in which rules accept nobody; or `waves.OFF`."""
+    votes: VoteRule = key(read_votes, written={"accept": 1, "reject": 1, "ban": 1})
+    """How many moderators each of their answers takes."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 

@@ -47,6 +47,12 @@ class Recorded(StrEnum):
     """The request is open again: the moderator who answered no longer has the permission."""
     ANSWER_TAKEN_BACK = "answer_taken_back"
     """The request is open again: the click that gave the answer (`verdict`) was removed."""
+    VOTED = "voted"
+    """Somebody voted for an answer (`verdict`)."""
+    VOTED_FOR = "voted_for"
+    """There are enough votes for an answer (`verdict`), those of `whom`."""
+    VOTE_TAKEN_BACK = "vote_taken_back"
+    """The click by which somebody (`whom`) had voted for an answer (`verdict`) was removed."""
     UNDONE = "undone"
     """Somebody undid the answer (`verdict`)."""
     NOT_UNDONE = "not_undone"
@@ -116,7 +122,7 @@ class Detail(TypedDict, total=False):
     invited_to: str
     invited_to_name: str
     whom: Sequence[str]
-    """Users, and servers as `*:host`."""
+    """Users, and servers as `*:host`; or those who voted."""
     people: int
 
 

@@ -28,7 +28,7 @@ from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
-from knockbot.flow import authority, hints, journal, place, refusals, saying, settling, shortcuts
+from knockbot.flow import authority, hints, journal, place, refusals, saying, settling, shortcuts, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_denied, is_in
@@ -52,12 +52,12 @@ async def _insist(context: Context, wish: Wish, request: Request) -> None:
     replaced = settling.leads_nowhere(request, there)
     deed = ANSWERS[request.judged_as][wish.verdict]
     await authority.insist(context, authority.Wanted(deed, wish.actor, room, request.subject))
-    if wish.verdict is not Verdict.ACCEPT or not request.awaits_moderators:
-        return
-    if replaced:
-        raise Refused(refusals.room_replaced(room))
-    if await is_denied(context, request.room_id, request.user_id):
-        raise Refused(refusals.server_denied(server_of(request.user_id), room))
+    if wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
+        if replaced:
+            raise Refused(refusals.room_replaced(room))
+        if await is_denied(context, request.room_id, request.user_id):
+            raise Refused(refusals.server_denied(server_of(request.user_id), room))
+    await tables.weigh(context, wish, request)
 
 
 async def insist_on_being_able(context: Context, deed: Deed, by: str, request: Request) -> None:
@@ -71,20 +71,29 @@ async def insist_on_being_able(context: Context, deed: Deed, by: str, request: R
         await authority.insist(context, wanted)
 
 
-async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> None:
-    """Store this answer on the request. Raises `Refused` where another answer or an outcome came first.
+async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Notice | None:
+    """Store this answer on the request; returns what is still missing, where a moderator's wish alone is no answer.
+    Raises `Refused` where another answer or an outcome came first, and `Later` where something changed since.
 
     Call it in the transaction that ends the handling of the moderator's event.
     """
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
-        return
+        return None
     if not request.awaits_moderators and not overrides(wish.verdict, request):
         raise Refused(already_answered(request, turn.now))
     if wish.of_card and not await _was_on_card(turn.tx, wish, request):
         raise Refused(not_shown_yet(request, wish.verdict))
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
         raise Refused(changed_anew(request))
+    weighed = await tables.awaited(context, turn, wish, request)
+    if not isinstance(weighed, Wish):
+        return weighed
+    await _bind(context, turn, weighed, request)
+    return None
+
+
+async def _bind(context: Context, turn: Turn, wish: Wish, request: Request) -> None:
     answer = Answer(
         wish.verdict,
         wish.actor,

@@ -8,7 +8,7 @@ power of that moderator. Policies of the config file act for the bot.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -179,6 +179,19 @@ async def _look(context: Context, room_id: str, who: str) -> Standing:
     standing = Standing(await is_joined(context, room_id, who), await context.outside.powers(room_id))
     context.standings.note(room_id, who, standing, context.now())
     return standing
+
+
+async def look_at(context: Context, room_id: str, users: Iterable[str]) -> None:
+    """Look at the memberships and powers of several users in a room: what is seen is remembered for a moment. May
+    raise `Later` and `Never`."""
+    powers = await context.outside.powers(room_id)
+    for who in users:
+        context.standings.note(room_id, who, Standing(await is_joined(context, room_id, who), powers), context.now())
+
+
+def lacks_power(standing: Standing, who: str, deed: Deed, target: str) -> bool:
+    """Whether somebody may not do this to a user, by what was seen of them."""
+    return may.shortfall(standing.powers, deed, who, target) is not None
 
 
 async def ruled(context: Context, decision: Decision, knock: Knock, kind: Kind = Kind.KNOCK) -> Decision:

@@ -12,6 +12,7 @@ from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request
 from knockbot.domain.reasons import in_words
 from knockbot.errors import Never
+from knockbot.flow import tables
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.store import inbox, prompts, requests, rooms
@@ -79,8 +80,9 @@ async def prompt(context: Context, shown: Prompt) -> Portion:
     async with context.db.tx() as tx:
         heard = await inbox.known(tx, [reaction.event_id for reaction in reactions])
         on_card = await requests.on_card(tx, shown.id, held=False)
+        counted = await tables.clicks(context, tx, on_card)
     given = [request.answer for request in on_card if request.open and request.answer is not None]
-    clicked = frozenset(answer.cause for answer in given if answer.by_click and answer.cause is not None)
+    clicked = counted.union(answer.cause for answer in given if answer.by_click and answer.cause is not None)
     return Snapshot(reactions=reactions), Records(heard=heard, clicked=clicked)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Answer, Fact, Kind, MemberChange, Request, RoomView, Shortcut, Step
+from knockbot.domain.model import Answer, Fact, Kind, MemberChange, Request, RoomView, Shortcut, Step, Wish
 from knockbot.domain.notices import Notice
 from knockbot.domain.policy import RoomSettings
 from knockbot.domain.remarks import Extent
@@ -152,6 +152,23 @@ Enforced: TypeAlias = Callable[[Context, Turn, Sound], Awaitable[Notice | None]]
 """Writes what follows from a policy that is put in force, and returns what its author is told of that."""
 
 
+Weighs: TypeAlias = Callable[[Context, Wish, Request], Awaitable[None]]
+"""Looks at what decides whether a moderator's wish is an answer by itself. May raise `Later` and `Never`."""
+
+Awaits: TypeAlias = Callable[[Context, Turn, Wish, Request], Awaitable[Wish | Notice]]
+"""The wish as it becomes the answer of a request, or what is still missing; writes what is to be known of it then.
+Raises `Later` where something has changed since it was weighed."""
+
+ClickedFor: TypeAlias = Callable[[Tx, str, str], Awaitable[Sequence[int]]]
+"""The open requests for which a click in a management room counts, though it is not their answer by itself."""
+
+Clicks: TypeAlias = Callable[[Tx, Sequence[Request]], Awaitable[frozenset[str]]]
+"""The clicks that count so for these requests."""
+
+Unclicked: TypeAlias = Callable[[Context, Turn, Request, str, str], Awaitable[bool]]
+"""Writes that such a click does not count any more, since somebody removed it; returns whether the answer of the
+request does not hold without it."""
+
 Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
 """Writes what takes back the outcome of a request: the answer that says so, and the act."""
 
@@ -246,6 +263,18 @@ class Feature:
     """In a look at a protected room, after its knocks."""
     undoes: Mapping[Step, Undoes] = field(default_factory=dict)
     """The ways to undo an answer that are its own."""
+    weighs: Weighs | None = None
+    """Before a moderator's wish for a request is written."""
+    awaits: Awaits | None = None
+    """Before a moderator's wish becomes the answer of a request."""
+    clicked_for: ClickedFor | None = None
+    """When a click may have been removed."""
+    clicks: Clicks | None = None
+    """In a look at a card: the clicks that are missed if they are gone."""
+    unclicked: Unclicked | None = None
+    """After a click was removed."""
+    reopened: Follows | None = None
+    """Before an answer that is not carried out yet is undone."""
     undone: Undone | None = None
     """When an accept is undone by which somebody has joined."""
     shortcuts: Shortcuts | None = None
@@ -455,6 +484,48 @@ def remarks(context: Context) -> list[Remarks]:
 def undoes(context: Context) -> dict[Step, Undoes]:
     """How the features undo answers."""
     return {step: undoes for feature in rows(context) for step, undoes in feature.undoes.items()}
+
+
+async def weigh(context: Context, wish: Wish, request: Request) -> None:
+    """Look at what decides whether a moderator's wish is an answer by itself."""
+    for feature in rows(context):
+        if feature.weighs is not None:
+            await feature.weighs(context, wish, request)
+
+
+async def awaited(context: Context, turn: Turn, wish: Wish, request: Request) -> Wish | Notice:
+    """A moderator's wish as it becomes the answer of a request, or what is still missing."""
+    for feature in rows(context):
+        weighed = await feature.awaits(context, turn, wish, request) if feature.awaits is not None else wish
+        if not isinstance(weighed, Wish):
+            return weighed
+        wish = weighed
+    return wish
+
+
+async def clicked_for(context: Context, tx: Tx, room_id: str, click: str) -> list[int]:
+    """The open requests for which a click counts, though it is not their answer by itself."""
+    asked = [feature.clicked_for for feature in rows(context) if feature.clicked_for is not None]
+    return [request_id for clicked in asked for request_id in await clicked(tx, room_id, click)]
+
+
+async def clicks(context: Context, tx: Tx, about: Sequence[Request]) -> frozenset[str]:
+    """The clicks that count so for these requests."""
+    asked = [feature.clicks for feature in rows(context) if feature.clicks is not None]
+    return frozenset[str]().union(*[await found(tx, about) for found in asked])
+
+
+async def unclicked(context: Context, turn: Turn, request: Request, click: str, by: str) -> bool:
+    """A click was removed: write what else follows; returns whether the answer of the request does not hold without."""
+    asked = [feature.unclicked for feature in rows(context) if feature.unclicked is not None]
+    return any([await unclick(context, turn, request, click, by) for unclick in asked])
+
+
+async def reopened(context: Context, turn: Turn, request: Request) -> None:
+    """An answer that is not carried out yet is undone: write what else follows."""
+    for feature in rows(context):
+        if feature.reopened is not None:
+            await feature.reopened(context, turn, request)
 
 
 async def undone(context: Context, turn: Turn, request: Request, answer: Answer) -> list[Notice]:

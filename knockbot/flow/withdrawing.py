@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from knockbot.domain.model import Redaction, Request
-from knockbot.domain.notices import Numbered, User, because, below, notice
+from knockbot.domain.model import Answer, Redaction, Request
+from knockbot.domain.notices import Notice, Numbered, User, because, below, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Never
@@ -32,7 +32,7 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
     homeserver is a hint, and anybody can send a redaction that has no effect: so the bot reads it in the room.
     """
     async with context.db.tx() as tx:
-        given = await _given(tx, redaction)
+        given = await _given(context, tx, redaction)
         unheard = await inbox.is_said(tx, redaction.redacts, redaction.room_id)
         under_way = any([await jobs.is_running(tx, request.id) for request in given])
     there = await in_the_room(context, redaction) if given or unheard else None
@@ -47,8 +47,9 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
     async def write(turn: Turn) -> None:
         # This comes first: another handler of the event has to end before, or finds that it is handled.
         await inbox.not_to_be_heard(turn.tx, redaction.redacts, redaction.room_id, turn.now)
-        given = await _given(turn.tx, redaction)
-        withdrawn = [one for one in given if await _is_withdrawn(context, turn, one, by or context.bot)]
+        given = await _given(context, turn.tx, redaction)
+        click, whoever = redaction.redacts, by or context.bot
+        withdrawn = [one for one in given if await _is_withdrawn(context, turn, one, click, whoever)]
         await _tell(context, turn, withdrawn, redaction.redacts, by or context.bot)
 
     return write
@@ -62,18 +63,24 @@ async def in_the_room(context: Context, redaction: Redaction) -> Redaction | Non
         return None
 
 
-async def _given(tx: Tx, redaction: Redaction) -> list[Request]:
-    """The open requests whose answer the redacted event gave by a click."""
-    found = await requests.answered_by(tx, redaction.room_id, redaction.redacts)
-    return [request for request in found if request.answer is not None and request.answer.by_click]
+async def _given(context: Context, tx: Tx, redaction: Redaction) -> list[Request]:
+    """The open requests whose answer the redacted event gave by a click, or for which it counts as a click."""
+    answered = await requests.answered_by(tx, redaction.room_id, redaction.redacts)
+    clicked = {one.id for one in answered if one.answer is not None and one.answer.by_click}
+    clicked.update(await tables.clicked_for(context, tx, redaction.room_id, redaction.redacts))
+    await requests.hold(tx, sorted(clicked))
+    return [one for one in (await requests.several(tx, sorted(clicked))).values() if one.open]
 
 
-async def _is_withdrawn(context: Context, turn: Turn, request: Request, by: str) -> bool:
+async def _is_withdrawn(context: Context, turn: Turn, request: Request, click: str, by: str) -> bool:
     """Open a request again, unless its answer is half carried out: the inviter was banned, but the invite is left."""
-    if request.answer is None or request.inviter_banned:
+    if request.inviter_banned:
         return False
     if await jobs.is_running(turn.tx, request.id):
         turn.after(partial(context.look_at, request.room_id))
+        return False
+    lost = await tables.unclicked(context, turn, request, click, by)
+    if request.answer is None or not (lost or _was_given_by(request.answer, click)):
         return False
     verdict = request.answer.verdict
     await settling.withdraw_answer(turn, request, because("overtaken.unclicked", user=User(by)), inviter_too=True)
@@ -83,16 +90,24 @@ async def _is_withdrawn(context: Context, turn: Turn, request: Request, by: str)
     return True
 
 
+def _was_given_by(answer: Answer, click: str) -> bool:
+    return answer.by_click and answer.cause == click
+
+
 async def _tell(context: Context, turn: Turn, withdrawn: Sequence[Request], click: str, by: str) -> None:
     """Say whose answers somebody else has taken back, once for all that the click gave."""
-    others = [(one, one.answer.by) for one in withdrawn if one.answer is not None and one.answer.by != by]
+    others = [(one, one.answer) for one in withdrawn if one.answer is not None and one.answer.by != by]
     if not others:
         return
-    said = [
-        notice("answer.taken_back", by=User(by), user=User(whose), request=Numbered(one.number))
-        for one, whose in others
-    ]
+    said = [_told(one, answer, click, by) for one, answer in others]
     first = withdrawn[0]
     card = await prompts.get(turn.tx, first.card_id) if first.card_id is not None else None
     to, occasion = Audience(first.management_room, about=first), f"unclicked:{first.id}:{click}"
     await saying.say(context, turn, to, occasion, below(*said), reply_to=card.event_id if card is not None else None)
+
+
+def _told(request: Request, answer: Answer, click: str, by: str) -> Notice:
+    number = Numbered(request.number)
+    if answer.cause != click:
+        return notice("answer.unsupported", by=User(by), user=User(answer.by), request=number)
+    return notice("answer.taken_back", by=User(by), user=User(answer.by), request=number)

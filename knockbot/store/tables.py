@@ -87,6 +87,11 @@ TABLES: Mapping[str, Table] = {
             counts="id",
         ),
         Table("claims", "two hours, at most until the request is settled", ("claimed_by",)),
+        Table(
+            "votes",
+            "for ever, unless their voter takes them back",
+            ("voter", "subject", "reason"),
+        ),
         Table("deferrals", "until its time has come, at most until the request is answered", ("deferred_by",)),
         Table("callers", "as long as they are in the management room and want it", ("user_id",)),
         Table("mornings", "until the quiet hours are over"),

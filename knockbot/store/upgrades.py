@@ -396,6 +396,24 @@ CREATE TABLE reminders (
     at         BIGINT NOT NULL
 );
 
+-- What moderators voted for, one vote of each on a request; `event_id` is the knock, and `subject` whom the request was
+-- about at that time, `lapse` why the vote did not count when its voter was last looked at.
+CREATE TABLE votes (
+    request_id      BIGINT NOT NULL REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    voter           TEXT NOT NULL,
+    verdict         TEXT NOT NULL,
+    cause           TEXT NOT NULL,
+    given_at        BIGINT NOT NULL,
+    event_id        TEXT NOT NULL,
+    subject         TEXT NOT NULL,
+    by_click        INTEGER NOT NULL,
+    reason          TEXT,
+    lapse           TEXT,
+    PRIMARY KEY (request_id, voter)
+);
+CREATE INDEX votes_of_click ON votes (cause);
+
 -- Requests that are off the list until a moment; `event_id` is the knock, or what the request was about, at that time.
 CREATE TABLE deferrals (
     request_id      BIGINT PRIMARY KEY REFERENCES requests (id),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from knockbot.domain.batches import Batch, Stage
 from knockbot.flow.context import Context
-from knockbot.store import batches, jobs, requests, rooms, undo_runs, waves
+from knockbot.store import batches, jobs, requests, rooms, undo_runs, votes, waves
 from knockbot.store.jobs import Open
 from knockbot.store.undo_runs import UnderWay
 from knockbot.store.waves import Wave
@@ -43,6 +43,8 @@ class Queue:
     """Batches that are being undone, oldest first."""
     waves: tuple[tuple[Wave, str], ...] = ()
     """The waves that go on at its rooms, each with what the room is called."""
+    voted: int = 0
+    """Those of the unanswered requests that were voted on."""
 
 
 async def of_management_room(context: Context, management_room: str) -> Queue:
@@ -54,6 +56,7 @@ async def of_management_room(context: Context, management_room: str) -> Queue:
         running = [one for one in await batches.open_in(tx, management_room) if one.stage is Stage.RUNNING]
         counted = [(one, await batches.counts(tx, one.id)) for one in running]
         undone = await undo_runs.under_way(tx, management_room)
+        voted = await votes.count_waiting(tx, management_room)
         going_on = await waves.at_any(tx, [*labels])
     due = tuple(Due(job, labels.get(job.room_id)) for job in found)
     return Queue(
@@ -62,4 +65,5 @@ async def of_management_room(context: Context, management_room: str) -> Queue:
         tuple(Running(one, *count) for one, count in counted),
         tuple(undone),
         tuple((wave, labels[room_id]) for room_id, wave in going_on.items()),
+        voted,
     )

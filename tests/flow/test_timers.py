@@ -262,6 +262,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
         (
             "batch_lapses",
             "daily",
+            "count_votes",
             "end_claim",
             "end_deferral",
             "expire",

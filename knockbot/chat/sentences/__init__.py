@@ -28,6 +28,7 @@ from knockbot.chat.sentences import (
     spaces,
     templates,
     undo,
+    votes,
     waiting,
     waves,
 )
@@ -53,6 +54,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **templates.SENTENCES,
     **waiting.SENTENCES,
     **undo.SENTENCES,
+    **votes.SENTENCES,
     **waves.SENTENCES,
 }
 

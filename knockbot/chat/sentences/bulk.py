@@ -74,6 +74,10 @@ SENTENCES: Mapping[str, Sentence] = {
         "Left out: {count} whom you or I may not answer so there: {requests}",
         "Left out: {count} whom you or I may not answer so there: {requests}",
     ),
+    "bulk.left/voted": _left(
+        "{count} has your vote now and takes more votes: {requests}",
+        "{count} have your vote now and take more votes: {requests}",
+    ),
     "bulk.left_unnamed": says(
         "Left out: {count} that is not managed from here any more",
         "Left out: {count} that are not managed from here any more",

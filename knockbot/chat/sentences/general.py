@@ -498,6 +498,12 @@ SENTENCES: Mapping[str, Sentence] = {
         by=User,
         user=User,
     ),
+    "answer.unsupported": says(
+        "{request} is open again: {by} removed a vote for the answer that {user} completed.",
+        request=Numbered,
+        by=User,
+        user=User,
+    ),
     "answer.other_knock": says(
         "{user} knocked again a moment ago, perhaps with another reason. Please look at {request} again, then answer.",
         user=User,

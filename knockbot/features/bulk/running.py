@@ -83,10 +83,10 @@ async def _answered(context: Context, turn: Turn, batch: Batch, item: Item) -> L
     if template is not None and batch.verdict is not Verdict.ACCEPT:
         wanted = replace(wanted, reason=template.text)
     try:
-        await answering.take(context, turn, wanted, request.id)
+        missing = await answering.take(context, turn, wanted, request.id)
     except Refused:
         return Left.ANSWERED
-    return None
+    return Left.VOTED if missing is not None else None
 
 
 async def _go_on(context: Context, turn: Turn, batch: Batch) -> None:

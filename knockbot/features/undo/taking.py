@@ -46,6 +46,7 @@ async def _take_back(context: Context, turn: Turn, wish: Wish, found: Found) -> 
     number, by = Numbered(request.number), credited(request)
     if await jobs.is_running(turn.tx, request.id):
         raise Refused(notice("undo.under_way", request=number))
+    await tables.reopened(context, turn, request)
     await settling.withdraw_answer(turn, request, because("overtaken.undone", user=User(wish.actor)), inviter_too=True)
     await undo.put_on_record(turn, request, wish.actor)
     await cards.show(context, turn, request.id)

@@ -1,0 +1,1 @@
+"""Answers that take the votes of several moderators."""

@@ -1,0 +1,77 @@
+"""Votes are counted anew where another policy takes fewer of them: what has enough votes now is carried out.
+
+Nothing is done without a look at the powers: whoever of the voters may still answer does, the last one first.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from knockbot.domain.model import Request, Wish
+from knockbot.domain.votes import Tally, Vote, reached
+from knockbot.engine.timers import TimerKind, set_timer
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never, Refused
+from knockbot.features.votes import voting
+from knockbot.features.votes.voting import rule_at
+from knockbot.flow import answering, remarks
+from knockbot.flow.context import Context
+from knockbot.store import requests, votes
+from knockbot.store.timers import Timer
+
+KIND: Final = "count_votes"
+"""Its row in `product.py:TIMERS`."""
+
+
+async def revised(context: Context, turn: Turn, room_id: str) -> None:
+    """Another policy is in force: count what was voted on."""
+    for request_id in await votes.with_votes(turn.tx, room_id):
+        key = f"{KIND}:{request_id}"
+        await set_timer(context, turn, Timer(key, KIND, str(request_id), turn.now))
+        await remarks.changed(turn, request_id)
+
+
+async def _rings(context: Context, timer: Timer) -> Write[None] | None:
+    """Answer a request that has enough votes. May raise `Later`."""
+    async with context.db.tx() as tx:
+        request = await requests.get(tx, int(timer.about), held=False)
+        rule = await rule_at(context, tx, request.room_id)
+        given = (await votes.on(tx, [request])).get(request.id, [])
+    if not request.awaits_moderators:
+        return None
+    for found in reached(given, request, rule):
+        wish = await _wish(context, request, found)
+        if wish is not None:
+            return partial(_answer, context, wish, request)
+    try:
+        await voting.look_at(context, request, [vote.voter for vote in given])
+    except Never:
+        return None  # the bot was removed from one of the rooms
+    return partial(voting.note, context, request)
+
+
+async def _wish(context: Context, request: Request, found: Tally) -> Wish | None:
+    """The wish of the last voter who may answer now; `None` if nobody may."""
+    for vote in reversed(found.counted):
+        wish = _of(vote)
+        try:
+            await answering.insist(context, wish, request)
+        except (Refused, Never):
+            continue
+        return wish
+    return None
+
+
+def _of(vote: Vote) -> Wish:
+    return Wish(vote.voter, vote.verdict, vote.cause, vote.reason, by_click=vote.by_click, knock=vote.event_id)
+
+
+async def _answer(context: Context, wish: Wish, request: Request, turn: Turn) -> None:
+    try:
+        await answering.take(context, turn, wish, request.id)
+    except Refused:
+        return  # another answer came first, or they have knocked again
+
+
+COUNT: Final = TimerKind(_rings)

@@ -1,0 +1,76 @@
+"""How the votes on a request stand, as cards, lists and `show` tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Choice, Moment, Notice, Number, Sign, User, listed, notice
+from knockbot.domain.remarks import Extent
+from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, tally
+from knockbot.features.votes.voting import SIGNS
+from knockbot.flow import answering, place
+from knockbot.flow import remarks as shared
+from knockbot.flow.context import Context
+from knockbot.store import votes
+from knockbot.store.db import Tx
+
+
+async def remarks(context: Context, tx: Tx, about: Sequence[Request], extent: Extent) -> Mapping[int, Sequence[Notice]]:
+    """How many of the needed votes there are, and on a card of one request whose; all votes where all is shown."""
+    places = await place.of_rooms(context, tx, {one.room_id for one in about})
+    rules = {room_id: there.settings.votes for room_id, there in places.items()}
+    concerned = [one for one in about if extent is Extent.WHOLE or rules.get(one.room_id, VoteRule()).several]
+    if not concerned:
+        return {}
+    given = await votes.on(tx, concerned)
+    found: dict[int, Sequence[Notice]] = {}
+    for one in concerned:
+        found[one.id] = _standing(one, given.get(one.id, []), rules.get(one.room_id, VoteRule()), extent)
+    if extent is Extent.WHOLE:
+        zones = await shared.zones(context, tx, concerned)
+        found = {one.id: [*found[one.id], *_all(one, given.get(one.id, []), zones)] for one in concerned}
+    return {request_id: lines for request_id, lines in found.items() if lines}
+
+
+def _all(request: Request, given: Sequence[Vote], zones: Mapping[str, str]) -> list[Notice]:
+    """Each vote that was given in the management room of a request."""
+    return [_given(one, zones[request.room_id]) for one in given if one.management_room == request.management_room]
+
+
+def _standing(request: Request, given: Sequence[Vote], rule: VoteRule, extent: Extent) -> list[Notice]:
+    """How the votes stand for each answer that can still be given."""
+    asked = [one for one in rule.several if request.awaits_moderators or answering.overrides(one, request)]
+    tallies = [tally(given, request, verdict, rule) for verdict in asked]
+    voted = [one for one in tallies if one.counted or one.lapsed]
+    if extent is Extent.ROW:
+        return [notice("vote.in_short", tallies=listed(_short(one) for one in voted))] if voted else []
+    takes = [notice("vote.takes", tallies=listed(_short(one) for one in tallies))] if tallies and not voted else []
+    return [*takes, *(line for one in voted for line in _lines(one))]
+
+
+def _short(one: Tally) -> Notice:
+    return notice(
+        "vote.short", sign=Sign(SIGNS[one.verdict]), votes=Number(len(one.counted)), needed=Number(one.needed)
+    )
+
+
+def _lines(one: Tally) -> list[Notice]:
+    whom = listed(User(vote.voter) for vote in one.counted)
+    line = notice("vote.tally", so_far=_short(one), whom=whom) if one.counted else _short(one)
+    return [line, *_lapsed(one)]
+
+
+def _lapsed(one: Tally) -> list[Notice]:
+    """The votes that do not count, by the reason."""
+    found = {why: [vote.voter for vote in one.lapsed if vote.lapse is why] for why in Lapse}
+    sign = Sign(SIGNS[one.verdict])
+    return [
+        notice("vote.lapsed", lapse=Choice(why), sign=sign, whom=listed(User(voter) for voter in voters))
+        for why, voters in found.items()
+        if voters
+    ]
+
+
+def _given(vote: Vote, zone: str) -> Notice:
+    return notice("vote.given", sign=Sign(SIGNS[vote.verdict]), by=User(vote.voter), moment=Moment(vote.given_at, zone))
