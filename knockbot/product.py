@@ -224,6 +224,7 @@ FEATURES: tuple[Feature, ...] = (
         clicked_for=voting.clicked_for,
         clicks=voting.clicks,
         unclicked=voting.unclicked,
+        unsupported=voting.unsupported,
         reopened=voting.reopened,
         revised=recount.revised,
         remarks=votes_shown.remarks,

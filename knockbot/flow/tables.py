@@ -169,6 +169,10 @@ Unclicked: TypeAlias = Callable[[Context, Turn, Request, str, str], Awaitable[bo
 """Writes that such a click does not count any more, since somebody removed it; returns whether the answer of the
 request does not hold without it."""
 
+Unsupported: TypeAlias = Callable[[Context, Request], Awaitable[str | None]]
+"""Who removed a click without which the answer of a request does not hold, and of which the bot has not heard; `None`
+if nobody did. May raise `Later` and `Never`."""
+
 Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
 """Writes what takes back the outcome of a request: the answer that says so, and the act."""
 
@@ -273,6 +277,8 @@ class Feature:
     """In a look at a card: the clicks that are missed if they are gone."""
     unclicked: Unclicked | None = None
     """After a click was removed."""
+    unsupported: Unsupported | None = None
+    """Right before an answer is carried out that was not given just now."""
     reopened: Follows | None = None
     """Before an answer that is not carried out yet is undone."""
     undone: Undone | None = None
@@ -519,6 +525,15 @@ async def unclicked(context: Context, turn: Turn, request: Request, click: str, 
     """A click was removed: write what else follows; returns whether the answer of the request does not hold without."""
     asked = [feature.unclicked for feature in rows(context) if feature.unclicked is not None]
     return any([await unclick(context, turn, request, click, by) for unclick in asked])
+
+
+async def unsupported(context: Context, request: Request) -> str | None:
+    """Who removed a click without which the answer of a request does not hold; `None` if nobody did."""
+    for feature in rows(context):
+        by = await feature.unsupported(context, request) if feature.unsupported is not None else None
+        if by is not None:
+            return by
+    return None
 
 
 async def reopened(context: Context, turn: Turn, request: Request) -> None:

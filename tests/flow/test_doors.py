@@ -772,3 +772,21 @@ async def test_a_crowd_at_one_room_does_not_come_onto_the_card_of_one_applicant(
     assert {block["user_id"] for block in own.blocks} == {ANA}
     assert {*own.offers} == {"✅", "❌", "⛔"}
     assert any(len(card.blocks) > 1 for card in house.cards() if card is not own)
+
+
+# --- votes --------------------------------------------------------------------------------------------------------
+
+
+async def test_one_click_votes_at_each_room_where_the_clicker_may(house: House) -> None:
+    becomes_moderator(house, BOB, GARDEN, POND)
+    for room_id in DOORS_OF_SPACE:
+        await house.set_policy("votes: {accept: 2}\n", room_id)
+    await knock(house, *DOORS_OF_SPACE)
+    house.click("✅", by=BOB)
+    await house.later()
+    assert memberships(house) == ["knock"] * 3
+    assert len([line for line in lines(house.card()) if "Votes: ✅ 1 of 2." in line]) == 2
+
+    house.click("✅")
+    await house.later()
+    assert memberships(house) == ["invite", "invite", "knock"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from knockbot.store import jobs
 from tests.flow.house import GARDEN, MODS, House
-from tests.flow.world import ALICE, ANA
+from tests.flow.world import ALICE, ANA, BOT
 
 BOB, CAROL, DAVE = "@bob:tulip.example", "@carol:tulip.example", "@dave:tulip.example"
 EVERYBODY = (ALICE, BOB, CAROL, DAVE)
@@ -286,14 +287,16 @@ async def test_a_vote_by_command_stays_if_its_message_is_removed(house: House) -
     assert tally(house) == f"✅ 1 of 2: {ALICE}"
 
 
+def level_of_the_bot(house: House, level: int) -> None:
+    house.world.set_levels(GARDEN, users={**house.world.rooms[GARDEN].levels["users"], BOT: level})
+
+
 async def in_vain(house: House) -> tuple[str, str]:
     """Alice and Bob vote, but the bot cannot act."""
     first = await click(house, "✅", ALICE)
     second = house.click("✅", by=BOB)
     await house.hear()
-    house.world.set_levels(
-        GARDEN, invite=50, users={**house.world.rooms[GARDEN].levels["users"], "@knockbot:tulip.example": 49}
-    )
+    level_of_the_bot(house, 49)
     await house.live()
     assert (await house.request(ANA)).answer is not None
     return first, second
@@ -307,6 +310,36 @@ async def test_an_answer_that_is_not_carried_out_falls_with_the_vote_that_it_nee
     assert (await house.request(ANA)).awaits_moderators
     assert f"#1 is open again: {ALICE} removed a vote for the answer that {BOB} completed." in house.spoken()
     assert tally(house) == f"✅ 1 of 2: {BOB}"
+
+
+async def test_a_vote_that_went_unheard_is_missed_before_the_act(house: House) -> None:
+    """The bot starts with a job that is due, before the homeserver tells of the redaction or a look finds it."""
+    first, _ = await in_vain(house)
+    house.world.redact(MODS, ALICE, first)
+    level_of_the_bot(house, 50)
+    house.world.outbox.clear()
+    await house.die()
+    house.clock.go_on(3600)
+    await house.start_again()
+    async with house.db.tx() as tx:
+        await jobs.unblock(tx, GARDEN, house.clock())
+    await house.work()
+    assert house.membership(ANA) == "knock"
+
+    await house.later()
+    assert (await house.request(ANA)).awaits_moderators
+    assert (house.membership(ANA), tally(house)) == ("knock", f"✅ 1 of 2: {BOB}")
+
+
+async def test_an_answer_with_all_its_votes_is_carried_out_after_that(house: House) -> None:
+    await in_vain(house)
+    await house.die()
+    house.clock.go_on(3600)
+    await house.start_again()
+    level_of_the_bot(house, 50)
+    await house.later()
+
+    assert house.membership(ANA) == "invite"
 
 
 async def test_the_votes_for_an_answer_that_is_undone_are_gone(house: House) -> None:

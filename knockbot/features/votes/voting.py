@@ -157,6 +157,25 @@ async def unclicked(context: Context, turn: Turn, request: Request, click: str, 
     return not tally(left, request, gone.verdict, rule).is_reached
 
 
+async def unsupported(context: Context, request: Request) -> str | None:
+    """Who removed a click without whose vote there are too few for the answer of a request. May raise `Later` and
+    `Never`."""
+    answer = request.answer
+    async with context.db.tx() as tx:
+        given = (await votes.on(tx, [request])).get(request.id, [])
+        rule = await rule_at(context, tx, request.room_id)
+    if answer is None or not any(vote.cause == answer.cause for vote in given):
+        return None
+    gone, by = set(), None
+    for vote in of_verdict(given, request, answer.verdict):
+        removed = await context.outside.redaction(request.management_room, vote.cause) if vote.by_click else None
+        if removed is not None:
+            gone.add(vote.cause)
+            by = removed.sender or context.bot
+    left = [vote for vote in given if vote.cause not in gone]
+    return None if tally(left, request, answer.verdict, rule).is_reached else by
+
+
 async def reopened(_: Context, turn: Turn, request: Request) -> None:
     """Somebody has undone the answer of a request: the votes that led to it are gone with it."""
     if request.answer is not None:

@@ -200,13 +200,15 @@ async def _unclicked(context: Context, request: Request) -> Unclicked | None:
     An act that follows its click at once does not need to ask.
     """
     answer = request.answer
-    if answer is None or not answer.by_click or answer.cause is None or context.now() - answer.at < AT_ONCE:
+    if answer is None or answer.cause is None or context.now() - answer.at < AT_ONCE:
         return None
     try:
-        removed = await context.outside.redaction(request.management_room, answer.cause)
+        click = answer.cause if answer.by_click else None
+        removed = await context.outside.redaction(request.management_room, click) if click is not None else None
+        by = removed.sender or context.bot if removed is not None else await tables.unsupported(context, request)
     except Never:
         return None  # the bot may not look there
-    return Unclicked(because("overtaken.unclicked", user=User(removed.sender or context.bot))) if removed else None
+    return Unclicked(because("overtaken.unclicked", user=User(by))) if by is not None else None
 
 
 AT_ONCE = 1000
