@@ -110,6 +110,20 @@ async def test_a_space_is_protected_with_all_rooms_in_it_also_those_of_spaces_in
     assert [await space_of(house, one) for one in (LAWN, NESTED, POND)] == [SPACE, SPACE, NESTED]
 
 
+async def test_a_question_about_many_rooms_names_the_first_and_says_how_many_more_there_are(house: House) -> None:
+    space(house, LAWN)
+    room(house, LAWN)
+    await ask(house)
+    for place in range(12):
+        room(house, f"!new{place:02}:{HOME}")
+        house.world.name_child(SPACE, f"!new{place:02}:{HOME}", **HERE)
+    await house.later(120)
+    asked = asked_now(house)
+    assert f"!new09:{HOME}" in asked
+    assert f"!new10:{HOME}" not in asked
+    assert "2 more" in asked
+
+
 async def test_without_the_words_only_the_space_is_protected(house: House) -> None:
     space(house, LAWN)
     room(house, LAWN)

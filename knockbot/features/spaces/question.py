@@ -10,7 +10,7 @@ from typing import Any, Final
 from knockbot.domain.compare import compare
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Id, Notice, Number, Room, because, listed, notice
+from knockbot.domain.notices import Arg, Id, Notice, Number, Room, because, listed, notice
 from knockbot.domain.spaces import SpaceRoom, Stage
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
 from knockbot.engine.turn import Turn, Write
@@ -104,7 +104,9 @@ async def _face(context: Context, prompt: Prompt) -> Face:
     write = partial(_message, context, language=place.language_of(context, managed))
     if not asked or there is None:
         return Face(partial(write, SPACE_QUESTION.closed(prompt)), needless=because("overtaken.not_asked"))
-    named = [await _called(context, room.room_id) for room in asked[:NAMED]]
+    named: list[Arg] = [await _called(context, room.room_id) for room in asked[:NAMED]]
+    more = len(asked) - len(named)
+    named += [notice("list.more", count=Number(more))] if more else []
     said = notice("space.offered", space=there.called, rooms=listed(named), count=Number(len(asked)))
     block = {"kind": prompt.kind, "room_id": prompt.about, "rooms": [room.room_id for room in asked[:NAMED]]}
     return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES, NO), calls.users, quiet=calls.quiet)
