@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from knockbot.chat.calls import Call
 from knockbot.chat.command import Command
@@ -25,6 +26,9 @@ PAGE = 20
 
 SHORT = 60
 """Characters of each reason, where a page with more of them does not fit into a message."""
+
+FEWEST = 5
+"""The same, where user IDs are as long as they may be: a page names all its requests in any case."""
 
 
 async def list_pending(call: Call, wanted: Selection) -> Notice:
@@ -79,12 +83,17 @@ def _short(one: Waiting) -> Waiting:
     return replace(one, request=brief, remarks=one.remarks[:1])
 
 
-def _without_names(one: Waiting) -> Waiting:
-    brief = replace(one.request, reason=shown(one.request.reason, SHORT // 2), display_name=None)
+def _without_names(one: Waiting, characters: int) -> Waiting:
+    brief = replace(one.request, reason=shown(one.request.reason, characters), display_name=None)
     return replace(one, request=brief, remarks=())
 
 
-FORMS: Sequence[Callable[[Waiting], Waiting]] = (lambda one: one, _short, _without_names)
+FORMS: Sequence[Callable[[Waiting], Waiting]] = (
+    lambda one: one,
+    _short,
+    partial(_without_names, characters=SHORT // 2),
+    partial(_without_names, characters=FEWEST),
+)
 """What is said of each, the most first: the first form in which a page fits is taken."""
 
 

@@ -20,12 +20,12 @@ async def house(house: House) -> House:
     return house
 
 
-async def waits(house: House, count: int, reason: str = "hello", name: str | None = None) -> None:
-    """So many wait, the first one longest."""
+async def waits(house: House, count: int, reason: str = "hello", name: str | None = None, called: str = "") -> None:
+    """So many wait, the first one longest; with this in each user ID."""
     async with house.db.tx() as tx:
         for n in range(count):
             house.clock.go_on(1)
-            knock = Knock(GARDEN, f"@u{n}:s{n % 2}.example", f"$knock{n}", reason, name)
+            knock = Knock(GARDEN, f"@u{n}{called}:s{n % 2}.example", f"$knock{n}", reason, name)
             await requests.open_knock(tx, MODS, knock, house.clock())
 
 
@@ -103,9 +103,9 @@ async def test_what_does_not_fit_or_is_written_wrongly_is_named(house: House, co
 @pytest.mark.parametrize("language", ["en", "de"])
 async def test_a_page_fits_into_a_message_whatever_strangers_write(house: House, reason: str, language: str) -> None:
     await house.set_policy(f"language: {language}")
-    await waits(house, 50, reason, reason[:500])
-    said = await listed(house, "list")
-    assert numbers(said) == list(range(1, 21))
-    content = house.said()[-1]
-    assert len(json.dumps(content)) < 60_000
-    assert "!kb list 2" in said.split("\n")[-1]
+    await waits(house, 50, reason, reason[:500], "'" * 230)
+    for page, first in ((1, 1), (2, 21), (3, 41)):
+        said = await listed(house, f"list {page}")
+        assert numbers(said) == list(range(first, min(first + 20, 51)))
+        assert len(json.dumps(house.said()[-1])) < 60_000
+        assert page == 3 or f"!kb list {page + 1}" in said.split("\n")[-1]

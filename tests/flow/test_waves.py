@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from knockbot.domain.model import Verdict
@@ -13,6 +15,8 @@ from knockbot.store import waves
 from knockbot.store.waves import Wave
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import Offered, click, offers
+from tests.flow.test_upgrading import NEW, upgraded
+from tests.flow.test_upgrading import click as click_on_upgrade
 from tests.flow.world import ALICE, BOT, levels_for
 
 SMALL = "wave: {knocks: 5, within: 10m, ends_after: 30m}\n"
@@ -224,11 +228,13 @@ async def test_hidden_reasons_stay_hidden(house: House) -> None:
     assert "let me in" not in only_digest(house).text
 
 
-async def test_it_takes_few_messages_and_one_call(house: House) -> None:
+async def test_three_hundred_from_forty_servers_take_few_messages_and_one_call(house: House) -> None:
     await house.protect(policy=f'{ASKS}call: ["{ALICE}"]\n')
-    await knock(house, *people(300), apart=0.2)
+    await knock(house, *[f"@p{number:03}:s{number % 40:02}.example" for number in range(300)], apart=0.2)
     await house.later(11)
-    assert "knocks wait for an answer" in only_digest(house).text
+    assert "296 knocks wait for an answer" in only_digest(house).text
+    assert "s39.example (" in only_digest(house).text or "other servers (" in only_digest(house).text
+    assert house.world.asked("put_state") == [], "the join rule is not touched"
     assert called(house) == [ALICE]
     assert messages(house) <= 12
     assert len(house.cards()) == 4
@@ -509,19 +515,66 @@ async def test_it_is_shown_in_rooms_queue_and_check(house: House) -> None:
         assert "🌊 A wave" in house.spoken()[-1]
 
 
-async def test_two_processes_hold_back_the_same(house: House) -> None:
+@pytest.mark.parametrize("count", [2, 3])
+async def test_several_processes_hold_back_the_same_by_one_message_and_one_call(house: House, count: int) -> None:
     if house.db.alone:
         pytest.skip("only one process has an SQLite database")
-    await house.protect(policy=ACCEPTS)
-    other = await House(house.url, house.world).open()
+    await house.protect(policy=f'{ACCEPTS}call: ["{ALICE}"]\n')
+    houses = [house, *[await House(house.url, house.world).open() for _ in range(count - 1)]]
     try:
-        everybody = people(12)
+        everybody = people(30)
         for number, person in enumerate(everybody):
-            house.world.knock(GARDEN, person)
-            one = (house, other)[number % 2]
-            await one.live()
-        for one in (house, other):
-            await one.live()
+            house.world.knock(GARDEN, person, "let me in")
+            await houses[number % count].deliver()
+            await asyncio.gather(*(one.live() for one in houses))
+        house.clock.go_on(11)
+        await asyncio.gather(*(one.live() for one in houses))
         assert invited(house, everybody) == everybody[:4]
+        assert "26 knocks wait" in only_digest(house).text
+        assert called(house) == [ALICE]
+
+        house.clock.go_on(31 * 60)
+        await asyncio.gather(*(one.ring() for one in houses))
+        await asyncio.gather(*(one.live() for one in houses))
+        assert await wave(house) is None
+        assert len(offers(house, "wave_over")) == 1
+        assert called(house) == [ALICE]
     finally:
-        await other.close()
+        for one in houses[1:]:
+            await one.close()
+
+
+@pytest.mark.parametrize("when", ["before the click", "after the click"])
+async def test_a_room_that_is_upgraded_in_the_middle_takes_the_wave_along(house: House, when: str) -> None:
+    await house.protect(policy=ACCEPTS)
+    everybody = people(20)
+    await knock(house, *everybody[:9])
+    assert await wave(house) is not None
+    await upgraded(house)
+    if when == "before the click":
+        await knock(house, *everybody[9:12])  # the old room goes on taking knocks
+    await house.live()
+    await click_on_upgrade(house)
+    await house.later(11)
+    await knock(house, *everybody[12:], room_id=NEW)
+    await house.later(30)
+
+    assert invited(house, everybody) == everybody[:4]
+    assert invited(house, everybody, NEW) == []
+    assert await wave(house) is None
+    assert await wave(house, NEW) is not None
+    came_over = everybody[4:12] if when == "before the click" else everybody[4:9]
+    assert f"{len(came_over) + 8} knocks wait" in only_digest(house).text
+    await pass_by(house, 31 * 60)
+    assert await wave(house, NEW) is None
+    [over] = offers(house, "wave_over")
+    assert "8 requests wait for you" in over.text
+    await click(house, over)
+    await house.later(60)
+    assert invited(house, everybody, NEW) == everybody[12:]
+
+    # Who knocked at the old room only is never judged by a rule, and is answered by number.
+    assert f"{len(came_over)} knocks wait" in only_digest(house).text
+    house.tell(f"accept {(await house.request(came_over[0], NEW)).number}")
+    await house.later(30)
+    assert house.membership(came_over[0], NEW) == "invite"
