@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from knockbot.domain.notices import Code, Notice, because, dumps
 
 
@@ -27,15 +29,27 @@ class Fault(KnockbotError):
     document turns it into a line number with `located`.
     """
 
-    def __init__(self, message: str, path: tuple[str | int, ...] = (), where: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(
+        self, template: str, path: tuple[str | int, ...] = (), where: str = "", *, place: str = "", **args: Any
+    ) -> None:
+        self.template = template
+        """What is wrong, in English; with `args` it has their names as placeholders, so that it can be translated."""
+        self.args_of = args
+        self.said = template.format(**args) if args else template
+        self.message = f"{place}: {self.said}" if place else self.said
+        super().__init__(self.message)
         self.path = path
+        self.place = place
+        """The rule and the key, as text."""
         self.where = where
+
+    def at(self, path: tuple[str | int, ...], *, place: str = "") -> Fault:
+        """The same fault at this spot."""
+        return Fault(self.template, path, place=place or self.place, **self.args_of)
 
     def located(self, where: str) -> Fault:
         """The same fault, with words for its place (``config.yaml:12``, ``line 4``)."""
-        return Fault(self.message, self.path, where)
+        return Fault(self.template, self.path, where, place=self.place, **self.args_of)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

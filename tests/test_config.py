@@ -350,7 +350,7 @@ rooms:
         ("database: postgres://u:p@h:99999/d", "8: database", POSTGRES),
         ("database: 12", "8: database", DATABASE),
         ("database:", "8: database", DATABASE),
-        ("permissions: [a]", "8: permissions", "expected keys and values, found a list"),
+        ("permissions: [a]", "8: permissions", 'expected keys and values, found a list; remove the "-" before them'),
         ("permissions: {a.org: owner}", '8: permissions."a.org"', 'unknown word "owner"; known: user, admin'),
         ("permissions: {a.org: amdin}", '8: permissions."a.org"', 'unknown word "amdin"; did you mean "admin"?'),
         ("permissions: {alice: user}", "8: permissions.alice", BARE_WORD),
@@ -524,7 +524,7 @@ def test_all_mistakes_are_told_at_once_in_their_order(loaded: Load) -> None:
     ("content", "fault"),
     [
         (b"", "config.yaml:1: nothing is written here"),
-        (b"- a\n", "config.yaml:1: expected keys and values, found a list"),
+        (b"- a\n", 'config.yaml:1: expected keys and values, found a list; remove the "-" before them'),
         (b"just words", 'config.yaml:1: expected keys and values, found "just words"'),
         (b"\xff\xfe", "config.yaml: cannot be read: it is not UTF-8 text"),
         (b"a: 1\nb: \0", "config.yaml:2: the character U+0000 is not accepted"),

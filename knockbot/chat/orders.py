@@ -10,11 +10,12 @@ from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Misuse, Re
 from knockbot.chat.typed import are_numbers
 from knockbot.documents.text import NAME_LIMIT as SHOWN
 from knockbot.documents.text import storable
+from knockbot.domain import mistakes
 from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Foreign, Notice, Numbered, Room, Stranger, below, notice
+from knockbot.domain.notices import Notice, Numbered, Room, Stranger, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
@@ -199,10 +200,4 @@ async def put_in_force(call: Call, change: Change, enforces: Enforces = rulebook
 
 def refused(fault: Fault) -> Refused:
     """A mistake in a policy; the one in force stays."""
-    return Refused(notice("policy.refused", fault=in_a_sentence(fault)))
-
-
-def in_a_sentence(fault: Fault) -> Foreign:
-    """A mistake in a policy, told in English, as the docs of policies are."""
-    said = str(fault)
-    return Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")
+    return Refused(notice("policy.refused", fault=mistakes.told(fault)))

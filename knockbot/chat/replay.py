@@ -8,10 +8,9 @@ from typing import Final
 from knockbot.chat.arguments import POLICY, ROOM, Argument, optional
 from knockbot.chat.calls import Answered, Call
 from knockbot.chat.command import Command
-from knockbot.chat.orders import in_a_sentence
 from knockbot.chat.times import in_units
 from knockbot.documents.reading import duration
-from knockbot.domain import card
+from knockbot.domain import card, mistakes
 from knockbot.domain.may import Deed
 from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, Term, below, notice
 from knockbot.engine.turn import WAITS
@@ -31,7 +30,7 @@ async def policy_try(call: Call, room: ProtectedRoom, span: int | None, text: st
     try:
         trial = await tried(call.context, Change(room, call.actor, text, call.cause), span or USUAL)
     except Fault as fault:
-        raise Refused(notice("try.refused", fault=in_a_sentence(fault))) from fault
+        raise Refused(notice("try.refused", fault=mistakes.told(fault))) from fault
     except Refused as refused:
         raise Refused(_not_tried(refused.said)) from refused
     return _told(Room(room.room_id, room.label), trial) if trial is not None else WAITS

@@ -25,7 +25,7 @@ def read_policy(text: str, name: str = "") -> Policy:
     policy = _read_policy(text, name, LONGEST)
     if policy.memory > MAX_MEMORY:
         size = f"{policy.memory // 2**20} MB, at most {MAX_MEMORY // 2**20}"
-        raise Fault(f"it would take too much memory, {size}: it has too many patterns", where=name)
+        raise Fault("it would take too much memory, {size}: it has too many patterns", where=name, size=size)
     return policy
 
 
@@ -54,4 +54,4 @@ def written_policy(value: object, path: Keys) -> WrittenPolicy:
     try:
         return WrittenPolicy(parse_policy(value), dump(value))
     except Fault as fault:
-        raise Fault(fault.message, (*path, *fault.path)) from None
+        raise fault.at((*path, *fault.path)) from None

@@ -17,10 +17,12 @@ Path = tuple[str | int, ...]
 def mapping(value: object, path: Path) -> Mapping[str, object]:
     """A mapping with text as keys."""
     if not isinstance(value, dict):
-        raise Fault(f"expected keys and values, found {found(value)}", path)
+        if isinstance(value, list):
+            raise Fault('expected keys and values, found {found}; remove the "-" before them', path, found=found(value))
+        raise Fault("expected keys and values, found {found}", path, found=found(value))
     for key in value:
         if not isinstance(key, str):
-            raise Fault(f"expected text as key, found {found(key)}: put it in quotes", path)
+            raise Fault("expected text as key, found {found}: put it in quotes", path, found=found(key))
     return value
 
 
@@ -34,7 +36,9 @@ def one_or_more(value: object, path: Path) -> list[tuple[object, Path]]:
 def items(value: object, path: Path) -> Iterator[tuple[object, Path]]:
     """The items of a list that must not be empty, each with its own path."""
     if not isinstance(value, list):
-        raise Fault(f"expected a list, found {found(value)}", path)
+        if isinstance(value, dict):
+            raise Fault('expected a list, found {found}; write "- " before each part', path, found=found(value))
+        raise Fault("expected a list, found {found}", path, found=found(value))
     if not value:
         raise Fault("the list is empty", path)
     return ((item, (*path, place)) for place, item in enumerate(value))
@@ -43,25 +47,31 @@ def items(value: object, path: Path) -> Iterator[tuple[object, Path]]:
 def text(value: object, path: Path, most: int) -> str:
     """Text of at most `most` characters that is not blank; a number or yes/no is a mistake, not text."""
     if not isinstance(value, str):
-        raise Fault(f"expected text, found {found(value)}{_mend(value)}", path)
+        raise Fault(_no_text(value), path, found=found(value))
     if not value.strip():
         raise Fault("expected text, found none", path)
     if len(value) > most:
-        raise Fault(f"too long: {len(value)} characters, at most {most}", path)
+        raise Fault("too long: {length} characters, at most {most}", path, length=len(value), most=most)
     return storable(value)
 
 
 def whole_number(value: object, path: Path, most: int, *, least: int = 0) -> int:
     """A whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise Fault(f"expected a whole number from {least} to {most}, found {found(value)}", path)
+        raise Fault(
+            "expected a whole number from {least} to {most}, found {found}",
+            path,
+            least=least,
+            most=most,
+            found=found(value),
+        )
     return value
 
 
 def yes_or_no(value: object, path: Path) -> bool:
     """True or false; ``yes`` and ``on`` are text for one YAML reader and true for another, so neither is accepted."""
     if not isinstance(value, bool):
-        raise Fault(f"expected true or false, found {found(value)}", path)
+        raise Fault("expected true or false, found {found}", path, found=found(value))
     return value
 
 
@@ -73,9 +83,11 @@ def duration(value: object, path: Path) -> int:
     """A span of time such as ``7d`` or ``12h``, in milliseconds."""
     written = re.fullmatch(r"([0-9]{1,6})([smhdw])", value) if isinstance(value, str) else None
     if written is None:
-        raise Fault(f"expected a time such as 30m, 12h or 7d, found {found(value)}", path)
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{7,}[smhdw]", value):
+            raise Fault("the time {found} is too long", path, found=found(value))
+        raise Fault("expected a time such as 30m, 12h or 7d, found {found}", path, found=found(value))
     if int(written[1]) == 0:
-        raise Fault(f"expected a time longer than zero, found {found(value)}", path)
+        raise Fault("expected a time longer than zero, found {found}", path, found=found(value))
     return int(written[1]) * DURATIONS[written[2]]
 
 
@@ -83,7 +95,7 @@ def time_of_day(value: object, path: Path) -> int:
     """A time of day such as ``22:00``, in minutes after midnight."""
     written = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", value) if isinstance(value, str) else None
     if written is None:
-        raise Fault(f'expected a time of day such as "07:30", found {found(value)}', path)
+        raise Fault('expected a time of day such as "07:30", found {found}', path, found=found(value))
     return 60 * int(written[1]) + int(written[2])
 
 
@@ -96,7 +108,7 @@ def written_duration(milliseconds: int) -> str:
 def one_of(value: object, path: Path, known: Collection[str], later: Collection[str] = ()) -> str:
     """One of the known words."""
     if not isinstance(value, str):
-        raise Fault(f"expected one of {', '.join(known)}, found {found(value)}", path)
+        raise Fault("expected one of {known}, found {found}", path, known=", ".join(known), found=found(value))
     if value not in known:
         raise unknown_word(value, known, later, path, what="word")
     return value
@@ -105,12 +117,19 @@ def one_of(value: object, path: Path, known: Collection[str], later: Collection[
 def unknown_word(word: str, known: Collection[str], later: Collection[str], path: Path, *, what: str) -> Fault:
     """The fault for a word that is none of the known ones: it names the nearest, or all."""
     if word in later:
-        return Fault(f"{found(word)} comes in a later version", path)
+        return Fault("{found} comes in a later version", path, found=found(word))
     nearest = get_close_matches(word.lower(), known, n=1)
     if nearest and found(word) == found(nearest[0]):
-        return Fault(f"unknown {what} {found(word)}: a space or another character that cannot be seen is in it", path)
-    hint = f'did you mean "{nearest[0]}"?' if nearest else f"known: {', '.join(known)}"
-    return Fault(f"unknown {what} {found(word)}; {hint}", path)
+        return Fault(
+            "unknown {what} {found}: a space or another character that cannot be seen is in it",
+            path,
+            what=what,
+            found=found(word),
+        )
+    if nearest:
+        said = 'unknown {what} {found}; did you mean "{nearest}"?'
+        return Fault(said, path, what=what, found=found(word), nearest=nearest[0])
+    return Fault("unknown {what} {found}; known: {known}", path, what=what, found=found(word), known=", ".join(known))
 
 
 def found(value: object) -> str:
@@ -159,10 +178,13 @@ def faults_at(path: Path) -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        raise Fault(fault.message, path) from None
+        raise fault.at(path) from None
 
 
-def _mend(value: object) -> str:
+def _no_text(value: object) -> str:
+    """What is said of what is no text."""
     if value is None:
-        return ' (in YAML, text that begins with "#" needs quotes)'
-    return "" if isinstance(value, (list, dict)) else ": put it in quotes"
+        return 'expected text, found {found} (in YAML, text that begins with "#" needs quotes)'
+    if isinstance(value, (list, dict)):
+        return "expected text, found {found}"
+    return "expected text, found {found}: put it in quotes"

@@ -190,7 +190,7 @@ class Named(Generic[T]):
             try:
                 called = self.name(name, here)
                 if called in read:
-                    raise Fault(f"{found(called)} is here a second time, in another spelling", here)
+                    raise Fault("{found} is here a second time, in another spelling", here, found=found(called))
                 read[called] = self.value(held, here)
             except Fault as fault:
                 faults += each(fault)

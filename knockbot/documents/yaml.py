@@ -76,7 +76,7 @@ def read_document(text: str, name: str = "", *, deepest: int = DEEPEST, longest:
     line, for anything malformed, ambiguous (the same key twice) or refused; and for a document with nothing in it.
     """
     if len(text) > longest:
-        raise Fault(f"too long: {len(text)} characters, at most {longest}", where=name)
+        raise Fault("too long: {length} characters, at most {most}", where=name, length=len(text), most=longest)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return _Reading(text, name, deepest).document()
 
@@ -162,7 +162,7 @@ class _Reading:
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
         if len(path) >= self.deepest:
-            raise self._fault(f"nested too deeply: at most {self.deepest} levels", line)
+            raise self._fault("nested too deeply: at most {most} levels", line, most=self.deepest)
         return self._mapping(path) if isinstance(event, MappingStartEvent) else self._sequence(path)
 
     def _mapping(self, path: Path) -> dict[str, Any]:
@@ -172,7 +172,8 @@ class _Reading:
             here = (*path, key)
             if key in mapping:
                 first = self.lines[here]
-                raise self._fault(f"the key {found(key)} is here a second time (first: line {first})", event)
+                said = "the key {found} is here a second time (first: line {first})"
+                raise self._fault(said, event, found=found(key), first=first)
             self.lines[here] = _line(event)
             mapping[key] = self._value(next(self.events), here)
         return mapping
@@ -191,8 +192,9 @@ class _Reading:
             raise self._fault('merge keys ("<<") are not accepted', event)
         key = self._scalar(event)
         if not isinstance(key, str):
-            written = f"the key {found(event.value)}" if event.value else "an empty key"
-            raise self._fault(f"{written} is not text; put it in quotes", event)
+            if not event.value:
+                raise self._fault("an empty key is not text; put it in quotes", event)
+            raise self._fault("the key {found} is not text; put it in quotes", event, found=found(event.value))
         return key
 
     def _scalar(self, event: ScalarEvent) -> Any:
@@ -201,13 +203,13 @@ class _Reading:
         if event.style is not None:  # quoted, or a block of text
             return value
         if mark := _curly_quote(value):
-            raise self._fault(f"{mark} {_NO_QUOTATION_MARK}", event)
+            raise self._fault(_NO_QUOTATION_MARK, event, mark=mark)
         for pattern, meaning in SCALARS:
             if pattern.fullmatch(value):
                 try:
                     return meaning(value)
                 except OverflowError as error:
-                    raise self._fault(str(error), event) from None
+                    raise self._fault(error.args[0], event, number=error.args[1]) from None
         return value
 
     def _refuse_reference(self, event: Event) -> None:
@@ -221,8 +223,10 @@ class _Reading:
     def _refuse_forbidden(self, text: str, event: Event | None = None) -> None:
         if found := _FORBIDDEN.search(text):
             spot = event or _line_of(found)
-            escaped = f"; {BACKSLASH}" if event is not None else ""  # in the text itself it would have been found
-            raise self._fault(f"the character U+{ord(found[0]):04X} is not accepted{escaped}", spot)
+            said = "the character {character} is not accepted"
+            if event is not None:  # it is in an escape; in the text itself it would have been found
+                said = ESCAPED
+            raise self._fault(said, spot, character=f"U+{ord(found[0]):04X}")
 
     def _parsed(self) -> Iterator[Event]:
         """The parser's events; what it cannot parse becomes a fault of one line."""
@@ -240,32 +244,37 @@ class _Reading:
         problem, context = error.problem or "", error.context or ""
         begun = error.context_mark or error.problem_mark
         spot = error.problem_mark or begun
-        words = f"not valid YAML: {context}, {problem}" if context else f"not valid YAML: {problem}"
+        said, words = NOT_VALID, f"{context}, {problem}" if context else problem
         for pattern, mend in MENDS:
             if pattern.search(f"{context}: {problem}"):
-                words = mend
+                said = mend
                 spot = begun if "closed" in mend else spot
                 break
         if found := _CANNOT_BEGIN.search(problem):
-            words = f'text that begins with "{found["character"]}" needs quotes'
+            return self._fault(_NEEDS_QUOTES, spot.line + 1 if spot else 1, character=found["character"])
         lines = self.text.split("\n")
         if begun and spot and "flow" in context:
             for number, written in enumerate(lines[begun.line : spot.line + 1], begun.line + 1):
                 if _NOTE_IN_BRACKETS.search(written):
-                    return self._fault('text that begins with "#" needs quotes', number)
+                    return self._fault(_NEEDS_QUOTES, number, character="#")
         line = lines[spot.line : spot.line + 1] if spot else []
+        number = spot.line + 1 if spot else 1
         if curly := _CURLY.search("".join(line)):
-            words = f"{words}; {curly[0]} {_NO_QUOTATION_MARK}"
-        return self._fault(shown(words, 300), spot.line + 1 if spot else 1)
+            return self._fault(_NO_QUOTATION_MARK, number, mark=curly[0])
+        return self._fault(said, number, **({"words": shown(words, 300)} if said is NOT_VALID else {}))
 
-    def _fault(self, message: str, at: Event | int) -> Fault:
+    def _fault(self, template: str, at: Event | int, **args: Any) -> Fault:
         line = at if isinstance(at, int) else _line(at)
-        return Fault(message, where=_place(self.name, line))
+        return Fault(template, where=_place(self.name, line), **args)
+
+
+NOT_VALID = "not valid YAML: {words}"
+_NEEDS_QUOTES = 'text that begins with "{character}" needs quotes'
 
 
 _CURLY = re.compile("[\u201c\u201d\u201e\u201f]")
 _CURLY_BEGINS = re.compile("[\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f]")
-_NO_QUOTATION_MARK = 'is not a quotation mark in YAML: type ", or put " around text that has it'
+_NO_QUOTATION_MARK = '{mark} is not a quotation mark in YAML: type ", or put " around text that has it'
 
 
 def _curly_quote(text: str) -> str | None:
@@ -282,6 +291,10 @@ _NOTE_IN_BRACKETS = re.compile(r"[:,\[{]\s+#\S")
 """For YAML the rest of such a line is a comment, including the closing bracket."""
 
 _CANNOT_BEGIN = re.compile(r"found character '(?P<character>[@`%|>])' that cannot start any token")
+
+ESCAPED = (
+    'the character {character} is not accepted; a "\\" in double quotes needs another one before it, or single quotes'
+)
 
 BACKSLASH = 'a "\\" in double quotes needs another one before it, or single quotes'
 
@@ -326,19 +339,19 @@ def _whole_number(text: str) -> int:
     # Python refuses to convert very long digits; none that long is within the limit.
     number = int(text, base) if len(text) <= 100 else LARGEST + 1
     if abs(number) > LARGEST:
-        raise OverflowError(f"the number {shown(text, 30)} is too large")
+        raise OverflowError("the number {number} is too large", shown(text, 30))
     return number
 
 
 def _number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise OverflowError(f"the number {shown(text, 30)} is too large")
+        raise OverflowError("the number {number} is too large", shown(text, 30))
     return number
 
 
 def _not_finite(text: str) -> float:
-    raise OverflowError(f"{text} is not accepted as a number; put it in quotes if it is text")
+    raise OverflowError("{number} is not accepted as a number; put it in quotes if it is text", text)
 
 
 SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (

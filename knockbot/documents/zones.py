@@ -33,4 +33,4 @@ def read_zone(value: object, path: Path) -> str:
     fault = unknown_word(name, sorted(names()), (), path, what="time zone")
     if "did you mean" in fault.message or "cannot be seen" in fault.message:
         raise fault
-    raise Fault(f'expected the name of a time zone such as "Europe/Berlin", found {found(name)}', path)
+    raise Fault('expected the name of a time zone such as "Europe/Berlin", found {found}', path, found=found(name))

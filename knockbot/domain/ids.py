@@ -223,7 +223,7 @@ def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
     by_ends: dict[tuple[int, int], dict[str, list[str]]] = {}
     for text in texts:
         if len(text) > MAX_ID_BYTES:
-            raise Fault(f"too long: {len(text)} characters, at most {MAX_ID_BYTES}")
+            raise Fault("too long: {length} characters, at most {most}", length=len(text), most=MAX_ID_BYTES)
         folded = text.lower() if ignore_case else text
         if is_literal(folded):
             literals[folded] = text

@@ -77,7 +77,7 @@ def _read_room(value: object, path: Path) -> tuple[str, tuple[str, ...]]:
     said = text(value, path, 1000)
     reference = room_reference(said)
     if reference is None:
-        raise Fault(f"expected a room ID or alias, found {found(said)}", path)
+        raise Fault("expected a room ID or alias, found {found}", path, found=found(said))
     return reference.room, reference.via
 
 
@@ -86,7 +86,7 @@ def _read_name(value: object, path: Path) -> str:
     if not name:
         raise Fault("expected text, found none", path)
     if name in ("true", "false"):
-        raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
+        raise Fault("{found} would be taken for something else; choose another name", path, found=found(name))
     return name
 
 
@@ -105,10 +105,12 @@ def read_lists(value: object, path: Path) -> tuple[PolicyList, ...]:
     lists: list[PolicyList] = []
     for one, at in items(value, path):
         if len(lists) == MAX_LISTS:
-            raise Fault(f"too many lists, at most {MAX_LISTS}", path)
+            raise Fault("too many lists, at most {most}", path, most=MAX_LISTS)
         read = _read_list(one, at)
         if read.name in {known.name for known in lists}:
-            raise Fault(f"another list has the same name {found(read.name)}; choose another one", (*at, "name"))
+            raise Fault(
+                "another list has the same name {found}; choose another one", (*at, "name"), found=found(read.name)
+            )
         if read.room in {known.room for known in lists}:
             raise Fault("another list has the same room", (*at, "room"))
         lists.append(read)

@@ -48,13 +48,13 @@ def pattern(source: str) -> Pattern:
     """Compile an RE2 pattern; `Fault`, with RE2's message, if it is invalid or would be too slow."""
     source = storable(source)
     if len(source) > MAX_SOURCE:
-        raise Fault(f"the pattern is too long: {len(source)} characters, at most {MAX_SOURCE}")
+        raise Fault("the pattern is too long: {length} characters, at most {most}", length=len(source), most=MAX_SOURCE)
     try:
         size = re2.compile(source, _options()).programsize
     except re2.error as error:
-        raise Fault(f"not a pattern that RE2 understands: {_own_words(error)}") from None
+        raise Fault("not a pattern that RE2 understands: {words}", words=_own_words(error)) from None
     if size > MAX_SIZE:
-        raise Fault(f"the pattern is too large: it compiles to {size} steps, at most {MAX_SIZE}")
+        raise Fault("the pattern is too large: it compiles to {size} steps, at most {most}", size=size, most=MAX_SIZE)
     return Pattern(source, size, re2.compile(source, _options(MEMORY + STEP_MEMORY * size)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -121,7 +121,7 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
     names: set[str] = set()
     for one, at in items(value, path):
         if len(rules) == MAX_RULES:
-            raise Fault(f"too many rules, at most {MAX_RULES}", path)
+            raise Fault("too many rules, at most {most}", path, most=MAX_RULES)
         rule = _read_rule(one, at, len(rules) + 1)
         if rule.name in names:
             raise Fault("another rule has the same name", (*at, "name"))
@@ -131,7 +131,9 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
         raise Fault("all patterns together are too large", path)
     countings = counts.of_all(need for rule in rules for need in rule.when.needs)
     if len(countings) > counts.MOST_COUNTINGS:
-        raise Fault(f"knocks are counted in {len(countings)} ways, at most {counts.MOST_COUNTINGS}", path)
+        raise Fault(
+            "knocks are counted in {count} ways, at most {most}", path, count=len(countings), most=counts.MOST_COUNTINGS
+        )
     return tuple(rules)
 
 
@@ -158,7 +160,7 @@ def _read_name(value: object, path: Path) -> str:
     if not name:
         raise Fault("expected text, found none", path)
     if name in RESERVED or name.startswith(LIST) or (name[0] == "#" and name[1:].isdecimal()):
-        raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
+        raise Fault("{found} would be taken for something else; choose another name", path, found=found(name))
     return name
 
 
@@ -192,14 +194,14 @@ def _read_call(value: object, path: Path) -> tuple[str, ...]:
         return ()
     called = tuple(dict.fromkeys(_read_called(one, at) for one, at in one_or_more(value, path)))
     if len(called) > MAX_CALLED:
-        raise Fault(f"too many users to call: {len(called)}, at most {MAX_CALLED}", path)
+        raise Fault("too many users to call: {count}, at most {most}", path, count=len(called), most=MAX_CALLED)
     return called
 
 
 def _read_called(value: object, path: Path) -> str:
     user = text(value, path, 255)
     if not is_user_id(user):
-        raise Fault(f"expected a user ID, found {found(user)}", path)
+        raise Fault("expected a user ID, found {found}", path, found=found(user))
     return user
 
 
@@ -216,7 +218,7 @@ def _read_also_invite(value: object, path: Path) -> tuple[str, ...]:
     read = (CHILDREN if one == CHILDREN else read_room(one, at) for one, at in one_or_more(value, path))
     named = tuple(dict.fromkeys(read))
     if len(named) > MAX_INVITED:
-        raise Fault(f"too many rooms: {len(named)}, at most {MAX_INVITED}", path)
+        raise Fault("too many rooms: {count}, at most {most}", path, count=len(named), most=MAX_INVITED)
     return named
 
 
@@ -487,15 +489,15 @@ def parse_policy(data: object) -> Policy:
     except Fault as fault:
         first, *_ = each(fault)
         place = place_of(data, first.path)
-        said = _misplaced(first.path, first.message)
-        raise Fault(f"{place}: {said}" if place else said, first.path) from None
+        misplaced = _misplaced(first.path, first.said)
+        raise (Fault(misplaced, first.path, place=place) if misplaced else first.at(first.path, place=place)) from None
     return replace(policy, said=tuple(name for name in SETTINGS_KEYS if isinstance(data, dict) and name in data))
 
 
-def _misplaced(path: Path, said: str) -> str:
-    """What is said of an unknown key; if it is known at another place of a policy, that place."""
+def _misplaced(path: Path, said: str) -> str | None:
+    """What is said of an unknown key that is known at another place of a policy: that place."""
     if not said.startswith(("unknown key", "unknown criterion")):
-        return said
+        return None
     key, in_rule, in_when = path[-1], path[:1] == ("rules",) and len(path) == 3, said.startswith("unknown criterion")
     places = (
         (len(path) == 1 and key in RULE_KEYS, "this belongs into a rule, below rules"),
@@ -504,7 +506,7 @@ def _misplaced(path: Path, said: str) -> str:
         (in_when and key in RULE_KEYS, "this belongs into the rule, beside when"),
         ((in_rule or in_when) and key in POLICY_KEYS, _AT_THE_TOP),
     )
-    return next((place for holds, place in places if holds), said)
+    return next((place for holds, place in places if holds), None)
 
 
 _IN_WHEN = frozenset((*CRITERIA, *COMBINATIONS))
@@ -517,10 +519,16 @@ def _with_known_lists(policy: Policy, data: object) -> Policy:
     for rule in policy.rules:
         for name in (need.of for need in rule.when.needs if need.fact is Fact.LISTED):
             if name not in names and (name or not names):
-                known = f"known: {', '.join(names)}" if names else "the policy has no lists"
-                said = f"unknown list {found(name)}; {known}" if name else known
-                raise Fault(said, path_to(data, "on_list", name or True))
+                raise _unknown_list(name, names, path_to(data, "on_list", name or True))
     return policy
+
+
+def _unknown_list(name: str | None, names: Sequence[str], path: Path) -> Fault:
+    if not name:
+        return Fault("the policy has no lists", path)
+    if not names:
+        return Fault("unknown list {found}; the policy has no lists", path, found=found(name))
+    return Fault("unknown list {found}; known: {known}", path, found=found(name), known=", ".join(names))
 
 
 def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:

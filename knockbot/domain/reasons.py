@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from knockbot.documents.reading import in_clear
 from knockbot.documents.text import REASON_LIMIT, shown, shown_id
+from knockbot.domain import mistakes
 from knockbot.domain.model import Answer, Decision
 from knockbot.domain.notices import (
     Arg,
@@ -87,6 +88,7 @@ def _one(who: str) -> Arg:
 
 
 SENTENCES: Mapping[str, str | tuple[str, str]] = {
+    **mistakes.SENTENCES,
     "unknown": "I do not know why ({code}).",
     "foreign": "{words}",
     "failed": "{error}",

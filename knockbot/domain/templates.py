@@ -39,7 +39,9 @@ def _read_name(value: object, path: Path) -> str:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None or value.isdecimal():
         # A name of digits would be taken for the number of a request.
         raise Fault(
-            f"expected a name of 1 to 20 letters, digits, - and _, and not of digits alone, found {found(value)}", path
+            "expected a name of 1 to 20 letters, digits, - and _, and not of digits alone, found {found}",
+            path,
+            found=found(value),
         )
     return value.casefold()
 
@@ -55,7 +57,7 @@ def read_templates(value: object, path: Path) -> tuple[Template, ...]:
     """The templates that a policy names, in their order."""
     read = _READ(value, path)
     if len(read) > MOST:
-        raise Fault(f"too many templates: {len(read)}, at most {MOST}", path)
+        raise Fault("too many templates: {count}, at most {most}", path, count=len(read), most=MOST)
     return tuple(Template(name, words) for name, words in read.items())
 
 

@@ -26,7 +26,7 @@ def _knocks(value: object, path: Path) -> int:
 def _span(value: object, path: Path) -> int:
     span = duration(value, path)
     if span > LONGEST:
-        raise Fault(f"expected a time of {written_duration(LONGEST)} at most", path)
+        raise Fault("expected a time of {most} at most", path, most=written_duration(LONGEST))
     return span
 
 

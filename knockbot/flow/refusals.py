@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from knockbot.domain import mistakes
 from knockbot.domain.may import MAY, Deed
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Code, Letters, Notice, Room, Stranger, Term, User, notice
+from knockbot.domain.notices import Code, Letters, Notice, Room, Term, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall, shown
 from knockbot.errors import Never, Refused
@@ -70,7 +71,7 @@ def verdict_too_high(place: str, verdict: Verdict, room: Room, needed: PowerLeve
     return policy_not_changed(
         notice(
             "policy.lacks_power",
-            place=Stranger(place),
+            place=mistakes.place(place),
             verdict=Term(verdict),
             needed=shown(needed),
             room=room,

@@ -10,6 +10,7 @@ from functools import partial
 
 from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
+from knockbot.domain import mistakes
 from knockbot.domain.ids import is_alias
 from knockbot.domain.layers import INHERIT
 from knockbot.domain.may import Deed
@@ -108,7 +109,7 @@ async def _room_invited_to(context: Context, change: Change, reference: str) -> 
             managed = await rooms.find(tx, room_id)
     if managed is not None and managed.management_room == change.room.management_room:
         return managed.room_id
-    place = Stranger(await _where(change, names=reference, key="also_invite"))
+    place = mistakes.place(await _where(change, names=reference, key="also_invite"))
     raise _refused(notice("policy.invites_elsewhere", place=place, room=Letters(reference)))
 
 
@@ -132,7 +133,7 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
         raise _refused(
             notice(
                 "policy.names_replaced_room",
-                place=Stranger(await _where(change, names=reference)),
+                place=mistakes.place(await _where(change, names=reference)),
                 room=Letters(reference),
                 new=Letters(tombstone.replacement),
             )
@@ -148,7 +149,7 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
 
 
 async def _not_in(context: Context, change: Change, reference: str) -> Refused:
-    place = Stranger(await _where(change, names=reference))
+    place = mistakes.place(await _where(change, names=reference))
     return _refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 

@@ -235,7 +235,7 @@ def test_a_curly_quotation_mark_in_the_place_of_one_is_a_fault(text: str, mark: 
 
 @pytest.mark.parametrize("text", ['a: "ban\u201d', 'a: "b\u201d\nc: "d\u201d', 'a: ["b\u201d, "c\u201d]'])
 def test_a_quotation_that_a_curly_mark_does_not_close_is_told_so(text: str) -> None:
-    assert fault_of(text).endswith(f"; \u201d {NO_QUOTATION_MARK}")
+    assert fault_of(text).endswith(f": \u201d {NO_QUOTATION_MARK}")
 
 
 @pytest.mark.parametrize(

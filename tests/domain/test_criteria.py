@@ -331,7 +331,7 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
     ("data", "path", "message"),
     [
         (None, (), "expected keys and values, found nothing"),
-        ([], (), "expected keys and values, found a list"),
+        ([], (), 'expected keys and values, found a list; remove the "-" before them'),
         ({}, (), "it is empty; for everyone else, use otherwise"),
         ({True: 1}, (), "expected text as key, found true: put it in quotes"),
         ({"sever": "a.b"}, ("sever",), 'unknown criterion "sever"; did you mean "server"?'),
@@ -405,13 +405,13 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
         ),
         ({"any": []}, ("any",), "the list is empty"),
         ({"all": []}, ("all",), "the list is empty"),
-        ({"any": {"local": True}}, ("any",), "expected a list, found a mapping"),
+        ({"any": {"local": True}}, ("any",), 'expected a list, found a mapping; write "- " before each part'),
         (
             {"any": [{"local": True}, {}]},
             ("any", 1),
             "it is empty; for everyone else, use otherwise",
         ),
-        ({"not": [{"local": True}]}, ("not",), "expected keys and values, found a list"),
+        ({"not": [{"local": True}]}, ("not",), 'expected keys and values, found a list; remove the "-" before them'),
         ({"not": {"any": [{"local": 5}]}}, ("not", "any", 0, "local"), "expected true or false, found 5"),
     ],
 )

@@ -522,7 +522,7 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
     [
         (None, (), "expected keys and values, found nothing"),
         ("rules: []", (), 'expected keys and values, found "rules: []"'),
-        ([{"then": "ban"}], (), "expected keys and values, found a list"),
+        ([{"then": "ban"}], (), 'expected keys and values, found a list; remove the "-" before them'),
         ({1: 2}, (), "expected text as key, found 1: put it in quotes"),
         ({"rule": []}, ("rule",), 'rule: unknown key "rule"; did you mean "rules"?'),
         (
@@ -531,7 +531,7 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
             f'colour: unknown key "colour"; known: {", ".join(POLICY_KEYS)}',
         ),
         ({"rules": None}, ("rules",), "rules: expected a list, found nothing"),
-        ({"rules": {}}, ("rules",), "rules: expected a list, found a mapping"),
+        ({"rules": {}}, ("rules",), 'rules: expected a list, found a mapping; write "- " before each part'),
         ({"otherwise": "no"}, ("otherwise",), 'otherwise: unknown word "no"; known: accept, forward, reject, ban'),
         (
             {"otherwise": False},

@@ -135,10 +135,10 @@ async def test_what_makes_a_room_unfit_and_that_it_is_fit_again_is_told_in_germa
     ("policy", "told"),
     [
         ("language: de\nannounce: none", "✅ Revision 2 der Policy von Garden gilt jetzt: 0 Regeln, vorher 0."),
-        ("language: de\notherwise: nothing", "Policy nicht geändert: line 2: otherwise: "),
+        ("language: de\notherwise: nothing", "Policy nicht geändert: Zeile 2: otherwise: unbekannt (Wort): "),
         (
             "rules:\n- when: {member_of: '#nowhere:tulip.example'}\n  then: accept\n",
-            "Policy nicht geändert: line 2: rule #1: when.member_of nennt #nowhere:tulip.example. Dort kann nur",
+            "Policy nicht geändert: Zeile 2: Regel #1: when.member_of nennt #nowhere:tulip.example. Dort kann nur",
         ),
     ],
 )

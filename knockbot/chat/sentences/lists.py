@@ -48,13 +48,13 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy.names_closed_list": says(
         "{place} names {room}. A list must be public, or you must have joined its room; and {bot} must "
         "be able to join it. Invite {bot} there, and set the policy again.",
-        place=Stranger,
+        place=Notice,
         room=Letters,
         bot=User,
     ),
     "policy.names_list_twice": says(
         "{place} names {room}, which is the same room as that of the list {name}. Name each list once.",
-        place=Stranger,
+        place=Notice,
         room=Letters,
         name=Stranger,
     ),

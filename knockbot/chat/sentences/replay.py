@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, Who, says
-from knockbot.domain.notices import Choice, Code, Foreign, Notice, Number, Numbered, Room, Stranger, Term
+from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, Term
 
 
 def _span(text: str, plural: str) -> Sentence:
@@ -14,7 +14,7 @@ def _span(text: str, plural: str) -> Sentence:
 
 SENTENCES: Mapping[str, Sentence] = {
     "try.not_tried": says("I could not try this policy: {why}", why=Notice),
-    "try.refused": says("I could not try this policy: {fault}", fault=Foreign),
+    "try.refused": says("I could not try this policy: {fault}", fault=Notice),
     "try.no_time": says(
         "I could not try this policy: {text} is no time. Write it like {example}.", text=Stranger, example=Code
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import By, Sentence, says
-from knockbot.domain.notices import Choice, Code, Id, Letters, Many, Notice, Number, Numbered, Room, Stranger, User
+from knockbot.domain.notices import Choice, Code, Id, Letters, Many, Notice, Number, Numbered, Room, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "space.begun": says(
@@ -93,7 +93,7 @@ SENTENCES: Mapping[str, Sentence] = {
     # --- also_invite
     "policy.invites_elsewhere": says(
         "{place} names {room}, which is not managed from here. Protect it from here first.",
-        place=Stranger,
+        place=Notice,
         room=Letters,
     ),
     "also.missed": says(

@@ -135,7 +135,7 @@ COMBINATIONS: tuple[str, ...] = ("any", "all", "not")
 def read_when(value: object, path: Path, kinds: frozenset[Kind] = KNOCKS, depth: int = 0) -> Condition:
     """Compile a `when`, all of whose keys must hold, for a rule on these kinds of request; `Fault` if it is wrong."""
     if depth > MAX_DEPTH:
-        raise Fault(f"any, all and not are nested more than {MAX_DEPTH} deep", path)
+        raise Fault("any, all and not are nested more than {most} deep", path, most=MAX_DEPTH)
     keys = mapping(value, path)
     if not keys:
         raise Fault("it is empty; for everyone else, use otherwise", path)
@@ -153,7 +153,13 @@ def _read_key(key: str, value: object, path: Path, kinds: frozenset[Kind], depth
     if criterion is None:
         raise unknown_word(key, (*CRITERIA, *COMBINATIONS), (), path, what="criterion")
     if not kinds <= criterion.kinds:
-        raise Fault(f"{key} can judge {_kinds(criterion.kinds)} only, and this rule is for {_kinds(kinds)}", path)
+        raise Fault(
+            "{key} can judge {kinds} only, and this rule is for {kinds_too}",
+            path,
+            key=key,
+            kinds=_kinds(criterion.kinds),
+            kinds_too=_kinds(kinds),
+        )
     return criterion.read(value, path)
 
 

@@ -172,7 +172,7 @@ def user_glob(value: object, path: Path) -> str:
     """A user ID, or a glob for one."""
     glob = text(value, path, 255)
     if glob[0] not in "@*?" or not set(glob) & set(":*?"):
-        raise Fault(f'expected a user ID or a glob for one ("@*:example.org"), found {found(glob)}', path)
+        raise Fault('expected a user ID or a glob for one ("@*:example.org"), found {found}', path, found=found(glob))
     return glob
 
 
@@ -180,7 +180,9 @@ def server_glob(value: object, path: Path) -> str:
     """A host without port, or a glob for one."""
     glob = text(value, path, 255)
     if not _HOST_GLOB.fullmatch(glob):
-        raise Fault(f'expected a host without port, or a glob for one ("*.example.org"), found {found(glob)}', path)
+        raise Fault(
+            'expected a host without port, or a glob for one ("*.example.org"), found {found}', path, found=found(glob)
+        )
     return glob
 
 
@@ -192,7 +194,7 @@ def read_level(value: object, path: Path) -> int:
     """A power level."""
     # No power level is larger than what canonical JSON can hold.
     if isinstance(value, bool) or not isinstance(value, int) or not LOWEST <= value <= -LOWEST:
-        raise Fault(f"expected a power level, a whole number such as 50, found {found(value)}", path)
+        raise Fault("expected a power level, a whole number such as 50, found {found}", path, found=found(value))
     return value
 
 
@@ -202,8 +204,10 @@ def read_room(value: object, path: Path) -> str:
     if is_room_id(room) or is_alias(room):
         return room
     linked = room_reference(room)
-    hint = f"; write {found(linked.room)}" if linked else ""
-    raise Fault(f"expected a room ID or alias, found {found(room)}{hint}", path)
+    if linked:
+        said = "expected a room ID or alias, found {found}; write {linked}"
+        raise Fault(said, path, found=found(room), linked=found(linked.room))
+    raise Fault("expected a room ID or alias, found {found}", path, found=found(room))
 
 
 def read_pattern(value: object, path: Path) -> Pattern:

@@ -92,7 +92,9 @@ def _read_more_than(value: object, path: Path) -> int:
 def _read_within(value: object, path: Path) -> int:
     within = duration(value, path)
     if within > KNOCKS_KEPT:
-        raise Fault(f"expected at most {written_duration(KNOCKS_KEPT)}, found {found(value)}", path)
+        raise Fault(
+            "expected at most {most}, found {found}", path, most=written_duration(KNOCKS_KEPT), found=found(value)
+        )
     return within
 
 

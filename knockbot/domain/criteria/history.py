@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from knockbot.documents.reading import (
     Path,
     duration,
+    found,
     whole_number,
     written_duration,
     yes_or_no,
@@ -70,6 +71,11 @@ def came_to_pass(outcome: str, *states: State) -> Callable[[object, Path], Condi
     """
 
     def read(value: object, path: Path) -> CameToPass:
+        if isinstance(value, int) and not isinstance(value, bool):
+            said = "expected true or false, found {found}; for a number write {example}"
+            raise Fault(
+                said, path, found=found(value), example=f"{{ times: {value} }}" if value > 0 else "{ times: 2 }"
+            )
         if not isinstance(value, dict):
             return CameToPass(outcome, frozenset(states), wanted=yes_or_no(value, path))
         if not value:

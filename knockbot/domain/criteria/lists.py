@@ -43,5 +43,5 @@ def read_on_list(value: object, path: Path) -> OnList:
 
 def _name(value: object, path: Path) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
-        raise Fault(f"expected the name of a list, or true, found {found(value)}", path)
+        raise Fault("expected the name of a list, or true, found {found}", path, found=found(value))
     return value

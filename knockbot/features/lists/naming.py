@@ -7,6 +7,7 @@ joined, or that is public. The bot has to join the room of the list, because onl
 from __future__ import annotations
 
 from knockbot.documents.reading import Path
+from knockbot.domain import mistakes
 from knockbot.domain.ids import room_meant
 from knockbot.domain.listed import PolicyList
 from knockbot.domain.notices import Letters, Notice, Stranger, User, below, notice
@@ -72,14 +73,14 @@ async def _insist_on_current(context: Context, sound: Sound, place: int, one: Po
         return  # its meaning stays, and the bot asks on its own about a replacement
     tombstone = await context.outside.tombstone(room_id)
     if tombstone is not None:
-        where = Stranger(await _where(sound, place))
+        where = mistakes.place(await _where(sound, place))
         new = Letters(tombstone.replacement)
         raise _refused(notice("policy.names_replaced_room", place=where, room=Letters(one.room), new=new))
 
 
 async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyList) -> Refused:
     """The reply is the same whether the room is not there, or the bot or the author is not in it."""
-    where = Stranger(await _where(sound, place))
+    where = mistakes.place(await _where(sound, place))
     return _refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
 
 
@@ -88,7 +89,7 @@ def _refused(why: Notice) -> Refused:
 
 
 async def _named_twice(sound: Sound, place: int, one: PolicyList, other: str) -> Refused:
-    where = Stranger(await _where(sound, place))
+    where = mistakes.place(await _where(sound, place))
     return _refused(notice("policy.names_list_twice", place=where, room=Letters(one.room), name=Stranger(other)))
 
 
