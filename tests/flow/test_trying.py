@@ -300,7 +300,11 @@ async def test_it_is_possible_in_a_room_of_the_config_file(house: House) -> None
         (f"{GARDEN} 30 d", OURS, "I could not try this policy: 30 d is no time. Write it like 30d."),
         (f"{GARDEN} 30days", OURS, "I could not try this policy: 30days is no time. Write it like 30d."),
         (f"{GARDEN} 30", OURS, "I could not try this policy: 30 is no time. Write it like 30d."),
-        (f"{GARDEN} 30d", "", "Which policy? Write it on the lines below."),
+        (
+            f"{GARDEN} 30d",
+            "",
+            "Which policy? Write it on the lines below, or send it as a file with this command as its caption.",
+        ),
         ("Gardn 30d", OURS, "Gardn"),
     ],
 )
