@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
+from knockbot.chat import templates
 from knockbot.chat.arguments import Argument, optional
 from knockbot.chat.calls import AWAITED, Answered, Call, Misuse, Reply
 from knockbot.chat.command import Command
@@ -27,6 +28,8 @@ def answer_all(verdict: Verdict) -> Callable[[Call, Selection, str | None], Awai
         chosen = await proposing.choose(call.context, order)
         if chosen.is_empty:
             return _nobody(wanted, chosen)
+        answered = [request for request, why in chosen.found if why is None]
+        await templates.insist_on_words(call, verdict, reason, answered)
 
         async def ask(turn: Turn) -> Reply:
             await proposing.ask(call.context, turn, order, chosen)

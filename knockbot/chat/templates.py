@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from knockbot.chat.arguments import SOME_ROOM
@@ -53,15 +54,35 @@ async def worded(call: Call, turn: Turn, wish: Wish, request: Request) -> Wish:
     meant = named(there.settings.templates, wish.reason)
     if meant is not None:
         return replace(wish, reason=meant.text)
-    managed = await place.managed_by(call.context, turn.tx, call.room)
-    names = (one.name for other in (there, *managed) for one in other.settings.templates)
-    near = nearly_named(dict.fromkeys(names), wish.reason)
-    if near is not None:
-        number, name, command = Numbered(request.number), Stranger(near), Code("!kb templates")
-        if any(one.name == near for one in there.settings.templates):
-            raise Refused(notice("templates.nearly", request=number, room=there.called, name=name, command=command))
-        raise Refused(notice("templates.not_here", request=number, room=there.called, name=name, command=command))
+    slip = _slip(there, await place.managed_by(call.context, turn.tx, call.room), wish.reason, request)
+    if slip is not None:
+        raise Refused(slip)
     return wish
+
+
+def _slip(there: Place, managed: Sequence[Place], words: str, request: Request) -> Notice | None:
+    """What is asked where words are, or nearly are, the name of a template, and are not that at the request's room."""
+    names = (one.name for other in (there, *managed) for one in other.settings.templates)
+    near = nearly_named(dict.fromkeys(names), words)
+    if near is None:
+        return None
+    number, name, command = Numbered(request.number), Stranger(near), Code("!kb templates")
+    if any(one.name == near for one in there.settings.templates):
+        return notice("templates.nearly", request=number, room=there.called, name=name, command=command)
+    return notice("templates.not_here", request=number, room=there.called, name=name, command=command)
+
+
+async def insist_on_words(call: Call, verdict: Verdict, words: str | None, found: Sequence[Request]) -> None:
+    """The same for one answer to many requests, before it is asked for. Raises `Refused`, with a line for each room."""
+    if verdict is Verdict.ACCEPT or not words:
+        return
+    async with call.context.db.tx() as tx:
+        managed = await place.managed_by(call.context, tx, call.room)
+    by_room = {there.room_id: there for there in managed if named(there.settings.templates, words) is None}
+    first = {one.room_id: one for one in reversed(found) if one.room_id in by_room}
+    slips = [_slip(by_room[room_id], managed, words, one) for room_id, one in first.items()]
+    if any(slips):
+        raise Refused(below(*slips))
 
 
 COMMANDS = (Command("templates", (SOME_ROOM,), templates, Deed.LOOK),)

@@ -431,6 +431,28 @@ async def test_the_name_of_a_template_gives_its_text(house: House) -> None:
     assert house.world.rooms[GARDEN].members[ANA]["content"]["reason"] == "Please read our rules first."
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rulse", "#1 Garden: I did nothing. Did you mean the template rules?"),
+        ("later", "#1 Garden: I did nothing, because this room has no template later."),
+    ],
+)
+async def test_what_is_nearly_the_name_of_a_template_is_sent_to_nobody(house: House, words: str, said: str) -> None:
+    await house.set_policy("templates:\n  rules: Please read our rules first.\n")
+    roses = "!roses:tulip.example"
+    house.world.room(roses, "Roses", ALICE, BOT, levels=levels_for())
+    house.tell(f"protect {roses}")
+    await house.live()
+    await house.set_policy("templates:\n  later: We are full.\n", roses)
+    await knock(house, ANA)
+    house.tell(f"reject all because {words}")
+    await house.live()
+    assert spoken(house)[-1].startswith(said)
+    assert offers(house, "batch") == []
+    assert house.membership(ANA) == "knock"
+
+
 async def test_its_message_is_posted_again_if_somebody_removes_it(house: House) -> None:
     await knock(house, ANA)
     await ask(house, "reject all")
