@@ -105,7 +105,7 @@ def read_quiet_hours(value: object, path: Path) -> QuietHours | None:
         return None
     parts = re.split(r" *[-\u2013] *", value) if isinstance(value, str) else []
     if len(parts) != 2:
-        raise Fault(f'expected two times of day such as "22:00-07:00", found {found(value)}', path)
+        raise Fault('expected two times of day such as "22:00-07:00", found {found}', path, found=found(value))
     begin, end = (time_of_day(part, path) for part in parts)
     if begin == end:
         raise Fault("both times are the same; for no quiet hours, write off", path)

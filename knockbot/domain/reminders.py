@@ -37,5 +37,6 @@ def read_remind_after(value: object, path: Path) -> int | None:
         return None
     span = duration(value, path)
     if not LEAST <= span <= MOST:
-        raise Fault(f"expected a time of {written_duration(LEAST)} to {written_duration(MOST)}, or off", path)
+        least, most = written_duration(LEAST), written_duration(MOST)
+        raise Fault("expected a time of {least} to {most}, or off", path, least=least, most=most)
     return span

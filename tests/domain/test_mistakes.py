@@ -16,12 +16,8 @@ from knockbot.domain.notices import Notice
 from knockbot.errors import Fault
 
 PACKAGE = Path(__file__).parents[2] / "knockbot"
-MODULES = (
-    *("documents/reading.py", "documents/schema.py", "documents/yaml.py", "documents/zones.py"),
-    *("domain/ids.py", "domain/listed.py", "domain/patterns.py", "domain/policy.py", "domain/templates.py"),
-    *("domain/waves.py", "config/policies.py"),
-    *sorted(f"domain/criteria/{file.name}" for file in (PACKAGE / "domain" / "criteria").glob("*.py")),
-)
+READERS = (*PACKAGE.glob("documents/*.py"), *PACKAGE.glob("domain/**/*.py"), PACKAGE / "config" / "policies.py")
+MODULES = tuple(sorted(str(file.relative_to(PACKAGE)) for file in READERS if "Fault(" in file.read_text()))
 """What reads policies."""
 
 HANDED_ON = frozenset({"template", "error.args[0]", "self.template"})
