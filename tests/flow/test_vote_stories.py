@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
-from knockbot.domain.model import Request, State, Verdict
+from knockbot.domain.model import Request, State, Verdict, Wish
+from knockbot.errors import Later, Refused
+from knockbot.flow import answering
 from knockbot.store import requests
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.test_votes import BOB, CAROL, DAVE, POLICY, click, demote, level_of_the_bot, tally, tell
@@ -148,6 +151,43 @@ async def test_two_clicks_that_two_processes_handle_are_one_act(house: House) ->
         assert len(house.world.asked("invite")) == 1
     finally:
         await other.close()
+
+
+async def test_votes_that_three_processes_write_at_the_same_moment_are_one_act(house: House) -> None:
+    """Each looks at the voters that it knows of; who finds a vote that it has not looked at looks again."""
+    others = [] if house.db.alone else [await House(house.url, house.world).open() for _ in range(2)]
+    at_work = [house, *others] if others else [house] * 3
+    request = await house.request(ANA)
+    again = 0
+    all_have_looked = asyncio.Barrier(3)
+
+    async def vote(one: House, who: str) -> None:
+        nonlocal again
+        wish = Wish(who, Verdict.ACCEPT, f"$vote of {who}")
+        for attempt in range(10):
+            await answering.insist(one.context, wish, request)
+            if attempt == 0:
+                await all_have_looked.wait()
+            try:
+                async with one.context.turns.open(wish.cause) as turn:
+                    await answering.take(one.context, turn, wish, request.id)
+            except Refused:
+                return  # the others were enough
+            except Later:
+                again += 1
+            else:
+                return
+        raise AssertionError("they look again for ever")
+
+    try:
+        await asyncio.gather(*map(vote, at_work, (ALICE, BOB, CAROL)))
+        await house.later()
+        assert (again > 0) is bool(others), "a process has looked at no voter whom another process looked at"
+        assert (house.membership(ANA), len(house.world.asked("invite"))) == ("invite", 1)
+        assert [kind for _, kind in await house.history(request)].count("accept") == 1
+    finally:
+        for one in others:
+            await one.close()
 
 
 # --- by chance ----------------------------------------------------------------------------------------------------
