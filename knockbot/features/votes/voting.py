@@ -42,11 +42,11 @@ async def rule_at(context: Context, tx: Tx, room_id: str) -> VoteRule:
 async def weigh(context: Context, wish: Wish, request: Request) -> None:
     """Look at all who have voted for the same, and at whoever wants to. May raise `Later` and `Never`."""
     async with context.db.tx() as tx:
-        rule = await rule_at(context, tx, request.room_id)
+        if (await rule_at(context, tx, request.room_id)).needed(wish.verdict) == 1:
+            return
         given = (await votes.on(tx, [request])).get(request.id, [])
-    if rule.needed(wish.verdict) > 1:
-        voters = {vote.voter for vote in of_verdict(given, request, wish.verdict)}
-        await look_at(context, request, sorted({*voters, wish.actor}))
+    voters = {vote.voter for vote in of_verdict(given, request, wish.verdict)}
+    await look_at(context, request, sorted({*voters, wish.actor}))
 
 
 async def look_at(context: Context, request: Request, voters: Iterable[str]) -> None:
