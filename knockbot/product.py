@@ -61,7 +61,7 @@ from knockbot.features.votes import recount, voting
 from knockbot.features.votes import shown as votes_shown
 from knockbot.features.waves import course, over
 from knockbot.features.waves import shown as waves_shown
-from knockbot.flow import answering, entering, handling, redacting, rejudging, working
+from knockbot.flow import answering, conversations, entering, handling, redacting, rejudging, working
 from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
@@ -245,7 +245,7 @@ FEATURES: tuple[Feature, ...] = (
         let_go=waits.let_go,
         looks=waits.look,
     ),
-    Feature("remote", acts=notify.ACTS, settled=notify.settled),
+    Feature("remote", settled=notify.settled),
     Feature(
         "dossier",
         tells={
@@ -312,5 +312,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     preview.RUN: TimerKind(running.run),
     **course.TIMERS,
     "leave_unused_rooms": hourly(entering.leave_unused),
+    "leave_idle_conversations": hourly(conversations.leave_idle),
+    "forget_conversations": hourly(conversations.forget),
 }
 """What happens at a given time."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 
 from mautrix.api import Method, Path
 
 from knockbot.check.bench import REGISTER, Aside, Bench, Hint, Miss, Step
 from knockbot.check.reach import round_trip
 from knockbot.config.registration import registration_differences
+from knockbot.domain.conversations import CURRENT, Stage
 from knockbot.domain.ids import server_of
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Fault, Never, Unavailable
 from knockbot.matrix.afar import Afar
 from knockbot.matrix.api import NOT_COVERED, UNWELL
-from knockbot.store import encryption
+from knockbot.store import conversations, encryption
 from knockbot.store.db import peeking, probe
 from knockbot.store.refusals import redacted
 
@@ -269,6 +271,26 @@ async def _membership(bench: Bench) -> str:
     return "rules can ask who is in the rooms that the bot is in, and in no others"
 
 
+async def _conversations(bench: Bench) -> str:
+    """What the bot says to applicants, according to the records, and what it could not say today."""
+    async with peeking(bench.settings.database) as db:
+        if db is None:
+            return "none yet"
+        async with db.statement() as tx:
+            stages = await conversations.counts(tx)
+        async with db.statement() as tx:
+            spent = await conversations.budget(tx, time.time_ns() // 1_000_000)
+    going_on = sum(number for stage, number in stages.items() if stage in CURRENT)
+    said = f"{going_on} go on, {stages[Stage.UNREACHABLE]} applicants cannot be reached, {spent.begun} begun today"
+    most = bench.settings.notices.per_day
+    if spent.unsaid and spent.begun >= most:
+        raise Hint(
+            f"{said}; {spent.unsaid} messages to applicants were dropped today",
+            f"`notices.per_day` in config.yaml allows {most} new conversations a day; it works without",
+        )
+    return f"{said}; {spent.unsaid} messages dropped today"
+
+
 STEPS: dict[str, Step] = {
     "database": _database,
     "homeserver": _homeserver,
@@ -282,4 +304,5 @@ STEPS: dict[str, Step] = {
     "limits": _limits,
     "encryption": _encryption,
     "membership": _membership,
+    "conversations": _conversations,
 }

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from knockbot.domain.coding import Coding, Malformed
+from knockbot.domain.ids import server_of
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Membership
 from knockbot.domain.notices import Notice
@@ -39,7 +40,7 @@ class Act(StrEnum):
     REVOKE = "revoke"
     ISSUE = "issue"
     PLANT = "plant"
-    WRITE = "write"
+    CONVERSE = "converse"
     PROTECT = "protect"
     ALSO_INVITE = "also_invite"
     FOLLOW_LIST = "follow_list"
@@ -145,14 +146,12 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """Tell an applicant of another server by message that they were rejected."""
+class Converse:
+    """Make a private room with an applicant, and invite them there. It names no server: what waits for a letter must
+    not hold up an answer, and a server that keeps a letter waiting does not keep answers waiting by that."""
 
     user_id: str
-    server: str
-    request_id: int
-    reason: str | None = None
-    told: Notice | None = None
+    conversation_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +263,9 @@ class Join:
 class Leave:
     """Leave a room, or decline an invite to it."""
 
+    forget: bool = False
+    """Whether the bot wants to know nothing more of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meet:
@@ -316,7 +318,7 @@ Payload: TypeAlias = (
     | Revoke
     | Issue
     | Plant
-    | Write
+    | Converse
     | PostPrompt
     | EditPrompt
     | React
@@ -385,8 +387,9 @@ def _issued(_: str, payload: Issue) -> Lane:
     return Lane(f"{payload.identity_server} issue")
 
 
-def _written(_: str, payload: Write) -> Lane:
-    return Lane(f"{payload.server} write")
+def _conversing(_: str, payload: Converse) -> Lane:
+    """Who is invited to a conversation waits for no other applicant of another server."""
+    return Lane(f"{server_of(payload.user_id)} converse")
 
 
 def _in_its_space(_: str, payload: Protect) -> Lane:
@@ -425,8 +428,6 @@ class JobKind:
     """Whether it is about a protected room: it is no longer needed when the room is no longer protected."""
     aimed: bool = False
     """Whether its echo shows if it had the intended effect, so that this is recorded."""
-    counted: bool = False
-    """Whether it tells an applicant something; the number of such jobs a day is limited."""
     erased: bool = False
     """Whether its payload is deleted when it ends: there may be addresses of people in it."""
     coding: Coding[Any] = field(init=False)
@@ -451,7 +452,8 @@ JOBS: Mapping[Act, JobKind] = {
     Act.REVOKE: JobKind(Revoke, _at_the_door, power="invite", at_door=True),
     Act.PLANT: JobKind(Plant, _at_the_door, power="invite", at_door=True),
     Act.ISSUE: JobKind(Issue, _issued),
-    Act.WRITE: JobKind(Write, _written, counted=True),
+    # Nobody waits for it, as nobody waits for leaving: both share what little they may take of the homeserver.
+    Act.CONVERSE: JobKind(Converse, _conversing, Place.LEAVE),
     Act.POST_PROMPT: JobKind(PostPrompt, _said),
     Act.EDIT_PROMPT: JobKind(EditPrompt, _said),
     Act.REACT: JobKind(React, _said),

@@ -14,6 +14,7 @@ from knockbot.domain.jobs import (
     Act,
     AlsoInvite,
     Ban,
+    Converse,
     EditPrompt,
     FollowList,
     Invite,
@@ -35,7 +36,6 @@ from knockbot.domain.jobs import (
     SendFile,
     Unban,
     Unreact,
-    Write,
 )
 from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Step, Verdict
 from knockbot.domain.notices import because
@@ -232,10 +232,9 @@ def plant(request: Request, content: Mapping[str, Any]) -> Job[Plant]:
     return Job(f"plant:{request.id}", request.room_id, Plant(request.id, request.invite.token, content))
 
 
-def write(request: Request, answer: Answer, day: int) -> Job[Write]:
-    """Tell an applicant of another server by message that they were rejected; once a day for all rooms."""
-    payload = Write(request.user_id, server_of(request.user_id), request.id, **_told(answer))
-    return Job(f"write:{request.user_id}:{day}", request.room_id, payload)
+def converse(about: str, user_id: str, conversation_id: int) -> Job[Converse]:
+    """Make the room of a conversation and invite the applicant; `about` is the protected room that it began with."""
+    return Job(f"converse:{conversation_id}", about, Converse(user_id, conversation_id))
 
 
 def call_in(
@@ -298,9 +297,9 @@ def enter(room_id: str, occasion: str) -> Job[Join]:
     return Job(f"join:{room_id}:{occasion}", room_id, Join())
 
 
-def leave(room_id: str, occasion: str) -> Job[Leave]:
+def leave(room_id: str, occasion: str, *, forget: bool = False) -> Job[Leave]:
     """Leave a room, or decline an invite to it."""
-    return Job(f"leave:{room_id}:{occasion}", room_id, Leave())
+    return Job(f"leave:{room_id}:{occasion}", room_id, Leave(forget))
 
 
 def protect(space: str, room_id: str, occasion: str) -> Job[Protect]:

@@ -405,6 +405,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "overtaken.state": "the request is {state} now",
     "overtaken.denied": "the server ACL denies their server",
     "overtaken.too_old_to_tell": "it is too old to be sent",
+    "conversation.declined": "they declined the invite, or left the conversation",
+    "conversation.gave_up": "their server did not answer for a day",
     "overtaken.too_old_to_say": "the message is too old to be sent",
     "overtaken.other_invite": "its token now has an invite from somebody else",
     "overtaken.another_invite": "its token now has another invite",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knockbot.domain.model import Echo, ListChange, MemberChange, Membership, RoomChange
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
-from knockbot.flow import entering, membership, rejudging, tables
+from knockbot.flow import conversations, entering, membership, rejudging, tables
 from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
 from knockbot.store import jobs, rooms
@@ -18,9 +18,11 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         if handled is WAITS:
             return WAITS
         joined = _withdrawing_again(context, change) if change.membership is Membership.JOIN else None
-        return tables.together(handled, await tables.sees(context, change), joined)
+        talk = await conversations.member_changed(context, change)
+        return tables.together(handled, await tables.sees(context, change), joined, talk)
     context.standings.forget(change.room_id)
-    return tables.together(await entering.bot_moved(context, change), await tables.heard(context, change))
+    talk = await conversations.member_changed(context, change)
+    return tables.together(await entering.bot_moved(context, change), await tables.heard(context, change), talk)
 
 
 async def room_changed(context: Context, change: RoomChange) -> Handled:

@@ -206,6 +206,9 @@ class Acts(Protocol):
     async def leave(self, room_id: str) -> None:
         """Leave a room, decline an invite or withdraw a knock; succeeds where the bot is not in the room at all."""
 
+    async def forget(self, room_id: str) -> None:
+        """Know nothing more of a room that the bot has left; succeeds where it knows nothing of it."""
+
     async def create_room(self, content: Mapping[str, Any]) -> str:
         """Make a room; returns its id. Called twice, it makes two."""
 

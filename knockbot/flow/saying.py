@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from knockbot.domain import plan
-from knockbot.domain.jobs import DOCUMENT, LINE, Ban, Document, Invite, Kick, Line, Say, SendFile, Unban, Write
+from knockbot.domain.jobs import DOCUMENT, LINE, Ban, Document, Invite, Kick, Line, Say, SendFile, Unban
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
@@ -101,7 +101,7 @@ async def if_asked_in(tx: Tx, room_id: str, event_id: str) -> str | None:
     return event_id if there else None
 
 
-async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Unban | Write) -> str | None:
+async def told_with(context: Context, tx: Tx, room_id: str, act: Invite | Kick | Ban | Unban) -> str | None:
     """What an act tells the applicant: the text that people wrote, else the bot's own, in the language of the room."""
     if act.reason or act.told is None:
         return act.reason

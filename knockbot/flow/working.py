@@ -17,7 +17,7 @@ from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Hooks, Outcome
 from knockbot.errors import Never
 from knockbot.flow import cards, encrypted, journal
-from knockbot.flow.acts import files, going, lines, members
+from knockbot.flow.acts import conversing, files, going, lines, members
 from knockbot.flow.acts import prompts as prompt_acts
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import hourly
@@ -28,7 +28,14 @@ from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 
-ACTS: Mapping[Act, Doing] = {**members.ACTS, **prompt_acts.ACTS, **lines.ACTS, **files.ACTS, **going.ACTS}
+ACTS: Mapping[Act, Doing] = {
+    **members.ACTS,
+    **prompt_acts.ACTS,
+    **lines.ACTS,
+    **files.ACTS,
+    **going.ACTS,
+    **conversing.ACTS,
+}
 """The kinds of job that are common to all requests."""
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})

@@ -41,6 +41,7 @@ class Acts:
         self.join = homeserver.join
         self.knock = homeserver.knock
         self.leave = homeserver.leave
+        self.forget = homeserver.forget
         self.create_room = homeserver.create_room
 
     async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:

@@ -431,6 +431,13 @@ class Homeserver:
         except Never as error:
             log.info("leaving %s: %s", room_id, in_words(error.why))
 
+    async def forget(self, room_id: str) -> None:
+        """Forget a room that the bot has left; one that the homeserver does not know counts as forgotten."""
+        try:
+            await self.call(Method.POST, Path.v3.rooms[room_id].forget)
+        except Never as error:
+            log.info("forgetting %s: %s", room_id, in_words(error.why))
+
     async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Set a room's state; returns the event id."""
         path = Path.v3.rooms[room_id].state[event_type][key]

@@ -93,18 +93,6 @@ async def _silent_until(tx: Tx, server: str) -> int:
     return int(due_at or 0)
 
 
-async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
-    """How many rejection notices were planned since a moment: for this applicant, and for all applicants together."""
-    row = await tx.fetchrow(
-        "SELECT coalesce(sum(CASE WHEN user_id = $1 THEN 1 ELSE 0 END), 0) AS theirs, count(*) AS all_of_them "
-        "FROM letters WHERE at > $2",
-        user_id,
-        since,
-    )
-    assert row is not None  # a sum is always one row
-    return int(row["theirs"]), int(row["all_of_them"])
-
-
 async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     """Whether another act on a request's applicant has begun, and its outcome is not known yet."""
     return bool(
@@ -256,10 +244,10 @@ AWAY_AT_ONCE = 7
 membership calls at once the homeserver makes all others wait (FACTS)."""
 
 PLACES: Mapping[str, int] = {Place.STRANGE: 6, Place.JOIN: 1, Place.LEAVE: 1, Place.READ: 2}
-"""Acts of a kind that run at once: for servers that never answered yet, to accept invites, to decline them. So five
-servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer, and a
-thousand invites from strangers take no place that an applicant needs. Of two policy lists that are read, one may take
-an hour; then the other readings go on beside it."""
+"""Acts of a kind that run at once: for servers that never answered yet, to accept invites, to decline them (which
+conversations share: nobody waits for those either). So five servers that hang leave a place for a sixth, any number of
+them leave one for a server that is known to answer, and a thousand invites from strangers take no place that an
+applicant needs. Of two policy lists that are read, one may take an hour; then the other readings go on beside it."""
 
 MOST = 100
 
@@ -502,7 +490,8 @@ async def overtake_all(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """Acts that still wait to get the bot into or out of a room are not needed any more."""
-    await _overtake(tx, f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}')", room_id, why, now)
+    going = f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') AND act <> '{Act.CONVERSE}'"
+    await _overtake(tx, going, room_id, why, now)
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
@@ -620,14 +609,7 @@ async def last_scope(tx: Tx, room_id: str, user_id: str, *acts: Act) -> list[str
 
 
 async def _note_planned(tx: Tx, job: Job[Any], now: int) -> None:
-    """Note what is kept longer than an act: whom a message goes to, for the limits, and the aim of an act on a user."""
-    if job.kind.counted:
-        await tx.execute(
-            "INSERT INTO letters (key, user_id, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
-            job.key,
-            job.user_id,
-            now,
-        )
+    """Note what is kept longer than an act: the aim of an act on a user."""
     if isinstance(job.payload, OnMember) and job.kind.aimed:
         await tx.execute(
             "INSERT INTO aims (room_id, user_id, act, event_id, scope, planned_at) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -648,7 +630,6 @@ async def forget_ended(tx: Tx, before: int) -> None:
     """Forget what ended before a moment, and what it was for."""
     await tx.execute("DELETE FROM jobs WHERE ended_at < $1", before)
     await tx.execute("DELETE FROM aims WHERE planned_at < $1", before)
-    await tx.execute("DELETE FROM letters WHERE at < $1", before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,10 @@ TABLES: Mapping[str, Table] = {
             ("id", "room_id", "user_id", "act", "event_id", "scope", "planned_at"),
             counts="id",
         ),
-        Table("letters", "seven days", ("key", "user_id"), ("key", "user_id", "at")),
+        Table("conversations", "30 days after it is over", ("user_id", "why"), counts="id"),
+        Table("conversation_days", "30 days", (), ("day",)),
+        Table("letters", "30 days; its text until it is said", ("key", "user_id", "line_json")),
+        Table("applicants", "one year", ("user_id", "language"), ("user_id", "language", "chosen_at")),
         Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),
         Table(

@@ -539,13 +539,50 @@ CREATE TABLE aims (
 CREATE INDEX aims_at ON aims (room_id, user_id, act, id);
 CREATE INDEX aims_planned ON aims (planned_at);
 
--- When applicants of other servers were to be told that they were rejected, for the limits.
+-- Private rooms of the bot with one applicant each: one that goes on for each of them. `about` is the protected room
+-- that it was begun for, `why` says why they cannot be reached, and `answers_until` counts the bot's answers.
+CREATE TABLE conversations (
+    id            {serial},
+    user_id       TEXT NOT NULL,
+    about         TEXT NOT NULL,
+    room_id       TEXT UNIQUE,
+    stage         TEXT NOT NULL,
+    why           TEXT,
+    begun_at      BIGINT NOT NULL,
+    last_at       BIGINT NOT NULL,
+    answers_until BIGINT NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX conversations_current ON conversations (user_id) WHERE stage IN ('invited', 'joined', 'making');
+CREATE INDEX conversations_of_applicant ON conversations (user_id, id);
+CREATE INDEX conversations_idle ON conversations (last_at);
+
+-- How many conversations were begun on each day (counted from the epoch), and how much could not be said.
+CREATE TABLE conversation_days (
+    day    BIGINT PRIMARY KEY,
+    begun  INTEGER NOT NULL DEFAULT 0,
+    unsaid INTEGER NOT NULL DEFAULT 0
+);
+
+-- What was said to applicants, each occasion once; `line_json` is what is to be said while that waits for the
+-- conversation.
 CREATE TABLE letters (
-    key     TEXT PRIMARY KEY,
-    user_id TEXT NOT NULL,
-    at      BIGINT NOT NULL
+    key             TEXT PRIMARY KEY,
+    user_id         TEXT NOT NULL,
+    at              BIGINT NOT NULL,
+    conversation_id BIGINT REFERENCES conversations (id),
+    request_id      BIGINT REFERENCES requests (id),
+    line_json       TEXT
 );
 CREATE INDEX letters_at ON letters (at);
+CREATE INDEX letters_of_applicant ON letters (user_id, at);
+CREATE INDEX letters_of_conversation ON letters (conversation_id);
+
+-- The language that an applicant has chosen.
+CREATE TABLE applicants (
+    user_id   TEXT PRIMARY KEY,
+    language  TEXT NOT NULL,
+    chosen_at BIGINT NOT NULL
+);
 
 -- What is to happen at a time; one that comes again and again is moved, any other goes once it has happened.
 CREATE TABLE timers (

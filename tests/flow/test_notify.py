@@ -51,12 +51,14 @@ async def test_an_applicant_is_told_once_a_day_however_often_they_knock(house: H
     await house.set_policy(BY_MESSAGE)
     for _ in range(3):
         await knocked(house)
-    assert len(house.world.asked("create_room")) == 1
+    [room] = letters(house)
+    assert len(house.said(room)) == 1
     assert house.membership(FAR) == "leave"
 
     await house.later(DAY + 1)
     await knocked(house)
-    assert len(house.world.asked("create_room")) == 2
+    assert letters(house) == [room]
+    assert len(house.said(room)) == 2
 
 
 async def test_beyond_the_cap_of_a_day_nobody_is_told(ready_url: str) -> None:
@@ -105,9 +107,13 @@ async def test_the_room_is_left_after_a_week_and_not_before(house: House) -> Non
     await knocked(house)
     [room] = letters(house)
     await house.later(6 * DAY)
+    await house.ring()
     assert house.membership(BOT, room) == "join"
     await house.later(1.1 * DAY)
+    await house.ring()
+    await house.live()
     assert house.membership(BOT, room) == "leave"
+    assert house.world.asked("forget") == [("forget", room)]
 
 
 @pytest.mark.parametrize("call", ["create_room", "invite", "send"])

@@ -256,6 +256,8 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "look_again_at_jobs",
             "leave_unused_rooms",
             "leave_unused_lists",
+            "leave_idle_conversations",
+            "forget_conversations",
         ),
         HOUR,
     ) | dict.fromkeys(

@@ -422,7 +422,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "queue.act/meet": says("create a room", act=Choice),
     "queue.act/issue": says("invite an address", act=Choice),
     "queue.act/plant": says("add an invite to the room", act=Choice),
-    "queue.act/write": says("write to", act=Choice),
+    "queue.act/converse": says("write to", act=Choice),
     "queue.act/protect": says("protect", act=Choice),
     "queue.act/also_invite": says("invite as well", act=Choice),
     "queue.act/follow_list": says("join a policy list", act=Choice),
@@ -949,13 +949,6 @@ SENTENCES: Mapping[str, Sentence] = {
         bot=User,
     ),
     "meet.topic": says("For moderators, and for the bot that protects their rooms"),
-    "letter.room_name": says("Your request to join {room}", room=Room),
-    "letter.rejected": says("Your request to join {room} was rejected. Nobody reads what you write here.", room=Room),
-    "letter.rejected_because": says(
-        "Your request to join {room} was rejected. Reason: “{reason}”. Nobody reads what you write here.",
-        room=Room,
-        reason=Stranger,
-    ),
     # --- third-party invites
     "invite.used": says(
         "✉️ {request} {user} used a third-party invite to {room}, sent by {sponsor}. Please answer.",

@@ -47,8 +47,10 @@ async def enter(context: Context, claimed: Claimed[Join]) -> Outcome:
 
 
 async def leave(context: Context, claimed: Claimed[Leave]) -> Outcome:
-    """Leave a room, or decline an invite."""
+    """Leave a room, or decline an invite; and forget it, if it was for one person only."""
     await context.acts.leave(claimed.job.room_id)
+    if claimed.job.payload.forget:
+        await context.acts.forget(claimed.job.room_id)
     return Done()
 
 

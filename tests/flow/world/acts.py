@@ -150,6 +150,10 @@ class AsBot(Looks):
 
         await self._call(act, "leave", room_id)
 
+    async def forget(self, room_id: str) -> None:
+        """Know nothing more of a room."""
+        await self._call(lambda: None, "forget", room_id)
+
     async def state(self, room_id: str, event_type: str, _: str = "") -> dict[str, Any] | None:
         """A state event; only what says who made a room."""
         return await self._call(lambda: self._seen(room_id).create, "state", room_id, event_type)

@@ -1,0 +1,210 @@
+"""Conversations with applicants: what is told there, what becomes of them, and when the bot leaves.
+
+An applicant has one conversation, whichever room it is about, and however often they knock. Nothing waits for it: what
+cannot be said is dropped, and counted (`knockbot check`). Only the bot and the applicant count in it: others who come
+there, whoever invited them, are neither heard nor told anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from knockbot.domain import plan
+from knockbot.domain.conversations import (
+    DECLINED,
+    GAVE_UP,
+    IDLE,
+    Conversation,
+    Event,
+    Stage,
+    happened,
+    may_answer,
+    moved,
+    rests_until,
+)
+from knockbot.domain.jobs import LINE, Line, Say
+from knockbot.domain.languages import Language
+from knockbot.domain.model import MemberChange, Membership, Message
+from knockbot.domain.notices import Notice
+from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn, Write
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.records import record
+from knockbot.store import bot_memberships, conversations, requests
+from knockbot.store.conversations import Letter
+from knockbot.store.db import Tx
+from knockbot.times import DAY
+
+MOST_A_DAY = 30
+"""Letters that one applicant gets a day at most: nothing limits how often somebody knocks."""
+
+KEPT = 30 * DAY
+"""Milliseconds for which conversations that are over, and what was said when, are kept."""
+
+CHOICE_KEPT = 365 * DAY
+"""The same for the language that an applicant has chosen."""
+
+
+# --- telling ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """Something to tell an applicant, once for each occasion."""
+
+    user_id: str
+    there: Place
+    """The protected room that it is about; its language is that of the letter, unless they have chosen one."""
+    said: Notice
+    occasion: str
+    request_id: int | None = None
+
+
+def tell(context: Context, turn: Turn, what: ToTell) -> None:
+    """Tell an applicant something in their conversation, which is begun for it if need be.
+
+    It is written at the end of the turn: conversations are locked after requests.
+    """
+    turn.at_last(partial(_tell, context, turn, what))
+
+
+async def _tell(context: Context, turn: Turn, what: ToTell) -> None:
+    if await conversations.is_noted(turn.tx, what.occasion):
+        return
+    letter = Letter(what.occasion, what.user_id, turn.now, request_id=what.request_id)
+    talk = await _current(context, turn, what)
+    if talk is None:
+        await conversations.note(turn.tx, letter)
+        await conversations.count_unsaid(turn.tx, turn.now)
+        return
+    line = Line(what.said, await language_of(turn.tx, what.user_id, what.there), aloud=True)
+    letter = replace(letter, conversation_id=talk.id, line=context.cipher.lock(LINE.encode(line)))
+    if talk.stage is Stage.MAKING:
+        await conversations.note(turn.tx, letter)
+    elif await conversations.note(turn.tx, replace(letter, line=None)):
+        await _say(context, turn, talk, letter)
+
+
+async def _current(context: Context, turn: Turn, what: ToTell) -> Conversation | None:
+    """The conversation with an applicant, begun now if there is none; `None` if there must not be one now."""
+    if await conversations.written_since(turn.tx, what.user_id, turn.now - DAY) >= MOST_A_DAY:
+        return None
+    talk = await conversations.current(turn.tx, what.user_id)
+    if talk is not None:
+        return talk
+    before = await conversations.last(turn.tx, what.user_id)
+    if before is not None and rests_until(before) > turn.now:
+        return None
+    most, about = context.settings.notices.per_day, what.there.room_id
+    begun = await conversations.begin(turn.tx, what.user_id, about, turn.now, most=most)
+    if begun is not None and begun.stage is Stage.MAKING:
+        await turn.plan(plan.converse(about, what.user_id, begun.id))
+    return begun
+
+
+async def language_of(tx: Tx, user_id: str, there: Place) -> Language:
+    """The language in which an applicant is told about a room."""
+    return await conversations.language_of(tx, user_id) or there.language
+
+
+async def _say(context: Context, turn: Turn, talk: Conversation, letter: Letter) -> None:
+    """Plan to send a letter to the room of a conversation."""
+    if talk.room_id is None or letter.line is None:
+        return
+    await turn.plan(plan.say(talk.room_id, f"letter:{letter.key}", Say(letter.line)))
+    await conversations.touch(turn.tx, talk.id, turn.now)
+    request = await requests.find(turn.tx, letter.request_id) if letter.request_id is not None else None
+    if request is not None:
+        await record(turn, request, context.bot, Recorded.WROTE)
+
+
+# --- answering --------------------------------------------------------------------------------------------------
+
+
+async def reply(context: Context, turn: Turn, message: Message, said: Notice, language: Language) -> None:
+    """Answer what an applicant wrote, unless they were answered too often of late."""
+    talk = await conversations.in_room(turn.tx, message.room_id)
+    held = await conversations.get(turn.tx, talk.id) if talk is not None else None
+    until = may_answer(held.answers_until, turn.now) if held is not None else None
+    if held is None or until is None:
+        return
+    await conversations.answered(turn.tx, held.id, until)
+    locked = context.cipher.lock(LINE.encode(Line(said, language, reply_to=message.event_id)))
+    await turn.plan(plan.say(message.room_id, f"reply:{message.event_id}", Say(locked)))
+
+
+async def at(context: Context, room_id: str) -> Conversation | None:
+    """The conversation of a room, if it is one."""
+    async with context.db.statement() as tx:
+        return await conversations.in_room(tx, room_id)
+
+
+# --- what becomes of one ----------------------------------------------------------------------------------------
+
+
+async def reached(context: Context, turn: Turn, conversation_id: int, event: Event) -> None:
+    """The applicant is invited, or has joined, whichever is heard first: what waits is said."""
+    talk = await conversations.get(turn.tx, conversation_id)
+    stage = moved(talk.stage, event) if talk is not None else None
+    if talk is None or talk.room_id is None or stage is None:
+        return
+    await bot_memberships.use(turn.tx, talk.room_id, turn.now)
+    await conversations.move(turn.tx, talk.id, stage, turn.now)
+    for letter in await conversations.take_waiting(turn.tx, talk.id):
+        await _say(context, turn, talk, letter)
+
+
+async def over(turn: Turn, conversation_id: int, event: Event, why: Notice | None = None) -> None:
+    """A conversation is over, if this event ends it: what waits is dropped, and the bot leaves the room."""
+    talk = await conversations.get(turn.tx, conversation_id)
+    stage = moved(talk.stage, event) if talk is not None else None
+    if talk is None or stage is None:
+        return
+    await conversations.move(turn.tx, talk.id, stage, turn.now, why)
+    await conversations.count_unsaid(turn.tx, turn.now, len(await conversations.take_waiting(turn.tx, talk.id)))
+    if talk.room_id is not None:
+        await turn.plan(plan.leave(talk.room_id, f"conversation:{talk.id}", forget=True))
+
+
+async def gave_up(turn: Turn, conversation_id: int, why: Notice | None) -> None:
+    """The applicant could not be invited: they refused, or (without a reason) their server was silent for a day."""
+    await over(turn, conversation_id, Event.REFUSED if why is not None else Event.GAVE_UP, why or GAVE_UP)
+
+
+async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
+    """Somebody's membership changed: of a conversation, if this is its room. Others than its two do not count."""
+    if change.membership is Membership.KNOCK:
+        return None
+    talk = await at(context, change.room_id)
+    if talk is None or change.user_id not in (talk.user_id, context.bot):
+        return None
+    event = happened(change)
+    if event is None or (change.user_id == context.bot and event is Event.JOINED):
+        return None
+
+    async def write(turn: Turn) -> None:
+        if event is Event.JOINED:
+            await reached(context, turn, talk.id, event)
+        elif change.user_id == context.bot:
+            await over(turn, talk.id, Event.IDLE)
+        else:
+            await over(turn, talk.id, Event.REFUSED, DECLINED)
+
+    return write
+
+
+# --- timers -----------------------------------------------------------------------------------------------------
+
+
+async def leave_idle(_: Context, turn: Turn) -> None:
+    """Leave the conversations in which nobody has said anything for long."""
+    for talk in await conversations.idle(turn.tx, turn.now - IDLE):
+        await over(turn, talk.id, Event.IDLE)
+
+
+async def forget(_: Context, turn: Turn) -> None:
+    """Forget the conversations that are over for long, and what applicants chose long ago."""
+    await conversations.forget(turn.tx, turn.now - KEPT)
+    await conversations.forget_choices(turn.tx, turn.now - CHOICE_KEPT)
