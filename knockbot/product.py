@@ -38,6 +38,7 @@ from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
+from knockbot.features.letters import writing as writing_letters
 from knockbot.features.lists import again, hits, naming
 from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
@@ -245,6 +246,7 @@ FEATURES: tuple[Feature, ...] = (
         let_go=waits.let_go,
         looks=waits.look,
     ),
+    Feature("letters", left_open=writing_letters.left_open, settled=writing_letters.settled),
     Feature("remote", settled=notify.settled),
     Feature(
         "dossier",
@@ -311,6 +313,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     proposing.LAPSES: TimerKind(proposing.lapse),
     preview.RUN: TimerKind(running.run),
     **course.TIMERS,
+    **writing_letters.TIMERS,
     "leave_unused_rooms": hourly(entering.leave_unused),
     "leave_idle_conversations": hourly(conversations.leave_idle),
     "forget_conversations": hourly(conversations.forget),

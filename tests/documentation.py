@@ -162,7 +162,6 @@ NO_COMPLAINT_CODES = frozenset(
         "command",
         "help.begin",
         "help.end",
-        "letter.room_name",
         "meet.topic",
         "help.one",
         "help.row",
@@ -182,8 +181,6 @@ NO_COMPLAINT_CODES = frozenset(
         "daily.heading",
         "defer.line",
         "defer.off",
-        "letter.rejected",
-        "letter.rejected_because",
         "list.more",
         "protect.done",
         "protect.ended",
@@ -228,7 +225,7 @@ NO_COMPLAINT_AREAS = (
     *("answer.hits", "before.", "by.", "dossier.", "explain.", "invites.", "list.", "log.", "message.", "offer."),
     *("outcome.", "policy.", "queue.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
     *("digest.", "wave.shown", "wave.shown_at", "wave.by_", "wave.means", "wave.ends", "wave.was", "wave.over"),
-    *("wave.begun", "wave.lasts", "vote.given", "vote.in_short", "vote.takes"),
+    *("wave.begun", "wave.lasts", "vote.given", "vote.in_short", "vote.takes", "letter."),
 )
 """How the codes begin of what is only looked up, or a part of a card."""
 

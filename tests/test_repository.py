@@ -161,6 +161,7 @@ NOTHING = {
     "lists": "none",
     "also_invite": "none",
     "templates": "none",
+    "letters": "none",
     "call": "nobody",
     "language": "that of `defaults` in `config.yaml`",
 }

@@ -32,6 +32,7 @@ from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
+from knockbot.domain.letters import LetterRule, read_letters
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because, notice
@@ -262,6 +263,8 @@ class RoomSettings:
     """How many knocks in which time make a wave, in which rules accept nobody; or `waves.OFF`."""
     votes: VoteRule = key(read_votes, written={"accept": 1, "reject": 1, "ban": 1})
     """How many moderators each of their answers takes."""
+    letters: LetterRule = key(read_letters, written={})
+    """What applicants are told in their conversation."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 

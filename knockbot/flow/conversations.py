@@ -25,7 +25,7 @@ from knockbot.domain.conversations import (
 )
 from knockbot.domain.jobs import LINE, Line, Say
 from knockbot.domain.languages import Language
-from knockbot.domain.model import MemberChange, Membership, Message
+from knockbot.domain.model import MemberChange, Message
 from knockbot.domain.notices import Notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
@@ -175,13 +175,11 @@ async def gave_up(turn: Turn, conversation_id: int, why: Notice | None) -> None:
 
 async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
     """Somebody's membership changed: of a conversation, if this is its room. Others than its two do not count."""
-    if change.membership is Membership.KNOCK:
+    event = happened(change)
+    if event is None or (change.user_id == context.bot and event is Event.JOINED):
         return None
     talk = await at(context, change.room_id)
     if talk is None or change.user_id not in (talk.user_id, context.bot):
-        return None
-    event = happened(change)
-    if event is None or (change.user_id == context.bot and event is Event.JOINED):
         return None
 
     async def write(turn: Turn) -> None:

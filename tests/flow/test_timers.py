@@ -268,6 +268,8 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "end_claim",
             "end_deferral",
             "expire",
+            "letter_invited",
+            "letter_waiting",
             "list_hits",
             "list_moved",
             "run_batch",

@@ -100,6 +100,7 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "join": (lambda hs: hs.join(GARDEN, ["a.example"]), f"POST v3/join/{GARDEN}", {"room_id": GARDEN}),
     "knock": (lambda hs: hs.knock("#a:b", ["a.example"], SECRET), "POST v3/knock/#a:b", {"room_id": GARDEN}),
     "leave": (lambda hs: hs.leave(GARDEN), f"POST {GARDEN}/leave", {}),
+    "forget": (lambda hs: hs.forget(GARDEN), f"POST {GARDEN}/forget", {}),
     "send": (
         lambda hs: hs.send(GARDEN, "m.room.message", "t", {"body": SECRET}),
         f"PUT {GARDEN}/send/m.room.message/t",
@@ -625,6 +626,16 @@ async def test_an_account_that_is_there_already_is_as_good_as_a_new_one(
         await homeserver.register()
 
     assert fake.requests[0].body["username"] == "knockbot"
+
+
+async def test_not_to_know_a_room_is_as_good_as_to_have_forgotten_it(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    fake.on("POST", "forget", Reply(400, error_body("M_UNKNOWN")), Reply(500))
+
+    await homeserver.forget(GARDEN)
+    with pytest.raises(Later):
+        await homeserver.forget(GARDEN)
 
 
 async def test_not_to_be_in_a_room_is_as_good_as_to_have_left_it(homeserver: Homeserver, fake: FakeHomeserver) -> None:

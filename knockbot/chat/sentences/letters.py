@@ -11,6 +11,18 @@ Reason = Stranger | Notice
 
 SENTENCES: Mapping[str, Sentence] = {
     "letter.room_name": says("Your request to join {room}", room=Room),
+    "letter.received": says(
+        "Your request to join {room} was received. The moderators of the room decide about it.", room=Room
+    ),
+    "letter.waiting": says("Your request to join {room} still waits for an answer.", room=Room),
+    "letter.accepted": says("You are accepted. You have an invite to {room}, and can join it now.", room=Room),
+    "letter.accepted_because": says(
+        "You are accepted. You have an invite to {room}, and can join it now. Message: “{reason}”.",
+        room=Room,
+        reason=Reason,
+    ),
+    "letter.invited": says("You have an invite to {room}, and have not joined yet.", room=Room),
+    "letter.invite_withdrawn": says("Your invite to {room} was withdrawn.", room=Room),
     "letter.rejected": says("Your request to join {room} was rejected.", room=Room),
     "letter.rejected_because": says(
         "Your request to join {room} was rejected. Reason: “{reason}”.", room=Room, reason=Reason

@@ -27,8 +27,8 @@ async def settled(context: Context, turn: Turn, request: Request) -> None:
     if answer is None or not _concerns(context, request, answer):
         return
     there = await place.of(context, turn, request.room_id)
-    if there is None or there.settings.notify_remote is NotifyRemote.OFF:
-        return
+    if there is None or there.settings.notify_remote is NotifyRemote.OFF or there.settings.letters.rejected:
+        return  # or a letter says it
     occasion = f"rejected:{request.user_id}:{turn.now // DAY}"
     what = ToTell(request.user_id, there, _letter(there, answer), occasion, request.id)
     conversations.tell(context, turn, what)

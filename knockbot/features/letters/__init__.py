@@ -1,0 +1,1 @@
+"""Letters: applicants are told in their conversation what becomes of their requests, as the policy says."""

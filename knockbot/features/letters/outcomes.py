@@ -1,0 +1,57 @@
+"""What an applicant is told of the outcome of their request: what was written for them, and nothing else.
+
+The name of a rule, a list that names them, notes: none of that is theirs to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.card import is_invite_withdrawn
+from knockbot.domain.letters import LetterRule
+from knockbot.domain.model import Request, State, Step
+from knockbot.domain.notices import Notice, Room, notice
+from knockbot.domain.reasons import told_with
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One outcome: whether the policy wants it told, and what is said; `None` where there is nothing to say."""
+
+    wanted: Callable[[LetterRule], bool]
+    said: Callable[[Request, Room], Notice | None]
+
+
+def accepted(request: Request, room: Room) -> Notice:
+    """That they may join now."""
+    reason = told_with(request.answer) if request.answer is not None else None
+    if reason is not None:
+        return notice("letter.accepted_because", room=room, reason=reason)
+    return notice("letter.accepted", room=room)
+
+
+def rejected(request: Request, room: Room) -> Notice | None:
+    """That they are rejected, or that an invite which they had not taken is theirs no more.
+
+    Who had joined before has seen that they were removed, and who is denied by the room's server ACL cannot join it.
+    """
+    answer, undone = request.answer, request.undone
+    if undone is not None and undone.step is Step.REMOVE:
+        return None
+    if is_invite_withdrawn(request) or (undone is not None and undone.step is Step.WITHDRAW):
+        return notice("letter.invite_withdrawn", room=room)
+    if answer is not None and answer.rule == SERVER_ACL:
+        return None
+    reason = told_with(answer) if answer is not None and answer.by == request.by else None
+    if reason is not None:
+        return notice("letter.rejected_because", room=room, reason=reason)
+    return notice("letter.rejected", room=room)
+
+
+OUTCOMES: Mapping[State, Told] = {
+    State.ACCEPTED: Told(lambda rule: rule.accepted, accepted),
+    State.REJECTED: Told(lambda rule: rule.rejected, rejected),
+}
+"""The outcomes that are told. Bans are not: whoever is banned should not be written to."""
