@@ -257,6 +257,15 @@ async def test_where_that_room_is_in_dry_run_a_rule_only_tells_and_a_moderator_a
     assert f"❌ Lawn: its policy is in dry run. I would have accepted their request #{number} there." in told[0]
 
 
+async def test_where_that_room_takes_the_votes_of_several_it_is_one_vote_and_the_message_says_so(house: House) -> None:
+    await waits_there(house, by=BOB, lawn="votes: {accept: 2}")
+    await house.live()
+    assert house.membership(ANA, LAWN) == "knock"
+    [told] = [one for one in house.spoken() if "could not invite" in one]
+    assert f"❌ Lawn: the accept of {BOB} is one vote for their request #1 there." in told
+    assert "also invited to" not in "".join(await ask(house, "log"))
+
+
 async def test_who_does_not_wait_there_is_not_invited_by_a_rule_where_that_room_is_in_dry_run(house: House) -> None:
     await gardens(house, f"{ALSO}\notherwise: accept")
     await house.set_policy("dry_run: true", LAWN)

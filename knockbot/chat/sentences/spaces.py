@@ -122,6 +122,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "also.may_not/author": says("{user} set the policy: {why}", who=Choice, user=User, why=Notice),
     "also.not_in_it/moderator": says("{user}, who accepted them, is not in this room.", who=Choice, user=User),
     "also.not_in_it/author": says("{user}, who set the policy, is not in this room.", who=Choice, user=User),
+    "also.one_vote": says(
+        "the accept of {user} is one vote for their request {request} there.", user=User, request=Numbered
+    ),
     "also.would": says(
         "its policy is in dry run. I would have invited them.",
     ),

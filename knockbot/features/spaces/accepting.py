@@ -13,7 +13,7 @@ from knockbot.domain.card.who import answered_by
 from knockbot.domain.jobs import AlsoInvite
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Because, Decision, MemberChange, Origin, Request, Verdict, Wish
-from knockbot.domain.notices import Choice, Notice, Numbered, because, notice
+from knockbot.domain.notices import Choice, Notice, Numbered, User, because, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
 from knockbot.flow import answering, place, rules, settling
@@ -52,8 +52,7 @@ async def accept(
     if waits.answer is not None:
         return _answered_otherwise(waits, waits.answer)
     if accepted.answer is not None and accepted.answer.rule is None:
-        await _by_hand(context, accepted.answer.by, accepted, waits)
-        return None
+        return await _by_hand(context, accepted.answer.by, accepted, waits)
     judged = await judge(context, await rules.look_up(context, there.room_id), Case(waits.knock))
     await _by_rule(context, accepted, waits, judged, payload)
     return None
@@ -67,13 +66,20 @@ def _answered_otherwise(waits: Request, given: Answer) -> Notice | None:
     return notice("also.answered", request=Numbered(waits.number), by=by, verdict=Choice(given.verdict))
 
 
-async def _by_hand(context: Context, by: str, accepted: Request, waits: Request) -> None:
-    """The moderator who accepted them accepts them here too."""
-    async with context.turn(_cause(accepted)) as turn:
+async def _by_hand(context: Context, by: str, accepted: Request, waits: Request) -> Notice | None:
+    """The moderator who accepted them accepts them here too; returns that this is only a vote, where several are
+    needed."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, accepted.room_id)
+    label = there.label if there is not None else accepted.room_id
+    wish = Wish(by, Verdict.ACCEPT, _cause(accepted), knock=waits.event_id, also_from=label)
+    await answering.insist(context, wish, waits)
+    async with context.turn(wish.cause) as turn:
         now = await _still_waiting(turn, waits)
-        label = (await place.called(context, turn, accepted.room_id)).label
-        wish = Wish(by, Verdict.ACCEPT, turn.cause, knock=now.event_id, also_from=label)
         await answering.take(context, turn, wish, now.id)
+        if (await requests.get(turn.tx, now.id)).answer is None:
+            return notice("also.one_vote", user=User(by), request=Numbered(now.number))
+        return None
 
 
 async def _still_waiting(turn: Turn, waits: Request) -> Request:
