@@ -14,17 +14,18 @@ from functools import partial
 import asyncpg
 
 from knockbot.config.settings import can_encrypt
-from tests.faults.ledger import Knocked
-from tests.faults.stage import Stage, answers, reasons
+from tests.faults import plays
+from tests.faults.ledger import Door, Knocked
+from tests.faults.plays import Scene
+from tests.faults.stage import Stage, reasons
 from tests.faults.wire import Way, Wire
-from tests.keeper import Garden
 
-ROUNDS_IN_A_GARDEN = 5
-KNOCKS = 6
-"""In each round."""
+ROUNDS_AT_A_DOOR = 5
+FIRST, THEN = 5, 3
+"""Who knocks in each round: at its beginning, and later."""
 
-NAMED_BY_THE_LIST = 0.4
-"""The share of those who wait whom no moderator answers, but an entry of the policy list names."""
+SMALL_ONES = 4
+"""Small plays in each round."""
 
 
 @dataclass
@@ -35,17 +36,16 @@ class Tally:
     sealed: int = 0
     """Rounds with an encrypted management room."""
     knocks: int = 0
-    answers: int = 0
-    named: int = 0
-    """Entries of a policy list for people who waited."""
+    played: Counter[str] = field(default_factory=Counter)
+    """What moderators did, by its name in the tables of `plays`."""
     faults: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"{self.rounds} rounds ({self.sealed} with an encrypted management room), {self.knocks} knocks, "
-            f"{self.answers} answers of moderators, {self.named} list entries for people who waited, "
-            f"{self.faults.total()} faults, {len(self.violations)} violations"
+            f"{self.played.total()} plays of moderators, {self.faults.total()} faults, "
+            f"{len(self.violations)} violations"
         )
 
 
@@ -200,49 +200,64 @@ class Harness:
         self.chance = chance
         self.tally = tally
         self.say = say
-        self._garden: Garden | None = None
+        self._door: Door | None = None
         self._played = 0
-        self._gardens = 0
-        self._sealed = False
 
     async def play(self, name: str) -> bool:
         """A round with this fault in the middle; whether all was well afterwards."""
         stage, chance = self.stage, self.chance
-        if self._garden is None or self._played % ROUNDS_IN_A_GARDEN == 0:
-            self._sealed = can_encrypt() and self._gardens % 2 == 0
-            self._garden = await stage.garden(sealed=self._sealed)
-            self._gardens += 1
-        self._played += 1
-        crowd = await stage.crowd(self._garden, reasons(chance, KNOCKS))
-        waiting = [one for one in stage.ledger.everybody if one.due == "visitor" and one.card is not None]
-        chosen = chance.sample(waiting, min(2, len(waiting)))
-        named = [one for one in chosen if chance.random() < NAMED_BY_THE_LIST]
-        clicked = [(one, chance.choice(answers())) for one in chosen if one not in named]
+        door = await self._its_door()
+        large = chance.choice(plays.fitting(door))
+        small = chance.sample(plays.beside(large), SMALL_ONES)
+        scene = await self._scene(door)
         busy = asyncio.gather(
-            stage.knock(crowd, chance.uniform(0, 0.1)), self._click(clicked), *map(stage.name_who_waits, named)
+            plays.LARGE[large](scene),
+            *(plays.SMALL[one](scene) for one in small),
+            stage.knock(door, scene.first, chance.uniform(0, 0.1)),
         )
-        await asyncio.sleep(chance.uniform(0, 0.8))
+        await asyncio.sleep(chance.uniform(0, 2 if large.startswith("batch") else 0.8))
         await FAULTS[name](stage, chance)
         await busy
         missing = await stage.settled()
         found = [f"not over: {missing}"] if missing else await stage.ledger.violations()
-        if not missing:
-            await stage.note_cards()
-        self._count(name, len(crowd), len(clicked), len(named), found)
+        if not found:
+            await stage.ledger.settle()
+        self._count(name, [large, *small], scene, found)
         return not found
 
-    async def _click(self, clicked: list[tuple[Knocked, str]]) -> None:
-        for one, emoji in clicked:
-            await self.stage.click(one, emoji)
+    async def _its_door(self) -> Door:
+        """Each fifth round is at a new door; of the doors some have encrypted management rooms, and some have waves."""
+        if self._door is None or self._played % ROUNDS_AT_A_DOOR == 0:
+            place = self._played // ROUNDS_AT_A_DOOR
+            self._door = await self.stage.door(sealed=can_encrypt() and place % 2 == 0, busy=place % 3 != 2)
+            self._door_is_sealed = can_encrypt() and place % 2 == 0
+        self._played += 1
+        return self._door
 
-    def _count(self, name: str, knocks: int, clicked: int, named: int, found: list[str]) -> None:
-        new = [f"after {name}, round {self._played}: {violation}" for violation in found]
-        self.tally.rounds += 1
-        self.tally.sealed += self._sealed
-        self.tally.knocks += knocks
-        self.tally.answers += clicked
-        self.tally.named += named
-        self.tally.faults[name] += 1
-        self.tally.violations += new
+    async def _scene(self, door: Door) -> Scene:
+        stage, chance = self.stage, self.chance
+        here = stage.ledger.at(door)
+        waiting = [one for one in here if one.waits]
+        settled = [one for one in here if not one.waits and can_be_undone(one)]
+        chance.shuffle(waiting)
+        chance.shuffle(settled)
+        rows = await stage.ledger.records()
+        first, then = [await stage.crowd(door, reasons(chance, count)) for count in (FIRST, THEN)]
+        return Scene(stage, door, chance, rows, waiting, settled, first, then)
+
+    def _count(self, name: str, played: list[str], scene: Scene, found: list[str]) -> None:
+        new = [f"after {name}, round {self._played} ({', '.join(played)}): {violation}" for violation in found]
+        tally = self.tally
+        tally.rounds += 1
+        tally.sealed += self._door_is_sealed
+        tally.knocks += len(scene.first) + len(scene.then)
+        tally.played.update(played)
+        tally.faults[name] += 1
+        tally.violations += new
         for violation in new:
             self.say(f"  ✗ {violation}")
+
+
+def can_be_undone(one: Knocked) -> bool:
+    """Whether an outcome can be undone, and nobody has yet; who is on the policy list is banned for good."""
+    return one.reason != "listed friend" and one.course is not None and not {"undone"} & {*one.course.told}

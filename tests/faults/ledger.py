@@ -1,167 +1,559 @@
-"""The ledger: what everybody was due, and whether they got it, once, by what the rooms and the records say."""
+"""The ledger: what everybody was due, and whether they got it, once, by what the rooms and the records say.
+
+It looks, and then compares: every invariant is a function of what was seen, in the table `INVARIANTS`.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from knockbot.backup.dump import snapshot
-from knockbot.demo.people import Person
-from knockbot.domain.model import State
+from knockbot.demo.people import Json, Person
+from knockbot.domain.batches import batch_of
+from knockbot.domain.model import State, Verdict
 from knockbot.errors import Unavailable
+from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store.tables import BACKED_UP
-from tests.keeper import REQUESTS, Garden, block, edit_of
+from tests.faults.course import OUTCOMES, WAITS, Course, after
+from tests.keeper import REQUESTS, Garden, block, edit_of, in_reply_to, words
 
-POLICY = """
-lists: [{{room: "{bans}", name: bans}}]
+TEMPLATE = "Please tell us who sent you, and knock again."
+"""What somebody is told who is rejected by the template `who`."""
+
+KNOCKS_OF_A_WAVE = 4
+
+POLICY = f"""
+lists: [{{{{room: "{{bans}}", name: bans}}}}]
 rules:
-- {{name: friends, when: {{reason_matches: friend}}, then: accept, reason: come in}}
-- {{name: strangers, when: {{reason_matches: stranger}}, then: reject, reason: say who you are}}
-- {{name: spammers, when: {{reason_matches: spam}}, then: ban}}
+- {{{{name: friends, when: {{{{reason_matches: friend}}}}, then: accept, reason: come in}}}}
+- {{{{name: strangers, when: {{{{reason_matches: stranger}}}}, then: reject, reason: say who you are}}}}
+- {{{{name: spammers, when: {{{{reason_matches: spam}}}}, then: ban}}}}
 otherwise: forward
-wave: off
+templates: {{{{who: "{TEMPLATE}"}}}}
 """
+CALM = f"{POLICY}wave: off\n"
+BUSY = f"{POLICY}wave: {{{{knocks: {KNOCKS_OF_A_WAVE}, within: 10m, ends_after: 30m}}}}\ncall: ['{{alice}}']\n"
 
-NAMED = "named"
-"""What becomes of a visitor who waits while an entry for them arrives on the policy list."""
+SOON = frozenset({"list_hits", "list_moved", "run_batch", "undo_batch"})
+"""Timers for what is under way; until they have rung for the last time, not everybody has what they were due."""
 
-SOON = frozenset({"list_hits", "list_moved"})
-"""Timers that wait for a policy list to be read; until they have rung, not everybody has what they were due."""
-
-DUE: Mapping[str, tuple[str, State]] = {
-    "friend": ("invite", State.ACCEPTED),
-    "stranger": ("leave", State.REJECTED),
-    "spam": ("ban", State.BANNED),
-    "visitor": ("knock", State.PENDING),
-    "listed friend": ("ban", State.BANNED),
-    NAMED: ("ban", State.BANNED),
-    "✅": ("invite", State.ACCEPTED),
-    "❌": ("leave", State.REJECTED),
-    "⛔": ("ban", State.BANNED),
-}
-"""Where whoever knocks ends up, by the reason they give, or by what a moderator clicks or the policy list says."""
-
-Rows = dict[str, list[dict[str, Any]]]
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-@dataclass
+# --- what is known beforehand ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
 class Knocked:
     """Somebody who knocks once, in one garden, and what is due to them."""
 
     person: Person
     garden: Garden
-    due: str
+    reason: str
+    begins: frozenset[Course]
+    """What may have become of them so far; once all is quiet, the one that did."""
+    certain: list[Verdict] = field(default_factory=list)
+    """Answers that were given to them since."""
+    perhaps: list[Verdict] = field(default_factory=list)
+    """Answers that they may have got."""
+    due: frozenset[Course] | None = None
+    """What is to become of them, where that is no answer."""
+    number: int = 0
     card: str | None = None
     """The message that shows them to the moderators, once it is known."""
+    wording: str | None = None
+    """What they are told by the answer that settled them."""
+    notes: dict[str, set[str]] = field(default_factory=dict)
+    """What was noted about them, and the commands that did."""
+    claimed: bool = False
+    deferred: bool = False
+
+    @property
+    def user_id(self) -> str:
+        """Who they are."""
+        return self.person.user_id
+
+    @property
+    def may(self) -> frozenset[Course]:
+        """What may have become of them."""
+        if self.due is not None:
+            return self.due
+        return frozenset(itertools.chain.from_iterable(after(one, self.certain, self.perhaps) for one in self.begins))
+
+    @property
+    def course(self) -> Course | None:
+        """What has become of them, as far as that is certain."""
+        [*found] = self.may
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether they are known to wait."""
+        return self.course == WAITS
+
+    def pin(self, course: Course) -> None:
+        """This has become of them."""
+        self.begins, self.certain, self.perhaps, self.due = frozenset({course}), [], [], None
+        if not course.waits:
+            self.claimed = self.deferred = False
 
 
-@dataclass
-class Ledger:
-    """Everybody who knocked."""
+@dataclass(eq=False)
+class Asked:
+    """A batch that somebody asked for, and what they did about it."""
 
-    url: str
-    everybody: list[Knocked] = field(default_factory=list)
+    event_id: str
+    """The message that asks."""
+    verdict: Verdict
+    meant: str
+    """What becomes of it: one of `STAGES`."""
+    late: list[str] = field(default_factory=list)
+    """Who knocked after it was asked about."""
+    undone: list[str] | None = None
+    """Whose answers are to be undone with it, if it is undone."""
 
-    async def records(self) -> Rows:
-        """Every row of the database as it is now."""
-        found: Rows = {}
-        async with snapshot(self.url) as source:
-            for table in BACKED_UP:
-                columns = [*await source.columns(table)]
-                found[table] = [dict(zip(columns, row, strict=True)) async for row in source.rows(table, columns)]
+
+STAGES: Mapping[str, frozenset[str]] = {
+    "confirmed": frozenset({"done"}),
+    "stopped": frozenset({"done", "stopped", "declined"}),
+    "dropped": frozenset({"declined"}),
+    "left alone": frozenset({"asked", "lapsed"}),
+}
+"""Where a batch may stand once all is quiet."""
+
+
+@dataclass(eq=False)
+class Door:
+    """A garden, its other moderators, and what was done there that is not about one applicant."""
+
+    garden: Garden
+    bans: str
+    """The policy list."""
+    mona: Person
+    """She asks for batches."""
+    nora: Person
+    """She answers by commands, and undoes her last answer."""
+    busy: bool = False
+    """Whether there are waves, and alice is called."""
+    holds: bool = False
+    """Whether a wave goes on for certain."""
+    ended: int = 0
+    """Waves that somebody ended."""
+    batches: list[Asked] = field(default_factory=list)
+
+    @property
+    def room(self) -> str:
+        """The protected room."""
+        return self.garden.room
+
+
+# --- what is seen ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What the bot did to somebody in the protected room."""
+
+    user_id: str
+    membership: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the bot in the management room, as it was posted, and what it says now."""
+
+    event_id: str
+    at: int
+    text: str
+    kind: str | None = None
+    shows: tuple[str, ...] = ()
+    """The applicants whose requests it showed when it was posted."""
+    calls: bool = False
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that can be seen about one door."""
+
+    rows: Rows
+    acts: Sequence[Act]
+    said: Sequence[Said]
+
+    def requests(self, door: Door) -> dict[str, list[Mapping[str, Any]]]:
+        """The requests at a door by applicant."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for row in self.rows["requests"]:
+            if row["room_id"] == door.room:
+                found.setdefault(row["user_id"], []).append(row)
         return found
 
-    async def what_is_missing(self) -> str:
-        """Why it is not over yet; empty once nothing is left to do and everybody has what they were due."""
-        try:
-            rows = await self.records()
-        except Unavailable as error:
-            return str(error)
-        waiting = [row["event_id"] for row in rows["inbox"] if row["handled_at"] is None and row["fault"] is None]
-        undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
-        undone += [row["key"] for row in rows["timers"] if row["kind"] in SOON]
-        states = {(row["room_id"], row["user_id"]): row["state"] for row in rows["requests"]}
-        owed = [
-            f"{one.person.user_id} ({one.due})"
-            for one in self.everybody
-            if states.get((one.garden.room, one.person.user_id)) != DUE[one.due][1]
-        ]
-        missing = (("unhandled", waiting), ("undone", undone), ("owed to", owed))
-        return "; ".join(f"{what}: {', '.join(map(str, which[:5]))}" for what, which in missing if which)
-
-    async def violations(self) -> list[str]:
-        """Everything that must not be so, now that it is over."""
-        rows = await self.records()
-        found = [f"{row['event_id']} was set aside: {row['fault']}" for row in rows["inbox"] if row["fault"]]
-        unfit = [row for row in rows["jobs"] if row["state"] not in ("done", "overtaken")]
-        found += [f"{row['key']} is {row['state']}: {row['why']}" for row in unfit]
-        for garden in {one.garden.room: one.garden for one in self.everybody}.values():
-            found += await self._in_garden(garden, rows)
+    def lines(self) -> dict[int, list[Mapping[str, Any]]]:
+        """The record by request."""
+        found: dict[int, list[Mapping[str, Any]]] = {}
+        for row in sorted(self.rows["audit"], key=lambda line: line["id"]):
+            found.setdefault(row["request_id"], []).append(row)
         return found
 
-    async def _in_garden(self, garden: Garden, rows: Rows) -> list[str]:
-        here = [one for one in self.everybody if one.garden.room == garden.room]
-        acts, shown = await garden.acts_of_the_bot(), await _shown(garden)
-        by_user: dict[str, list[dict[str, Any]]] = {}
-        for row in rows["requests"]:
-            if row["room_id"] == garden.room:
-                by_user.setdefault(row["user_id"], []).append(row)
-        lines: dict[int, list[str]] = {}
-        for row in rows["audit"]:
-            lines.setdefault(row["request_id"], []).append(row["kind"])
-        found = [
-            f"{user_id} was invited {count} times, without an accept"
-            for (user_id, act), count in acts.items()
-            if act == "invite" and not any('"accept"' in (row["answer_json"] or "") for row in by_user.get(user_id, []))
-        ]
-        for one in here:
-            user_id = one.person.user_id
-            membership, state = DUE[one.due]
-            wanted = {membership: 1} if state is not State.PENDING else {}
-            done = {act: count for (whom, act), count in acts.items() if whom == user_id}
-            found += [f"{user_id} ({one.due}): the bot's acts were {done}"] if done != wanted else []
-            found += [f"{user_id} ({one.due}) was shown {shown[user_id]} times"] if shown[user_id] != 1 else []
-            found += _on_record(one, by_user.get(user_id, []), lines)
-        return found + _out_of_order(here, rows)
+
+async def seen(door: Door, rows: Rows) -> Seen:
+    """Look at a door."""
+    return Seen(rows, await _acts(door.garden), _said(await door.garden.said()))
 
 
-def _on_record(one: Knocked, requests: list[dict[str, Any]], lines: Mapping[int, list[str]]) -> list[str]:
-    """One request, one decision, one outcome, and a line about each."""
-    user_id = one.person.user_id
-    if len(requests) != 1:
-        return [f"{user_id} knocked once, and there are {len(requests)} requests"]
-    [request] = requests
-    state = DUE[one.due][1]
-    told = Counter(lines.get(request["id"], []))
-    judged = 2 if one.due == NAMED else 1
-    wanted = Counter(["judged"] * judged + ([str(state)] if state is not State.PENDING else []))
-    if one.due in "✅❌⛔":
-        wanted[{"✅": "accept", "❌": "reject", "⛔": "ban"}[one.due]] += 1
-    found = [f"{user_id} is {request['state']}, not {state}"] if request["state"] != state else []
-    return found + ([f"{user_id} ({one.due}): on record are {dict(told)}"] if told != wanted else [])
+async def _acts(garden: Garden) -> list[Act]:
+    """From the room's whole history."""
+    query: dict[str, Any] = {"dir": "b", "limit": 1000, "filter": json.dumps({"types": ["m.room.member"]})}
+    found: list[Json] = []
+    while True:
+        page = await garden.alice.call("GET", "rooms", garden.room, "messages", query=query)
+        found += page["chunk"]
+        if "end" not in page:
+            break
+        query["from"] = page["end"]
+    bot = garden.keeper.user_id
+    ours = [event for event in reversed(found) if event["sender"] == bot != event["state_key"]]
+    return [Act(one["state_key"], one["content"]["membership"], one["content"].get("reason")) for one in ours]
 
 
-def _out_of_order(here: list[Knocked], rows: Rows) -> list[str]:
+def _said(events: Iterable[Json]) -> list[Said]:
+    """Messages with what their newest edits say."""
+    edits: dict[str, str] = {}
+    posted = []
+    for event in events:
+        edited = edit_of(event)
+        if edited is None:
+            posted.append(event)
+        else:
+            edits[edited] = words({"content": event["content"].get("m.new_content", {})})
+    return [_one_said(event, edits.get(event["event_id"], words(event))) for event in posted if event["content"]]
+
+
+def _one_said(event: Json, text: str) -> Said:
+    content = event["content"]
+    blocks = content[REQUESTS] if REQUESTS in content else [block(event)]
+    return Said(
+        event["event_id"],
+        event["origin_server_ts"],
+        text,
+        content.get(PROMPT_KEY, {}).get("kind"),
+        tuple(one["user_id"] for one in blocks if one),
+        bool(content.get("m.mentions", {}).get("user_ids")),
+        in_reply_to(event),
+    )
+
+
+# --- what must hold -------------------------------------------------------------------------------------------
+
+Invariant = Callable[[Door, Sequence[Knocked], Seen], list[str]]
+
+
+def one_outcome(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Everybody has one request, with what was due to them, in the room and on record; nobody else was touched."""
+    acts: dict[str, Counter[str]] = {}
+    for act in it.acts:
+        acts.setdefault(act.user_id, Counter())[act.membership] += 1
+    found = [
+        f"{who} never knocked, and the bot's acts were {done}" for who, done in acts.items() if who not in _ids(here)
+    ]
+    requests, lines = it.requests(door), it.lines()
+    for one in here:
+        theirs = requests.get(one.user_id, [])
+        if len(theirs) != 1:
+            found.append(f"{one.user_id} knocked once, and there are {len(theirs)} requests")
+            continue
+        told = Counter(line["kind"] for line in lines.get(theirs[0]["id"], []))
+        came = theirs[0]["state"], acts.get(one.user_id, Counter()), told
+        if not any(came == (course.state, Counter(course.acts), course.lines) for course in one.may):
+            due = " or ".join(f"{course.state} by {course.acts}" for course in one.may)
+            found.append(
+                f"{one.user_id} ({one.reason}): {came[0]} by {dict(came[1])}, told {dict(told)}; due was {due}"
+            )
+    return found
+
+
+def _ids(here: Iterable[Knocked]) -> set[str]:
+    return {one.user_id for one in here}
+
+
+def shown_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Everybody is shown by one message; in waves by one at most, and who waits is there or in a digest."""
+    shown = Counter(user_id for said in it.said for user_id in said.shows)
+    in_digest = {row["id"] for row in it.rows["prompts"] if row["kind"] == "wave"}
+    requests = it.requests(door)
+    found = []
+    for one in here:
+        [*theirs] = requests.get(one.user_id, [])
+        folded = door.busy and (not one.waits or any(row["card_id"] in in_digest for row in theirs))
+        if shown[one.user_id] > 1 or (shown[one.user_id] == 0 and not folded):
+            found.append(f"{one.user_id} ({one.reason}) was shown {shown[one.user_id]} times")
+    return found
+
+
+def in_order(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     """Whoever knocked first has the lower number, wherever the events were sent.
 
     No number may go against both the order in which they knocked and that in which we were told. The two can differ:
     what a homeserver was saying when knockbot was killed, it says again after what it said since (seen: 2.5 s later),
     and a look at the room has found who knocked before that.
     """
-    room = here[0].garden.room
-    knocked = {one.person.user_id: place for place, one in enumerate(here)}
-    arrived = {row["event_id"]: row["seq"] for row in rows["inbox"]}
-    requests = sorted((row for row in rows["requests"] if row["room_id"] == room), key=lambda row: row["id"])
+    knocked = {one.user_id: place for place, one in enumerate(here)}
+    arrived = {row["event_id"]: row["seq"] for row in it.rows["inbox"]}
+    requests = sorted((row for row in it.rows["requests"] if row["room_id"] == door.room), key=lambda row: row["id"])
     places = [(knocked[row["user_id"]], arrived[row["event_id"]]) for row in requests if row["event_id"] in arrived]
     wrong = any(first[0] > then[0] and first[1] > then[1] for first, then in itertools.combinations(places, 2))
-    return [f"the requests of {room} are not in the order of the knocks"] if wrong else []
+    return [f"the requests of {door.room} are not in the order of the knocks"] if wrong else []
 
 
-async def _shown(garden: Garden) -> Counter[str]:
-    """How many messages show somebody, edits left out."""
-    said = [event for event in await garden.said() if edit_of(event) is None]
-    blocks = [[block(event)] if REQUESTS not in event["content"] else event["content"][REQUESTS] for event in said]
-    return Counter(one["user_id"] for some in blocks for one in some if one and one["room_id"] == garden.room)
+def told_why(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Who was rejected by a template is told its text."""
+    reasons: dict[str, list[str | None]] = {}
+    for act in it.acts:
+        reasons.setdefault(act.user_id, []).append(act.reason)
+    told = [(one, reasons.get(one.user_id, [])) for one in here if one.wording is not None and not one.waits]
+    return [
+        f"{one.user_id} was to be told {one.wording!r}, but {said}" for one, said in told if one.wording not in said
+    ]
+
+
+def noted_once(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Each command that was heard has written its note, once, on the request it named, and the card shows it."""
+    heard = {row["event_id"] for row in it.rows["inbox"] if row["handled_at"] is not None}
+    ids = {row["id"]: row["user_id"] for row in it.rows["requests"]}
+    written = Counter((ids[row["request_id"]], row["text"], row["cause"]) for row in it.rows["notes"])
+    wanted = Counter(
+        (one.user_id, text, cause) for one in here for text, causes in one.notes.items() for cause in causes & heard
+    )
+    ours = {who: count for who, count in written.items() if who[0] in _ids(here)}
+    found = [f"the note {what} was written {ours.get(what, 0)} times" for what in wanted if ours.get(what, 0) != 1]
+    found += [f"nobody wrote the note {what}" for what in ours if what not in wanted]
+    cards = {said.event_id: said.text for said in it.said}
+    shown = [(one, text, cards.get(one.card, text)) for one in here if one.card is not None for text in one.notes]
+    return found + [
+        f"the card of {one.user_id} lacks the note {text!r}" for one, text, card in shown if text not in card
+    ]
+
+
+def hands(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Who is claimed, and who is deferred: as was said last, and nobody whose request is settled."""
+    ids = {row["user_id"]: row["id"] for row in it.rows["requests"]}
+    claimed, deferred = ({row["request_id"] for row in it.rows[table]} for table in ("claims", "deferrals"))
+    found = []
+    for one in (one for one in here if one.user_id in ids):
+        now = ids[one.user_id] in claimed, ids[one.user_id] in deferred
+        due = one.claimed and one.waits, one.deferred and one.waits
+        found += [f"{one.user_id} is claimed, deferred: {now}; due was {due}"] if now != due else []
+    return found
+
+
+FIGURES = re.compile(r"(?P<done>\d+) of (?P<count>\d+) (?:accepted|rejected|banned)")
+
+
+def batches_are_what_was_shown(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """A batch that nobody confirmed has done nothing; who came after it was asked about is not in it; its figures are
+    those of the room."""
+    found = []
+    known = {row["event_id"]: row["id"] for row in it.rows["prompts"]}
+    rows = {row["prompt_id"]: row for row in it.rows["batches"] if row["management_room"] == door.garden.mods}
+    users = {row["id"]: row["user_id"] for row in it.rows["requests"]}
+    answered = _answered_by_batches(it)
+    wanted = {known[asked.event_id]: asked for asked in door.batches if asked.event_id in known}
+    for prompt_id, row in rows.items():
+        asked = wanted.get(prompt_id)
+        stages = STAGES[asked.meant] if asked is not None else STAGES["left alone"]
+        if row["stage"] not in stages:
+            found.append(f"batch {row['number']} is {row['stage']}")
+        hit = {users[one] for one in answered.get(row["id"], ())}
+        if row["stage"] not in ("done", "stopped") and hit:
+            found.append(f"nobody confirmed batch {row['number']}, and it answered {sorted(hit)}")
+        if asked is not None:
+            items = [one for one in it.rows["batch_requests"] if one["batch_id"] == row["id"]]
+            mine = {users[one["request_id"]] for one in items if one["asked"]}
+            found += _late(asked, row, {users[one["request_id"]] for one in items} | hit)
+            found += _figures(asked, row, mine, hit, it)
+    return found
+
+
+def _answered_by_batches(it: Seen) -> dict[int, set[int]]:
+    """The requests that each batch has answered, by their answers of now and by those that were undone since."""
+    found: dict[int, set[int]] = {}
+    for row in it.rows["requests"]:
+        for text in (row["answer_json"], row["undone_json"]):
+            for cause in _causes(json.loads(text) if text else None):
+                batch_id = batch_of(cause)
+                if batch_id is not None:
+                    found.setdefault(batch_id, set()).add(row["id"])
+    return found
+
+
+def _causes(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    own = [value["cause"]] if isinstance(value.get("cause"), str) else []
+    return own + [cause for one in value.values() for cause in _causes(one)]
+
+
+def _late(asked: Asked, row: Mapping[str, Any], within: set[str]) -> list[str]:
+    late = sorted(within & set(asked.late))
+    return [f"batch {row['number']} has {late}, who knocked after it was asked about"] if late else []
+
+
+def _figures(asked: Asked, row: Mapping[str, Any], mine: set[str], hit: set[str], it: Seen) -> list[str]:
+    if row["stage"] not in ("done", "stopped") or asked.undone is not None:
+        return []
+    membership = OUTCOMES[asked.verdict][0]
+    acts = {act.user_id for act in it.acts if act.membership == membership}
+    done = len(mine & hit & acts)
+    said = next((one.text for one in it.said if one.event_id == asked.event_id), "")
+    figures = FIGURES.search(said)
+    if figures is None or (int(figures["done"]), int(figures["count"])) != (done, len(mine)):
+        return [f"batch {row['number']} did {done} of {len(mine)} in the room, and says {said[:200]!r}"]
+    return []
+
+
+def undone_as_told(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """The undoing of a batch names as many answers as it has undone, once."""
+    found = []
+    undone = {one.user_id for one in here if (course := one.course) is not None and "undone" in course.told}
+    for asked in door.batches:
+        if asked.undone is None:
+            continue
+        wanted = f": {len(asked.undone)} answer{'s were' if len(asked.undone) != 1 else ' was'} undone."
+        told = [said.text for said in it.said if said.text.startswith("Undo of batch") and wanted in said.text]
+        if not told or not undone.issuperset(asked.undone):
+            found.append(f"the batch {asked.event_id} was to undo {len(asked.undone)}, and that was not told")
+    return found
+
+
+def waves_hold(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Rules accept nobody in a wave: beside those of each wave, no more than came before its last knock."""
+    if not door.busy:
+        return []
+    lines, requests = it.lines(), it.requests(door)
+    by_rule = [
+        one.user_id
+        for one in here
+        for row in requests.get(one.user_id, [])
+        if (kinds := [line["kind"] for line in lines.get(row["id"], [])]).count("accepted")
+        and "accept" not in kinds
+        and "undone" not in kinds[: kinds.index("accepted")]
+    ]
+    most = (KNOCKS_OF_A_WAVE - 1) * (door.ended + 1)
+    return [f"in waves, rules accepted {by_rule}, which is more than {most}"] if len(by_rule) > most else []
+
+
+def called_once(door: Door, _: Sequence[Knocked], it: Seen) -> list[str]:
+    """In a wave there is one call at most, and one digest."""
+    found = []
+    about_knocks = [said for said in it.said if said.shows or said.kind == "wave"]
+    for wave in (row for row in it.rows["waves"] if row["room_id"] == door.room):
+        ended = wave["ended_at"] if wave["ended_at"] is not None else float("inf")
+        calls = [said for said in about_knocks if said.calls and wave["began_at"] <= said.at <= ended]
+        found += [f"in one wave, alice was called {len(calls)} times"] if len(calls) > 1 else []
+    digests = sum(said.kind == "wave" for said in it.said)
+    waves = sum(row["room_id"] == door.room for row in it.rows["waves"])
+    return found + ([f"there were {digests} digests of {waves} waves"] if digests > waves else [])
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    one_outcome,
+    shown_once,
+    in_order,
+    told_why,
+    noted_once,
+    hands,
+    batches_are_what_was_shown,
+    undone_as_told,
+    waves_hold,
+    called_once,
+)
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ledger:
+    """Everybody who knocked, and where."""
+
+    url: str
+    everybody: list[Knocked] = field(default_factory=list)
+    doors: list[Door] = field(default_factory=list)
+
+    async def records(self) -> Rows:
+        """Every row of the database as it is now."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        async with snapshot(self.url) as source:
+            for table in BACKED_UP:
+                columns = [*await source.columns(table)]
+                found[table] = [dict(zip(columns, row, strict=True)) async for row in source.rows(table, columns)]
+        return found
+
+    def at(self, door: Door) -> list[Knocked]:
+        """Who knocked there, in their order."""
+        return [one for one in self.everybody if one.garden.room == door.room]
+
+    async def what_is_missing(self) -> str:
+        """Why it is not over yet; empty once nothing is left to do and everybody has what they were due."""
+        try:
+            return missing(await self.records(), self.doors, self.everybody)
+        except Unavailable as error:
+            return str(error)
+
+    async def violations(self) -> list[str]:
+        """Everything that must not be so, now that it is over."""
+        rows = await self.records()
+        found = unfit(rows)
+        for door in self.doors:
+            it, here = await seen(door, rows), self.at(door)
+            found += [violation for invariant in INVARIANTS for violation in invariant(door, here, it)]
+        return found
+
+    async def settle(self) -> None:
+        """Note what has become of everybody, once it is over: what was possible becomes what is."""
+        rows = await self.records()
+        cards = {row["id"]: row["event_id"] for row in rows["prompts"] if row["kind"] == "card"}
+        requests = {(row["room_id"], row["user_id"]): row for row in rows["requests"]}
+        lines = Seen(rows, (), ()).lines()
+        for one in self.everybody:
+            row = requests[one.garden.room, one.user_id]
+            one.number, one.card = row["number"], cards.get(row["card_id"])
+            told = Counter(line["kind"] for line in lines[row["id"]])
+            one.pin(next(course for course in one.may if (course.state, course.lines) == (row["state"], told)))
+
+
+def unfit(rows: Rows) -> list[str]:
+    """What was set aside, and acts that were given up."""
+    found = [f"{row['event_id']} was set aside: {row['fault']}" for row in rows["inbox"] if row["fault"]]
+    bad = [row for row in rows["jobs"] if row["state"] not in ("done", "overtaken")]
+    return found + [f"{row['key']} is {row['state']}: {row['why']}" for row in bad]
+
+
+def missing(rows: Rows, doors: Sequence[Door], everybody: Sequence[Knocked]) -> str:
+    """Why it is not over yet, by the records; empty if it is."""
+    waiting = [row["event_id"] for row in rows["inbox"] if row["handled_at"] is None and row["fault"] is None]
+    undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
+    undone += [row["key"] for row in rows["timers"] if row["kind"] in SOON]
+    states = {(row["room_id"], row["user_id"]): State(row["state"]) for row in rows["requests"]}
+    owed = [
+        f"{one.user_id} ({one.reason})"
+        for one in everybody
+        if states.get((one.garden.room, one.user_id)) not in {course.state for course in one.may}
+    ]
+    prompts = {row["event_id"]: row["id"] for row in rows["prompts"]}
+    stages = {row["prompt_id"]: row["stage"] for row in rows["batches"]}
+    asked = [
+        f"{one.meant} {one.event_id}"
+        for door in doors
+        for one in door.batches
+        if stages.get(prompts.get(one.event_id)) not in STAGES[one.meant]
+    ]
+    found = (("unhandled", waiting), ("undone", undone), ("owed to", owed), ("batches", asked))
+    return "; ".join(f"{what}: {', '.join(map(str, which[:5]))}" for what, which in found if which)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ import aiohttp
 
 from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
-from knockbot.demo.people import MatrixRefused, Person, until
+from knockbot.demo.people import Json, MatrixRefused, Person, until
 from knockbot.demo.story import ENCRYPTED
-from tests.faults.ledger import DUE, NAMED, POLICY, Knocked, Ledger
+from tests.faults.course import BY_REASON, WAITS, Course
+from tests.faults.ledger import BUSY, CALM, Door, Knocked, Ledger
 from tests.faults.wire import Way, Wire
-from tests.keeper import Garden, Process
+from tests.keeper import Process, in_reply_to, reacts_to
 from tests.lab import LabHomeserver, Postgres
 
 WITHIN = 150.0
@@ -26,7 +28,14 @@ WITHIN = 150.0
 
 ENCRYPTION = {"allow": can_encrypt(), "pickle_key": "a secret of twenty characters at least"}
 
-RULED = ("friend", "stranger", "spam", "visitor", "listed friend")
+REASONS = tuple(BY_REASON)
+
+ENCRYPTED_EVENT = "m.room.encrypted"
+
+PATIENCE = 40.0
+"""Seconds after which a moderator types a command again that nobody answers."""
+
+TRIES = 4
 
 RULE = "m.policy.rule.user"
 
@@ -41,8 +50,6 @@ class Stage:
         self.ledger = Ledger(url)
         self.directory = directory
         self.bots: list[Process] = []
-        self.lists: dict[str, str] = {}
-        """The policy list of each garden."""
         slot = homeserver.take_slot()
         self.slot = slot
         self.to_bots = Wire(slot.port, "http://127.0.0.1:1")
@@ -60,77 +67,133 @@ class Stage:
             self.to_bots.behind = [f"http://127.0.0.1:{bot.port}" for bot in self.bots]
         await asyncio.gather(*(bot.start() for bot in self.bots[-number:]))
 
-    async def garden(self, *, sealed: bool = False) -> Garden:
-        """A new garden with a management room of its own, encrypted if it is to be `sealed`."""
+    async def door(self, *, sealed: bool = False, busy: bool = False) -> Door:
+        """A new garden with a management room of its own, encrypted if it is to be `sealed`; `busy`: with waves."""
+        alice = await self._moderator("alice", sealed=sealed)
+        state = ENCRYPTED if sealed else ()
+        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=state)
+        bans = await alice.create_room("Bans", invite=[self.bots[0].user_id])
+        policy = (BUSY if busy else CALM).format(bans=bans, alice=alice.user_id)
+        garden = await self.bots[0].plant(policy, alice=alice, mods=mods)
+        mona, nora = [await self._moderator(name, sealed=sealed) for name in ("mona", "nora")]
+        door = Door(garden, bans, mona, nora, busy)
+        for person in (door.mona, door.nora):
+            await garden.bring(person, garden.mods)
+            await garden.bring(person, garden.room)
+            await garden.give_power(person.user_id, 50)
+        self.ledger.doors.append(door)
+        return door
+
+    async def _moderator(self, name: str, *, sealed: bool) -> Person:
         if not sealed:
-            alice = await self.homeserver.person()
-            return await self._planted(alice, await alice.create_room(invite=[self.bots[0].user_id]))
+            return await self.homeserver.person(name)
         from tests import sealed as rooms  # noqa: PLC0415 - there only with the extra
 
-        alice = await rooms.moderator(self.homeserver)
-        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=ENCRYPTED)
-        return await self._planted(alice, mods)
+        return await rooms.moderator(self.homeserver, name)
 
-    async def _planted(self, alice: Person, mods: str) -> Garden:
-        """A garden whose policy follows a policy list of its own."""
-        bans = await alice.create_room("Bans", invite=[self.bots[0].user_id])
-        garden = await self.bots[0].plant(POLICY.format(bans=bans), alice=alice, mods=mods)
-        self.lists[garden.room] = bans
-        return garden
+    # --- who knocks -----------------------------------------------------------------------------------------------
 
-    async def name_who_waits(self, one: Knocked) -> None:
-        """An entry for somebody arrives while they wait: they are banned, by no moderator."""
-        one.due = NAMED
-        await self.name(one)
-
-    async def name(self, one: Knocked) -> None:
-        """An entry for somebody arrives on the policy list of their garden."""
-        entry = {"entity": one.person.user_id, "recommendation": "m.ban", "reason": "spam elsewhere"}
-        alice, bans = one.garden.alice, self.lists[one.garden.room]
-
-        async def put() -> None:
-            await alice.put_state(bans, RULE, entry, key=f"rule:{one.person.user_id}")
-
-        await self._insisting(put)
-
-    async def crowd(self, garden: Garden, reasons: Sequence[str]) -> list[Knocked]:
+    async def crowd(self, door: Door, reasons: Sequence[str]) -> list[Knocked]:
         """People who will knock for these reasons, and have not yet."""
-        people = [Knocked(await garden.person(_called(reason)), garden, reason) for reason in reasons]
-        self.ledger.everybody += people
-        return people
+        people = [await door.garden.person(_called(reason)) for reason in reasons]
+        return self._expected(door, zip(people, reasons, strict=True))
 
-    async def crowds(self, gardens: Sequence[Garden], reasons: Sequence[str]) -> list[list[Knocked]]:
-        """The same people at each of several gardens, for accounts cost more than knocks do."""
-        people = [(await gardens[0].person(_called(reason)), reason) for reason in reasons]
-        crowds = [[Knocked(person, garden, reason) for person, reason in people] for garden in gardens]
-        self.ledger.everybody += [one for crowd in crowds for one in crowd]
-        return crowds
+    async def crowds(self, doors: Sequence[Door], reasons: Sequence[str]) -> list[list[Knocked]]:
+        """The same people at each of several doors, for accounts cost more than knocks do."""
+        people = [(await doors[0].garden.person(_called(reason)), reason) for reason in reasons]
+        return [self._expected(door, people) for door in doors]
 
-    async def knock(self, crowd: Sequence[Knocked], pause: float = 0.0) -> None:
+    def _expected(self, door: Door, people: Iterable[tuple[Person, str]]) -> list[Knocked]:
+        crowd = [Knocked(person, door.garden, reason, begins(door, reason)) for person, reason in people]
+        self.ledger.everybody += crowd
+        return crowd
+
+    async def knock(self, door: Door, crowd: Sequence[Knocked], pause: float = 0.0) -> None:
         """They all knock, one after the other, also at a homeserver that is restarted meanwhile."""
         for one in crowd:
-            if one.due == "listed friend":
-                await self.name(one)
+            if one.reason == "listed friend":
+                await self.name(door, one)
+            one.begins = begins(door, one.reason)
             try:
-                await one.person.knock(one.garden.room, one.due)
+                await one.person.knock(one.garden.room, one.reason)
             except (aiohttp.ClientError, OSError, MatrixRefused):
                 await self._insisting(partial(self._knock_again, one))
             await asyncio.sleep(pause)
 
     async def _knock_again(self, one: Knocked) -> None:
         # What broke in the middle may have got through; knocking again after an answer would be another knock.
-        if await one.garden.alice.membership(one.garden.room, one.person.user_id) is None:
-            await one.person.knock(one.garden.room, one.due)
+        if await one.garden.alice.membership(one.garden.room, one.user_id) is None:
+            await one.person.knock(one.garden.room, one.reason)
 
-    async def click(self, one: Knocked, emoji: str) -> None:
-        """A moderator answers the card of somebody who waits."""
-        one.due = emoji
-        card = one.card or (await one.garden.shown(one.person, "pending"))["event_id"]
-        await self._insisting(lambda: self._click(one, card, emoji))
+    async def name(self, door: Door, one: Knocked) -> None:
+        """An entry for somebody arrives on the policy list of their garden."""
+        entry = {"entity": one.user_id, "recommendation": "m.ban", "reason": "spam elsewhere"}
 
-    async def _click(self, one: Knocked, card: str, emoji: str) -> None:
-        with contextlib.suppress(MatrixRefused):  # there it is already
-            await one.garden.alice.react(one.garden.mods, card, emoji)
+        async def put() -> None:
+            await door.garden.alice.put_state(door.bans, RULE, entry, key=f"rule:{one.user_id}")
+
+        await self._insisting(put)
+
+    # --- what moderators do ---------------------------------------------------------------------------------------
+
+    async def react(self, door: Door, event_id: str, emoji: str, *, by: Person | None = None) -> None:
+        """A moderator, alice if nobody else is named, puts an emoji on a message."""
+
+        async def act() -> None:
+            with contextlib.suppress(MatrixRefused):  # there it is already
+                await (by or door.garden.alice).react(door.garden.mods, event_id, emoji)
+
+        await self._insisting(act)
+
+    async def tell(self, door: Door, command: str, *, by: Person | None = None) -> str:
+        """A moderator types a command, once, whatever breaks meanwhile; returns its event."""
+        person, room = by or door.garden.alice, door.garden.mods
+        content, transaction = {"msgtype": "m.text", "body": f"!kb {command}"}, secrets.token_hex(8)
+        seal = getattr(person, "seal", None)  # there where their client encrypts
+        sealed: list[Json] = []
+        sent: list[str] = []
+
+        async def send() -> None:
+            if seal is not None and not sealed:
+                sealed.append(await seal(room, "m.room.message", content))
+            kind, what = (ENCRYPTED_EVENT, sealed[0]) if sealed else ("m.room.message", content)
+            answer = await person.call("PUT", "rooms", room, "send", kind, transaction, body=what)
+            sent.append(str(answer["event_id"]))
+
+        await self._insisting(send)
+        return sent[0]
+
+    async def command(self, door: Door, command: str, *, by: Person | None = None) -> list[str]:
+        """A moderator types a command until it is answered, as people do; returns its events, the answered one last.
+
+        What a homeserver was about to deliver when it was killed, it never delivers.
+        """
+        told: list[str] = []
+        for _ in range(TRIES):
+            told.append(await self.tell(door, command, by=by))
+            if await self._heard(door, lambda event: _answers(door, event, told[-1]), PATIENCE) is not None:
+                return told
+        raise AssertionError(f"nobody answered {command!r}, though it was typed {TRIES} times")
+
+    async def answer(self, door: Door, event_id: str) -> Json:
+        """The bot's answer to a command, which is there."""
+        found = await self._heard(door, lambda event: _answers(door, event, event_id), PATIENCE)
+        assert found is not None
+        return found
+
+    async def _heard(self, door: Door, wanted: Callable[[Json], bool], within: float) -> Json | None:
+        """The first event of the management room for which this holds, also from a homeserver that is away at times."""
+        found: list[Json] = []
+        ears = door.garden._ears
+        deadline = asyncio.get_running_loop().time() + within
+
+        async def listen() -> None:
+            found[:] = [event for event in await ears.listen() if wanted(event)][:1]
+
+        while not found and asyncio.get_running_loop().time() < deadline:
+            await self._insisting(listen)
+            await asyncio.sleep(0.1)
+        return found[0] if found else None
 
     async def _insisting(self, act: Callable[[], Awaitable[None]]) -> None:
         """Do something as soon as the homeserver is there for it."""
@@ -139,6 +202,10 @@ class Stage:
             try:
                 await asyncio.wait_for(act(), 30)
             except (aiohttp.ClientError, OSError, TimeoutError):
+                return False
+            except MatrixRefused as refused:
+                if refused.status < 500:  # it says no, and is not about to stop
+                    raise
                 return False
             return True
 
@@ -157,12 +224,6 @@ class Stage:
         with contextlib.suppress(Exception):
             await until(look, lambda said: not said, lambda said: said, within=within)
         return missing
-
-    async def note_cards(self) -> None:
-        """Find the cards of those who wait, while the homeserver is well."""
-        for one in self.ledger.everybody:
-            if one.due == "visitor" and one.card is None:
-                one.card = (await one.garden.shown(one.person, "pending"))["event_id"]
 
     def open_wires(self) -> None:
         """Let everything through."""
@@ -201,11 +262,18 @@ def _called(reason: str) -> str:
 
 def reasons(chance: random.Random, number: int) -> list[str]:
     """So many reasons, each kind about as often."""
-    found = [RULED[place % len(RULED)] for place in range(number)]
+    found = [REASONS[place % len(REASONS)] for place in range(number)]
     chance.shuffle(found)
     return found
 
 
-def answers() -> list[str]:
-    """What a moderator may click."""
-    return [due for due in DUE if due not in (*RULED, NAMED)]
+def begins(door: Door, reason: str) -> frozenset[Course]:
+    """What a knock for this reason may lead to by itself: in a wave, rules accept nobody."""
+    if reason != "friend" or not door.busy:
+        return frozenset({BY_REASON[reason]})
+    return frozenset({WAITS} if door.holds else {WAITS, BY_REASON[reason]})
+
+
+def _answers(door: Door, event: Json, event_id: str) -> bool:
+    ours = event["sender"] == door.garden.keeper.user_id
+    return bool(ours and event["content"] and event_id in (in_reply_to(event), reacts_to(event)))

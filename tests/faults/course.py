@@ -1,0 +1,92 @@
+"""What may have become of somebody who knocked: every course that things may take, by what was done about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from knockbot.domain.model import State, Verdict
+from knockbot.flow.answering import SEVERITY
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One way in which all may have gone for somebody who knocked once."""
+
+    state: State
+    """What the records say of the request."""
+    acts: tuple[str, ...] = ()
+    """The memberships that the bot gave them in the room, one after the other."""
+    told: tuple[str, ...] = ("judged",)
+    """The lines on record, in any order."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether they still wait for an answer."""
+        return self.state is State.PENDING
+
+    @property
+    def lines(self) -> Counter[str]:
+        """The lines on record, counted."""
+        return Counter(self.told)
+
+    def settled(self, verdict: Verdict, *told: str) -> Course:
+        """The same with this outcome, and the lines that led to it."""
+        membership, state = OUTCOMES[verdict]
+        return replace(self, state=state, acts=(*self.acts, membership), told=(*self.told, *told, str(state)))
+
+    def answered(self, *verdicts: Verdict) -> Course:
+        """The same after these answers, each more severe than the one before, and in time to replace it."""
+        return self.settled(verdicts[-1], *(str(verdict) for verdict in verdicts))
+
+    def named(self) -> Course:
+        """The same after a policy list named them while they waited: they are judged again, and banned."""
+        return self.settled(Verdict.BAN, "judged")
+
+    def undone(self) -> Course:
+        """The same after the outcome was undone, once."""
+        membership, state = UNDONE[self.state]
+        return replace(self, state=state, acts=(*self.acts, membership), told=(*self.told, "undone", str(state)))
+
+
+OUTCOMES = {
+    Verdict.ACCEPT: ("invite", State.ACCEPTED),
+    Verdict.REJECT: ("leave", State.REJECTED),
+    Verdict.BAN: ("ban", State.BANNED),
+}
+"""Where an answer puts people, and what the records say then."""
+
+UNDONE = {
+    State.ACCEPTED: ("leave", State.REJECTED),
+    State.REJECTED: ("invite", State.ACCEPTED),
+    State.BANNED: ("leave", State.REJECTED),
+}
+"""The same of an outcome that is undone."""
+
+WAITS = Course(State.PENDING)
+
+BY_REASON = {
+    "friend": WAITS.settled(Verdict.ACCEPT),
+    "stranger": WAITS.settled(Verdict.REJECT),
+    "spam": WAITS.settled(Verdict.BAN),
+    "visitor": WAITS,
+    "listed friend": WAITS.settled(Verdict.BAN),
+}
+"""What a rule, or the policy list, does by the reason that people give."""
+
+
+def after(before: Course, certain: Sequence[Verdict], perhaps: Iterable[Verdict] = ()) -> frozenset[Course]:
+    """What may have become of somebody once all is quiet, if these answers were given at the same time.
+
+    The first one wins, but a more severe one replaces it until it is carried out. Of those that came `perhaps`, any or
+    none did.
+    """
+    if not before.waits:
+        return frozenset({before})
+    given = {*certain, *perhaps}
+    orders = {order for count in range(1, len(given) + 1) for order in permutations(sorted(given), count)}
+    rising = [order for order in orders if list(order) == sorted(order, key=lambda one: SEVERITY[one])]
+    found = {before.answered(*order) for order in rising}
+    return frozenset(found if certain else {before, *found})
