@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from tests.faults.harness import FAULTS, ON_POSTGRES, Harness, Tally
-from tests.faults.processes import HARMS, harmed_in_the_middle
-from tests.faults.stage import staged
+from tests.faults.processes import HARMS, harmed_in_the_middle, killed_one_after_another
+from tests.faults.stage import Stage, staged
 
 
 def arguments() -> argparse.Namespace:
@@ -68,16 +68,29 @@ async def share(asked: argparse.Namespace, name: str, directory: Path, tally: Ta
         begun = time.monotonic()
         chance = random.Random(asked.seed)
         missing = await harmed_in_the_middle(stage, chance, HARMS[name], rooms=10, each=asked.knocks // 10)
-        seconds = time.monotonic() - begun
-        found = [f"not over: {missing}"] if missing else await stage.ledger.violations()
-        tally.rounds += 1
-        tally.knocks += len(stage.ledger.everybody)
-        tally.faults[name] += 1
-        tally.violations += found
-        taken = " and ".join(str(count) for count in stage.to_bots.taken.values())
-        say(f"{name}: {len(stage.ledger.everybody)} knocks in {seconds:.0f} s; they took {taken} transactions")
-        for violation in found:
-            say(f"  ✗ {violation}")
+        await sum_up(stage, name, missing, time.monotonic() - begun, tally)
+
+
+async def bury_each(asked: argparse.Namespace, directory: Path, tally: Tally) -> None:
+    """Three processes, and each of them killed in its turn while batches and waves run."""
+    name = "three processes killed one after another"
+    async with staged(directory / "three", "postgres", bots=3) as stage:
+        begun = time.monotonic()
+        missing = await killed_one_after_another(stage, random.Random(asked.seed), rooms=4, each=asked.knocks // 20)
+        await sum_up(stage, name, missing, time.monotonic() - begun, tally)
+
+
+async def sum_up(stage: Stage, name: str, missing: str, seconds: float, tally: Tally) -> None:
+    """Count what was done, and tell what is amiss."""
+    found = [f"not over: {missing}"] if missing else await stage.ledger.violations()
+    tally.rounds += 1
+    tally.knocks += len(stage.ledger.everybody)
+    tally.faults[name] += 1
+    tally.violations += found
+    taken = " and ".join(str(count) for count in stage.to_bots.taken.values())
+    say(f"{name}: {len(stage.ledger.everybody)} knocks in {seconds:.0f} s; they took {taken} transactions")
+    for violation in found:
+        say(f"  ✗ {violation}")
 
 
 async def main() -> int:
@@ -88,6 +101,10 @@ async def main() -> int:
             await play(asked, engine, Path(directory), tally)
         for name in HARMS if asked.knocks and not asked.only else ():
             await share(asked, name, Path(directory), tally)
+        if asked.knocks and not asked.only:
+            await bury_each(asked, Path(directory), tally)
+    for name, count in sorted(tally.played.items()):
+        say(f"{count:4} × {name}")
     for name, count in sorted(tally.faults.items()):
         say(f"{count:4} × {name}")
     say(f"seed {asked.seed}: {tally}")

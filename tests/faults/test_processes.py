@@ -1,4 +1,4 @@
-"""Two processes of knockbot on one PostgreSQL, behind a load balancer."""
+"""Two and three processes of knockbot on one PostgreSQL, behind a load balancer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import harmed_in_the_middle, known_to_be_dead
+from tests.faults.processes import harmed_in_the_middle, killed_one_after_another, known_to_be_dead
 from tests.faults.stage import staged
 
 pytestmark = pytest.mark.long
@@ -24,4 +24,15 @@ async def test_of_two_processes_behind_a_balancer_one_dies_and_everybody_is_answ
         assert await stage.ledger.violations() == []
         assert all(stage.to_bots.taken.values()), "one of them was never asked"
         assert len(stage.to_bots.taken) == 2
+        assert "Traceback" not in stage.logs()
+
+
+async def test_three_processes_are_killed_one_after_another_while_a_batch_runs_and_a_wave_begins(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, "postgres", bots=3) as stage:
+        missing = await killed_one_after_another(stage, random.Random(3), rooms=2, each=20, buried=True)
+
+        assert missing == ""
+        assert await stage.ledger.violations() == []
         assert "Traceback" not in stage.logs()
