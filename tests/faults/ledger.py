@@ -500,10 +500,15 @@ class Ledger:
         """Who knocked there, in their order."""
         return [one for one in self.everybody if one.garden.room == door.room]
 
-    async def what_is_missing(self) -> str:
-        """Why it is not over yet; empty once nothing is left to do and everybody has what they were due."""
+    async def what_is_missing(self, last: Sequence[str] = ()) -> str:
+        """Why it is not over yet; empty once nothing is left to do and everybody has what they were due.
+
+        `last` are messages that came after all that is waited for.
+        """
         try:
-            return missing(await self.records(), self.doors, self.everybody)
+            rows = await self.records()
+            unheard = set(last) - {row["event_id"] for row in rows["inbox"]}
+            return f"unheard: {unheard}" if unheard else missing(rows, self.doors, self.everybody)
         except Unavailable as error:
             return str(error)
 

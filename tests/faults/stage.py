@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,7 +16,7 @@ import aiohttp
 
 from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
-from knockbot.demo.people import Json, MatrixRefused, Person, until
+from knockbot.demo.people import Json, MatrixRefused, NothingHappened, Person, until
 from knockbot.demo.story import ENCRYPTED
 from tests.faults.course import BY_REASON, WAITS, Course
 from tests.faults.ledger import BUSY, CALM, Door, Knocked, Ledger
@@ -37,6 +38,8 @@ PATIENCE = 40.0
 
 TRIES = 4
 
+QUIET_LOOKS = 4
+
 RULE = "m.policy.rule.user"
 
 
@@ -50,6 +53,8 @@ class Stage:
         self.ledger = Ledger(url)
         self.directory = directory
         self.bots: list[Process] = []
+        self._typing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Each person types one message at a time, as their client shares its keys."""
         slot = homeserver.take_slot()
         self.slot = slot
         self.to_bots = Wire(slot.port, "http://127.0.0.1:1")
@@ -147,8 +152,11 @@ class Stage:
 
     async def tell(self, door: Door, command: str, *, by: Person | None = None) -> str:
         """A moderator types a command, once, whatever breaks meanwhile; returns its event."""
-        person, room = by or door.garden.alice, door.garden.mods
-        content, transaction = {"msgtype": "m.text", "body": f"!kb {command}"}, secrets.token_hex(8)
+        return await self._say(door, f"!kb {command}", by or door.garden.alice)
+
+    async def _say(self, door: Door, text: str, person: Person) -> str:
+        room, transaction = door.garden.mods, secrets.token_hex(8)
+        content = {"msgtype": "m.text", "body": text}
         seal = getattr(person, "seal", None)  # there where their client encrypts
         sealed: list[Json] = []
         sent: list[str] = []
@@ -160,7 +168,8 @@ class Stage:
             answer = await person.call("PUT", "rooms", room, "send", kind, transaction, body=what)
             sent.append(str(answer["event_id"]))
 
-        await self._insisting(send)
+        async with self._typing[person.user_id]:
+            await self._insisting(send)
         return sent[0]
 
     async def command(self, door: Door, command: str, *, by: Person | None = None) -> list[str]:
@@ -212,17 +221,23 @@ class Stage:
         await until(tried, bool, lambda _: "the homeserver did not come back", within=WITHIN)
 
     async def settled(self, within: float = WITHIN) -> str:
-        """Wait until it is all over; what is missing, if it is not even then."""
-        missing = ""
+        """Wait until it is all over; what is missing, if it is not even then.
 
-        async def look() -> str:
-            nonlocal missing
-            missing = await self.ledger.what_is_missing()
-            await asyncio.sleep(0.2)
-            return missing
+        The homeserver delivers in order, so what is said last comes last; and it is over once several looks in a row,
+        during which what waits for an echo would begin, find nothing to do.
+        """
+        last = [await self._say(door, "…", door.garden.alice) for door in self.ledger.doors]
+        missing, quiet = "", 0
 
-        with contextlib.suppress(Exception):
-            await until(look, lambda said: not said, lambda said: said, within=within)
+        async def look() -> int:
+            nonlocal missing, quiet
+            missing = await self.ledger.what_is_missing(last)
+            quiet = 0 if missing else quiet + 1
+            await asyncio.sleep(0.3)
+            return quiet
+
+        with contextlib.suppress(NothingHappened):
+            await until(look, lambda count: count >= QUIET_LOOKS, str, within=within)
         return missing
 
     def open_wires(self) -> None:
