@@ -323,11 +323,12 @@ def told_why(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     ]
 
 
-def noted_once(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+def noted_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     """Each command that was heard has written its note, once, on the request it named, and the card shows it."""
     heard = {row["event_id"] for row in it.rows["inbox"] if row["handled_at"] is not None}
-    ids = {row["id"]: row["user_id"] for row in it.rows["requests"]}
-    written = Counter((ids[row["request_id"]], row["text"], row["cause"]) for row in it.rows["notes"])
+    ids = {row["id"]: user_id for user_id, theirs in it.requests(door).items() for row in theirs}
+    here_noted = [row for row in it.rows["notes"] if row["request_id"] in ids]
+    written = Counter((ids[row["request_id"]], row["text"], row["cause"]) for row in here_noted)
     wanted = Counter(
         (one.user_id, text, cause) for one in here for text, causes in one.notes.items() for cause in causes & heard
     )
@@ -341,9 +342,9 @@ def noted_once(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     ]
 
 
-def hands(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+def hands(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     """Who is claimed, and who is deferred: as was said last, and nobody whose request is settled."""
-    ids = {row["user_id"]: row["id"] for row in it.rows["requests"]}
+    ids = {user_id: row["id"] for user_id, theirs in it.requests(door).items() for row in theirs}
     claimed, deferred = ({row["request_id"] for row in it.rows[table]} for table in ("claims", "deferrals"))
     found = []
     for one in (one for one in here if one.user_id in ids):
