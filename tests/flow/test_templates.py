@@ -8,6 +8,7 @@ from knockbot.domain.model import State
 from knockbot.features.templates import offering
 from knockbot.store import rooms
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.planted import DAVE, planted, redeemed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 RULES, LATER = "Please read our rules first.", "We are full. Knock again in June."
@@ -253,3 +254,30 @@ async def test_templates_shows_them(house: House) -> None:
     house.tell("templates")
     await house.live()
     assert house.spoken()[-1] == "No policy here has templates (templates)."
+
+
+GUESTS = "rules: [{for: redeemed_invite, when: {user: '@*'}, then: forward}]\n"
+
+
+@pytest.mark.parametrize("before", ["accepted", "waits"])
+@pytest.mark.parametrize("join", [True, False])
+@pytest.mark.parametrize("how", ["2️⃣", "reject 1 later"])
+async def test_a_guest_of_a_third_party_invite_is_told_the_text(
+    house: House, before: str, join: bool, how: str
+) -> None:
+    otherwise = {"accepted": "accept", "waits": "forward"}[before]
+    await house.set_policy(f"{POLICY}{GUESTS}otherwise_third_party: {otherwise}\n")
+    await planted(house)
+    await redeemed(house, join=join)
+    await house.later()
+    card = house.card()
+    assert card.offers == ("✅", "❌", "⛔", "1️⃣", "2️⃣")
+    assert "❌ reject with a text: 1️⃣ rules, 2️⃣ later" in card.text.split("\n")
+    if how == "2️⃣":
+        house.click(how)
+    else:
+        house.tell(how)
+    await house.later()
+
+    assert (house.membership(DAVE), told(house, DAVE)) == ("leave", LATER)
+    assert f"They were told: {LATER}" in house.card().text
