@@ -38,6 +38,7 @@ from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
+from knockbot.features.letters import appealing
 from knockbot.features.letters import writing as writing_letters
 from knockbot.features.lists import again, hits, naming
 from knockbot.features.lists import facts as list_facts
@@ -246,7 +247,12 @@ FEATURES: tuple[Feature, ...] = (
         let_go=waits.let_go,
         looks=waits.look,
     ),
-    Feature("letters", left_open=writing_letters.left_open, settled=writing_letters.settled),
+    Feature(
+        "letters",
+        left_open=writing_letters.left_open,
+        settled=writing_letters.settled,
+        remarks=appealing.remarks,
+    ),
     Feature("remote", settled=notify.settled),
     Feature(
         "dossier",

@@ -22,6 +22,7 @@ PEOPLES = {
     "offers": {"meaning"},
     "approvals": {"note"},
     "notes": {"text"},
+    "appeals": {"text"},
     "votes": {"reason"},
     "addresses": {"address", "name"},
     "issued": {"address", "name"},

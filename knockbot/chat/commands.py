@@ -10,6 +10,7 @@ import difflib
 from functools import partial
 
 from knockbot.chat import (
+    applicant,
     bulk,
     calling,
     claims,
@@ -56,7 +57,7 @@ from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Code, Duration, Letters, Notice, Room, below, listed, notice
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Busy, Never, Refused
-from knockbot.flow import answering, authority, encrypted, hints, refusals, saying
+from knockbot.flow import answering, authority, conversations, encrypted, hints, refusals, saying
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Marks
@@ -138,9 +139,12 @@ CLICKS = {*plan.REACTIONS, *map(without_variation_selector, plan.NUMBERS)}
 
 async def hear(context: Context, message: Message) -> Handled:
     """A message in a room that is no protected one: run it if it is a command, and reply once."""
-    spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
     if message.sender == context.bot:
         return None
+    talk = await conversations.at(context, message.room_id)
+    if talk is not None:
+        return await applicant.hear(context, talk, message)
+    spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
     if spoken is None or message.edits is not None:
         return await _overhear(context, message, edited=spoken is not None)
     answer: Answered

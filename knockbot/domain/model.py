@@ -853,6 +853,11 @@ class Request:
         return self.undone is not None and self.undone.state is self.state
 
     @property
+    def taken_back(self) -> bool:
+        """Whether its applicant takes it back by the bot: the answer is their own."""
+        return self.answer is not None and self.answer.by == self.user_id
+
+    @property
     def awaits_moderators(self) -> bool:
         """Whether it still needs an answer."""
         return self.open and self.answer is None

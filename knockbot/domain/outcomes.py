@@ -61,6 +61,8 @@ def outcome(request: Request, change: MemberChange) -> State | None:
     state = OUTCOMES_OF[request.judged_as].get(
         (State.ACCEPTED if request.invited else request.state, change.membership, change.of_their_own)
     )
+    if state is State.REJECTED and request.taken_back:
+        return State.WITHDRAWN
     # An event that replaces the knock itself crossed with the invite, so they cannot have declined that.
     return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
 

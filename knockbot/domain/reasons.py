@@ -584,6 +584,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unreadable.not_allowed": "encryption is not allowed in the config",
     "unreadable.too_many": "too many messages from one sender",
     # --- what the bot itself tells applicants
+    "told.withdrawn": "Withdrawn by the applicant.",
     "told.undone": "taken back by the moderators",
     "told.taken_back": "This invite was revoked.",
     # --- the record
@@ -620,6 +621,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.moved_over": "moved to the room that replaces this one",
     "record.recalled": "found again after a restore",
     "record.wrote": "told the applicant",
+    "record.appealed": "objected to the rejection",
     "record.also_invited_to": "also invited to {room}",
     "record.also_withdrawn": "invite to {room} withdrawn",
     "record.issued": "invite sent",

@@ -67,6 +67,8 @@ class Recorded(StrEnum):
     """The request was read again from the management room, after a restore."""
     WROTE = "wrote"
     """The applicant was told by message."""
+    APPEALED = "appealed"
+    """The applicant objected to the rejection."""
     ALSO_INVITED_TO = "also_invited_to"
     """Whoever joined was invited to another room as well (`invited_to`, which people called `invited_to_name`)."""
     ALSO_WITHDRAWN = "also_withdrawn"

@@ -29,10 +29,11 @@ from knockbot.domain.model import MemberChange, Message
 from knockbot.domain.notices import Notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
+from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
-from knockbot.store import bot_memberships, conversations, requests
+from knockbot.store import bot_memberships, conversations, messages, requests
 from knockbot.store.conversations import Letter
 from knockbot.store.db import Tx
 from knockbot.times import DAY
@@ -123,16 +124,30 @@ async def _say(context: Context, turn: Turn, talk: Conversation, letter: Letter)
 # --- answering --------------------------------------------------------------------------------------------------
 
 
-async def reply(context: Context, turn: Turn, message: Message, said: Notice, language: Language) -> None:
-    """Answer what an applicant wrote, unless they were answered too often of late."""
-    talk = await conversations.in_room(turn.tx, message.room_id)
-    held = await conversations.get(turn.tx, talk.id) if talk is not None else None
-    until = may_answer(held.answers_until, turn.now) if held is not None else None
-    if held is None or until is None:
+async def reply(context: Context, turn: Turn, message: Message, said: Notice, *, occasion: str = "") -> None:
+    """Answer what an applicant wrote, unless they were answered too often of late; once for an occasion, if one is
+    named."""
+    found = await conversations.in_room(turn.tx, message.room_id)
+    talk = await conversations.get(turn.tx, found.id) if found is not None else None
+    until = may_answer(talk.answers_until, turn.now) if talk is not None else None
+    if talk is None or until is None:
         return
-    await conversations.answered(turn.tx, held.id, until)
-    locked = context.cipher.lock(LINE.encode(Line(said, language, reply_to=message.event_id)))
-    await turn.plan(plan.say(message.room_id, f"reply:{message.event_id}", Say(locked)))
+    await conversations.answered(turn.tx, talk.id, until)
+    line = Line(said, await language_in(context, turn.tx, talk), reply_to=message.event_id)
+    job = plan.say(
+        message.room_id, f"reply:{occasion or message.event_id}", Say(context.cipher.lock(LINE.encode(line)))
+    )
+    await turn.plan(job)
+    await messages.once(turn.tx, job.key, turn.now)
+
+
+async def language_in(context: Context, tx: Tx, talk: Conversation) -> Language:
+    """The language of a conversation: the one that the applicant has chosen, else that of the room it began with."""
+    chosen = await conversations.language_of(tx, talk.user_id)
+    if chosen is not None:
+        return chosen
+    there = await place.find(context, tx, talk.about)
+    return place.language_of(context, [there] if there is not None else [])
 
 
 async def at(context: Context, room_id: str) -> Conversation | None:

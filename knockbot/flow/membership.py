@@ -135,12 +135,15 @@ async def _opened(
 
 
 async def _knocked_again(context: Context, turn: Turn, request: Request, change: MemberChange) -> Request:
-    """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
+    """The same request with a new knock. An accept was for the old knock only, and who took it back asks after all; a
+    reject or a ban still holds."""
     await tables.knocked(context, turn, change, turn.now)
     await requests.knocked_again(turn.tx, request, change, turn.now)
-    if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
+    if request.answer is not None and (request.answer.verdict is Verdict.ACCEPT or request.taken_back):
         await settling.withdraw_answer(turn, request, because("overtaken.applicant_knocked_again"))
-        if request.answer.rule is None:  # the person who accepted is told that it did not happen
+        if (
+            request.answer.rule is None and not request.taken_back
+        ):  # the person who accepted is told that it did not happen
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = changed_anew(request)
             await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)

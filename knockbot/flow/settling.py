@@ -120,6 +120,11 @@ async def apply_answer(context: Context, turn: Turn, request: Request, answer: A
     await _bind(context, turn, request, answer)
 
 
+async def take_back(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
+    """The applicant takes their request back by the bot: it ends as withdrawn once their knock is removed."""
+    await _bind(context, turn, request, answer)
+
+
 async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     await requests.answered(turn.tx, request.id, answer)
     await turn.plan(*plan.plan(request, answer, context.home))

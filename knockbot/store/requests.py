@@ -204,6 +204,21 @@ async def latest(tx: Tx, room_id: str, user_id: str, *, held: bool = True) -> Re
     return await _newest_knock(tx, "room_id = $1 AND user_id = $2", room_id, user_id, held=held)
 
 
+async def newest_of_applicant(tx: Tx, user_id: str) -> list[int]:
+    """The newest knock of an applicant at each protected room, in the order in which they first knocked at them."""
+    rows = await tx.fetch(NEWEST_OF_APPLICANT, user_id)
+    found = [(row["first"], row["newest"]) for row in rows if row["newest"] is not None]
+    return [newest for _, newest in sorted(found)]
+
+
+_KNOCKS_THERE = "FROM requests WHERE requests.room_id = rooms.room_id AND user_id = $1 AND kind = 'knock'"
+
+NEWEST_OF_APPLICANT = (
+    f"SELECT (SELECT min(id) {_KNOCKS_THERE}) AS first, (SELECT max(id) {_KNOCKS_THERE}) AS newest FROM rooms"
+)
+"""Of each room the index `requests_of_applicant` tells them."""
+
+
 async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
     """The request whose knock is this event."""
     return await _newest_knock(tx, "room_id = $1 AND event_id = $2", room_id, event_id)
@@ -774,7 +789,8 @@ async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> R
         now,
     )
     request = _REQUEST.one(row)
-    if state is State.WITHDRAWN and request.answer is not None and request.answer.verdict is not Verdict.ACCEPT:
+    rejected = request.answer is not None and request.answer.verdict is not Verdict.ACCEPT and not request.taken_back
+    if state is State.WITHDRAWN and rejected:
         await tx.execute("UPDATE requests SET counts_as = 'rejected' WHERE id = $1", request_id)
     return await _shortened(tx, request)
 

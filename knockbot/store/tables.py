@@ -123,6 +123,7 @@ TABLES: Mapping[str, Table] = {
         Table("conversations", "30 days after it is over", ("user_id", "why"), counts="id"),
         Table("conversation_days", "30 days", (), ("day",)),
         Table("letters", "30 days; its text until it is said", ("key", "user_id", "line_json")),
+        Table("appeals", FOR_EVER, ("user_id", "text")),
         Table("applicants", "one year", ("user_id", "language"), ("user_id", "language", "chosen_at")),
         Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),

@@ -577,6 +577,18 @@ CREATE INDEX letters_at ON letters (at);
 CREATE INDEX letters_of_applicant ON letters (user_id, at);
 CREATE INDEX letters_of_conversation ON letters (conversation_id);
 
+-- What applicants wrote against a rejection, once for each; `management_room` is where the moderators were told.
+CREATE TABLE appeals (
+    request_id      BIGINT NOT NULL REFERENCES requests (id),
+    rejected_at     BIGINT NOT NULL,
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    text            TEXT NOT NULL,
+    at              BIGINT NOT NULL,
+    PRIMARY KEY (request_id, rejected_at)
+);
+CREATE INDEX appeals_of_applicant ON appeals (user_id, at);
+
 -- The language that an applicant has chosen.
 CREATE TABLE applicants (
     user_id   TEXT PRIMARY KEY,

@@ -48,7 +48,11 @@ async def command(house: House, what: str) -> None:
     await house.live()
 
 
-RECEIVED = "Your request to join Garden was received. The moderators of the room decide about it."
+HELP = "Write “help” here to see what you can do."
+HILFE = "Schreibe hier „hilfe“, um zu sehen, was du tun kannst."
+APPEAL = "If you want to object, write “appeal” here, and your reasons after it."
+RECEIVED = f"Your request to join Garden was received. The moderators of the room decide about it.\n{HELP}"
+REJECTED = f"Your request to join Garden was rejected.\n{APPEAL}"
 ACCEPTED = "You are accepted. You have an invite to Garden, and can join it now."
 
 
@@ -103,8 +107,8 @@ async def test_a_rejection_says_what_was_written_for_them_and_nothing_else(house
 
     rooms = [room for room in house.world.rooms if room not in (GARDEN, MODS)]
     first, second = [[content["body"] for content in house.said(room)] for room in rooms]
-    assert first == [RECEIVED, "Your request to join Garden was rejected. Reason: “Not *now*.”."]
-    assert second == ["Your request to join Garden was rejected. Reason: “Be specific.”."]
+    assert first == [RECEIVED, f"Your request to join Garden was rejected. Reason: “Not *now*.”.\n{APPEAL}"]
+    assert second == [f"Your request to join Garden was rejected. Reason: “Be specific.”.\n{APPEAL}"]
     assert "liar" not in repr([house.said(room) for room in rooms])
     assert "secret words" not in repr([house.said(room) for room in rooms])
 
@@ -114,14 +118,14 @@ async def test_a_rejection_in_another_client_and_one_without_a_reason(house: Hou
     await knocked(house)
     house.world.change(GARDEN, ALICE, ANA, "leave", "seen elsewhere")
     await house.live()
-    assert letters(house)[1:] == ["Your request to join Garden was rejected."]
+    assert letters(house)[1:] == [REJECTED]
 
 
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
         ("otherwise: ban", None),
-        ("otherwise: reject", ["Your request to join Garden was rejected."]),
+        ("otherwise: reject", [REJECTED]),
         ("otherwise: accept", [ACCEPTED]),
         ("dry_run: true\notherwise: ban", [RECEIVED]),
     ],
@@ -167,7 +171,7 @@ async def test_several_rooms_share_the_conversation_each_in_its_language(house: 
     await knocked(house, room_id=LAWN)
     assert letters(house) == [
         RECEIVED,
-        "Deine Anfrage, Wiese beizutreten, ist angekommen. Die Moderation des Raums entscheidet darüber.",
+        f"Deine Anfrage, Wiese beizutreten, ist angekommen. Die Moderation des Raums entscheidet darüber.\n{HILFE}",
     ]
 
 
@@ -213,4 +217,4 @@ async def test_each_letter_is_sent_once_whenever_it_is_killed(house: House, call
     await house.start_again()
     house.world.behave()
     await house.live()
-    assert letters(house) == ["Your request to join Garden was rejected."]
+    assert letters(house) == [REJECTED]

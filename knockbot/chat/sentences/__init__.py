@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from knockbot.chat.sentences import (
+    applicant,
     bulk,
     calls,
     claims,
@@ -42,6 +43,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **calls.SENTENCES,
     **claims.SENTENCES,
     **deferring.SENTENCES,
+    **applicant.SENTENCES,
     **bulk.SENTENCES,
     **dossier.SENTENCES,
     **inheriting.SENTENCES,

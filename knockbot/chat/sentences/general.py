@@ -114,6 +114,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.declined": says("Accepted, but they declined the invite."),
     "outcome.rejected": says("Rejected by {by}.", by=By),
     "outcome.banned": says("Banned by {by}.", by=By),
+    "outcome.withdrawing": says("The applicant withdraws the request."),
+    "outcome.not_withdrawn_yet": says("The applicant withdraws the request. I cannot do that yet: {why}", why=Notice),
     "outcome.withdrawn": says("Withdrawn by the applicant."),
     "outcome.left_again": says("They left again."),
     "outcome.expired": says("Nobody answered in time."),

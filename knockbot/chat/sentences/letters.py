@@ -14,6 +14,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "letter.received": says(
         "Your request to join {room} was received. The moderators of the room decide about it.", room=Room
     ),
+    "letter.help": says("Write “help” here to see what you can do."),
+    "letter.how_to_appeal": says("If you want to object, write “appeal” here, and your reasons after it."),
     "letter.waiting": says("Your request to join {room} still waits for an answer.", room=Room),
     "letter.accepted": says("You are accepted. You have an invite to {room}, and can join it now.", room=Room),
     "letter.accepted_because": says(

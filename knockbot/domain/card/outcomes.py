@@ -117,6 +117,9 @@ def _undone_answer(request: Request) -> By:
 
 
 def under_way(request: Request, by: By, verdict: Verdict) -> Notice:
+    if request.taken_back:
+        blocked = request.blocked
+        return notice("outcome.withdrawing") if blocked is None else notice("outcome.not_withdrawn_yet", why=blocked)
     if request.blocked is not None:
         return notice("outcome.blocked", by=by, verdict=Choice(verdict), why=request.blocked)
     return notice("outcome.under_way", by=by, verdict=Choice(verdict))
@@ -140,7 +143,7 @@ def withdrawn_perhaps(request: Request) -> Notice | None:
 
 def answered_with(request: Request) -> Notice | None:
     """What the applicant was told with the answer."""
-    reason = told_with(request.answer) if request.answer else None
+    reason = told_with(request.answer) if request.answer and not request.taken_back else None
     settled = not request.open and request.state is not State.EXPIRED
     return notice("card.told", reason=reason) if reason and settled else None
 

@@ -12,7 +12,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import is_invite_withdrawn
 from knockbot.domain.letters import LetterRule
 from knockbot.domain.model import Request, State, Step
-from knockbot.domain.notices import Notice, Room, notice
+from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.domain.reasons import told_with
 
 
@@ -45,9 +45,10 @@ def rejected(request: Request, room: Room) -> Notice | None:
     if answer is not None and answer.rule == SERVER_ACL:
         return None
     reason = told_with(answer) if answer is not None and answer.by == request.by else None
+    said = notice("letter.rejected", room=room)
     if reason is not None:
-        return notice("letter.rejected_because", room=room, reason=reason)
-    return notice("letter.rejected", room=room)
+        said = notice("letter.rejected_because", room=room, reason=reason)
+    return below(said, notice("letter.how_to_appeal"))
 
 
 OUTCOMES: Mapping[State, Told] = {

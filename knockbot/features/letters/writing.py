@@ -8,7 +8,7 @@ from typing import Final
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.letters import LetterRule
 from knockbot.domain.model import Request, State
-from knockbot.domain.notices import Notice, notice
+from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.letters.outcomes import OUTCOMES
@@ -32,10 +32,14 @@ async def left_open(context: Context, turn: Turn, request: Request) -> None:
         return
     rule = there.settings.letters
     if rule.received:
-        _tell(context, turn, request, "received", (there, notice("letter.received", room=there.called)))
+        _tell(context, turn, request, "received", (there, _received(there.called)))
     if rule.waiting is not None:
         at = request.opened_at + rule.waiting
         await set_timer(context, turn, Timer(f"{WAITING}:{request.id}", WAITING, str(request.id), at))
+
+
+def _received(room: Room) -> Notice:
+    return below(notice("letter.received", room=room), notice("letter.help"))
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:

@@ -69,8 +69,7 @@ async def _room(context: Context, claimed: Claimed[Converse], talk: Conversation
 async def _content(context: Context, talk: Conversation, key: str) -> dict[str, Any]:
     async with context.db.tx() as tx:
         there = await place.find(context, tx, talk.about)
-        chosen = await conversations.language_of(tx, talk.user_id)
-    language = chosen or place.language_of(context, [there] if there is not None else [])
+        language = await talking.language_in(context, tx, talk)
     room = there.called if there is not None else Room(talk.about, talk.about)
     encrypted = {"type": ENCRYPTION, "state_key": "", "content": {"algorithm": MEGOLM}}
     return {

@@ -443,6 +443,8 @@ def _seen(came: Outcome) -> MemberChange | None:
 def _state_after(job: ToARequest, request: Request, came: Done) -> State:
     if request.being_undone and request.undone is not None:
         return undoing.aim(request, request.undone.step)
+    if request.taken_back:
+        return State.WITHDRAWN
     return State.REJECTED if isinstance(came, Settled) and came.less else STATE_AFTER[job.act]
 
 
