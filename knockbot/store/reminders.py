@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from knockbot.store.db import Tx, listed, portions
 from knockbot.store.requests import UNSETTLED
 
-_WAITS = f"room_id = $1 AND {UNSETTLED} AND state = 'pending' AND answer_json IS NULL AND card_id IS NOT NULL"
+_WAITS = f"room_id = $1 AND {UNSETTLED} AND state = 'pending' AND answer_json IS NULL"
 
 
-async def first(tx: Tx, room_id: str) -> int | None:
-    """Since when the request waits at a room of which nobody was reminded, and that has waited longest."""
+async def first(tx: Tx, room_id: str, management_room: str) -> int | None:
+    """Since when the request waits at a room of which nobody there was reminded, and that has waited longest."""
     found = await tx.fetchval(
-        f"SELECT MIN(opened_at) FROM requests WHERE {_WAITS} "
+        f"SELECT MIN(opened_at) FROM requests WHERE {_WAITS} AND card_id IS NOT NULL AND management_room = $2 "
         "AND NOT EXISTS (SELECT 1 FROM reminders WHERE request_id = requests.id)",
         room_id,
+        management_room,
     )
     return int(found) if found is not None else None
 
@@ -46,10 +47,11 @@ async def end(tx: Tx, request_id: int) -> None:
 
 
 async def first_stale(tx: Tx, room_id: str) -> int | None:
-    """Since when the pending request at a room has not changed that has been so for longest."""
+    """Since when the knock at a room has not changed that has waited longest for an answer.
+
+    Who is invited already does not knock any more, and does not expire (`domain.compare.is_stale`).
+    """
     found = await tx.fetchval(
-        f"SELECT MIN(changed_at) FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending' "
-        "AND answer_json IS NULL AND kind = 'knock'",
-        room_id,
+        f"SELECT MIN(changed_at) FROM requests WHERE {_WAITS} AND kind = 'knock' AND untaken_json IS NULL", room_id
     )
     return int(found) if found is not None else None

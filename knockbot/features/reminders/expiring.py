@@ -17,6 +17,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import reminders, requests, timers
 from knockbot.store.timers import Timer
+from knockbot.times import MINUTE
 
 KIND: Final = "expire"
 
@@ -38,13 +39,13 @@ async def left_open(context: Context, turn: Turn, request: Request) -> None:
         turn.after(context.wakeups.timers.set)
 
 
-async def plan(context: Context, turn: Turn, there: Place) -> None:
-    """Plan anew when the next knock at a room expires."""
+async def plan(context: Context, turn: Turn, there: Place, *, pause: int = 0) -> None:
+    """Plan anew when the next knock at a room expires; not before a pause (milliseconds) is over."""
     first = await reminders.first_stale(turn.tx, there.room_id)
     if first is None:
         await timers.end(turn.tx, key(there.room_id))
         return
-    due = max(turn.now, first + there.settings.stale_after)
+    due = max(turn.now + pause, first + there.settings.stale_after)
     await replace_timer(context, turn, Timer(key(there.room_id), KIND, there.room_id, due))
 
 
@@ -56,10 +57,10 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
         if there is None:
             return
         oldest = turn.now - there.settings.stale_after
-        found = await requests.unsettled(turn.tx, there.room_id)
-        for request in [one for one in found if is_stale(one, oldest)][:AT_ONCE]:
+        stale = [one for one in await requests.unsettled(turn.tx, there.room_id) if is_stale(one, oldest)]
+        for request in stale[:AT_ONCE]:
             await missed.expire(context, turn, request.id, oldest)
-        await plan(context, turn, there)
+        await plan(context, turn, there, pause=0 if len(stale) > AT_ONCE else MINUTE)
 
     return write
 

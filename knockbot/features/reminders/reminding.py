@@ -42,14 +42,14 @@ async def left_open(context: Context, turn: Turn, request: Request) -> None:
         turn.after(context.wakeups.timers.set)
 
 
-async def plan(context: Context, turn: Turn, there: Place) -> None:
-    """Plan the next reminder of a room anew, or none."""
+async def plan(context: Context, turn: Turn, there: Place, *, pause: int = 0) -> None:
+    """Plan the next reminder of a room anew, or none; not before a pause (milliseconds) is over."""
     after = there.settings.remind_after
-    first = await reminders.first(turn.tx, there.room_id) if after is not None else None
+    first = await reminders.first(turn.tx, there.room_id, there.management_room) if after is not None else None
     if after is None or first is None:
         await timers.end(turn.tx, key(there.room_id))
         return
-    due = max(turn.now, first + after)
+    due = max(turn.now + pause, first + after)
     await replace_timer(context, turn, Timer(key(there.room_id), KIND, there.room_id, due))
 
 
@@ -60,7 +60,7 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
         there = await place.of(context, turn, timer.about)
         if there is not None:
             await _remind(context, turn, there)
-            await plan(context, turn, there)
+            await plan(context, turn, there, pause=TOGETHER)
 
     return write
 
