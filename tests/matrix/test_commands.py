@@ -167,6 +167,9 @@ ARGUMENTS = {
     "undo": NUMBERS,
     "wave on": [f"{room} {span}" for room in ROOMS for span in ("", "2h", "9999d", "<b>")],
     "wave off": ROOMS,
+    "call": ROOMS,
+    "call me": ROOMS,
+    "call off": ROOMS,
     **{f"{verb} all": BULK for verb in ("accept", "reject", "ban")},
 }
 
