@@ -26,7 +26,7 @@ FIRST, THEN = 5, 3
 """Who knocks in each round: at its beginning, and later."""
 
 SMALL_ONES = 4
-"""Small plays in each round."""
+"""Small plays in each round, at most."""
 
 
 @dataclass
@@ -209,7 +209,7 @@ class Harness:
         stage, chance = self.stage, self.chance
         door = await self._its_door()
         large = chance.choice(plays.fitting(door))
-        small = chance.sample(plays.beside(large), SMALL_ONES)
+        small = plays.chosen(large, chance, SMALL_ONES)
         scene = await self._scene(door)
         busy = asyncio.gather(
             plays.LARGE[large](scene),

@@ -309,6 +309,8 @@ def fitting(door: Door) -> list[str]:
     return [name for name in LARGE if door.busy or not name.startswith("wave")]
 
 
-def beside(large: str) -> list[str]:
-    """What may happen beside it."""
-    return [name for name in SMALL if not (large.startswith("batch") and name in NOT_IN_A_BATCH)]
+def chosen(large: str, chance: random.Random, most: int) -> list[str]:
+    """What happens beside it. Nora does not answer and undo in the same round: the undo would be of the new answer."""
+    names = [name for name in SMALL if not (large.startswith("batch") and name in NOT_IN_A_BATCH)]
+    found = chance.sample(names, most)
+    return [name for name in found if name != "undo of one's own" or "answers" not in found]
