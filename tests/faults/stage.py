@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+from mautrix.errors import MatrixConnectionError
 
 from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
@@ -210,7 +211,7 @@ class Stage:
         async def tried() -> bool:
             try:
                 await asyncio.wait_for(act(), 30)
-            except (aiohttp.ClientError, OSError, TimeoutError):
+            except (aiohttp.ClientError, OSError, TimeoutError, MatrixConnectionError):
                 return False
             except MatrixRefused as refused:
                 if refused.status < 500:  # it says no, and is not about to stop
