@@ -22,12 +22,16 @@ from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.engine.timers import Timers
 from knockbot.errors import Later, Never
+from knockbot.features.bulk.preview import RUN
+from knockbot.features.bulk.proposing import LAPSES
 from knockbot.features.claims import claiming
 from knockbot.features.deferring import deferring
+from knockbot.features.waves.course import ENDS as WAVE_ENDS
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.product import TIMERS
-from knockbot.store import jobs
+from knockbot.store import jobs, waves
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.offered import offers
 from tests.flow.replayed import not_replayed
 from tests.flow.world import ALICE, ANA, BOT, FAR, OUT
 from tests.lab import Postgres
@@ -60,6 +64,10 @@ class Story:
         """Whether somebody was quicker than an act of the bot."""
         self.undone = False
         """Whether somebody wanted an answer undone."""
+        self.by_hand: set[str] = set()
+        """The knocks that a moderator said accept to, or had judged again."""
+        self.held: set[str] = set()
+        """The knocks that waited for an answer while a wave went on."""
 
     async def play(self, scene: tuple[str, str, str]) -> None:
         """People do something, something goes wrong, and the bot does its part; what must hold after each scene."""
@@ -81,17 +89,23 @@ class Story:
         await self.courtesies_end()
         await self.check()
         await self.check_the_end()
+        async with self.house.db.tx() as tx:
+            stages = {row["stage"] for row in await tx.fetch("SELECT DISTINCT stage FROM batches")}
+            assert await waves.at(tx, GARDEN) is None
+        assert stages <= {"done", "stopped", "declined", "lapsed"}
 
     async def courtesies_end(self) -> None:
         """The time of every claim and of every deferral is over."""
-        kinds = {kind: TIMERS[kind] for kind in (claiming.KIND, deferring.KIND)}
-        await Timers(self.house.context, kinds).run_due()
-        await self.house.live()
+        kinds = {kind: TIMERS[kind] for kind in (claiming.KIND, deferring.KIND, RUN, LAPSES, WAVE_ENDS)}
+        for _ in range(4):
+            await Timers(self.house.context, kinds).run_due()
+            await self.house.later(11)
 
     # --- what must hold -------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
         """At every moment: one outcome, one card, and no invite that nobody gave."""
+        await self.note_the_queue()
         for request in await self.house.requests(self.who):
             came = [what for _, what in await self.house.history(request) if what in {*ENDS, State.ACCEPTED}]
             undone = [what for _, what in await self.house.history(request)].count("undone")
@@ -111,7 +125,35 @@ class Story:
             if invited and not self.raced:
                 replaced = event["unsigned"]["replaces_state"]
                 assert replaced in self.accepted or (self.undone and self._was_out(replaced))
+                assert replaced not in self.held - self.by_hand, "a rule accepted somebody in a wave"
         assert await self.house.set_aside() == []
+
+    async def note_the_queue(self) -> None:
+        """Whom a batch accepts that was confirmed, and who waits in a wave."""
+        found = await self.house.requests(self.who)
+        async with self.house.db.tx() as tx:
+            shown = await tx.fetch(
+                "SELECT event_id FROM batch_requests, batches WHERE batch_id = id AND asked AND verdict = 'accept' "
+                "AND stage IN ('running', 'done', 'stopped')"
+            )
+            if await waves.at(tx, GARDEN) is not None:
+                self.held |= {one.event_id for one in found if one.awaits_moderators}
+        self.accepted |= {row["event_id"] for row in shown}
+        self.by_hand |= {row["event_id"] for row in shown}
+
+    def click_batch(self, emoji: str, *, by: str) -> None:
+        """Somebody clicks on the newest batch."""
+        shown = offers(self.house, "batch")
+        if shown:
+            self.world.react(MODS, by, shown[-1].event_id, emoji)
+
+    async def runs(self) -> None:
+        """The bot lives on for a second, and what is due by the clock is done."""
+        kinds = {kind: TIMERS[kind] for kind in (RUN, WAVE_ENDS)}
+        for _ in range(3):
+            self.house.clock.go_on(0.3)
+            await Timers(self.house.context, kinds).run_due()
+            await self.house.live()
 
     def _was_out(self, event_id: str) -> bool:
         """Whether somebody was out of the room by this event, as those are whose rejection is undone."""
@@ -180,6 +222,7 @@ class Story:
         if found:
             if word == "accept":
                 self.accepted.add(found[-1].event_id)
+                self.by_hand.add(found[-1].event_id)
             self.house.tell(f"{word} {found[-1].number}")
 
     async def remark(self, word: str, rest: str = "", *, by: str = ALICE) -> None:
@@ -194,6 +237,7 @@ class Story:
         if cards:
             if emoji == "✅":
                 self.accepted.add(cards[-1].block["event_id"])
+                self.by_hand.add(cards[-1].block["event_id"])
             self.house.click(emoji, card=cards[-1])
 
     async def undo(self, *, by: str) -> None:
@@ -211,6 +255,7 @@ class Story:
 
     def apply(self) -> None:
         """Alice has those who wait judged again."""
+        self.held.clear()
         self.house.tell(f"policy apply {GARDEN}")
 
     def race(self, happens: Callable[[Story], object]) -> None:
@@ -273,6 +318,10 @@ async def look(story: Story) -> None:
     await story.house.hear()
 
 
+def say(story: Story, command: str) -> None:
+    story.house.tell(command)
+
+
 Step = Callable[[Story], Awaitable[None] | None]
 
 PEOPLE: dict[str, Step] = {
@@ -299,6 +348,13 @@ PEOPLE: dict[str, Step] = {
     "bob releases it": lambda s: s.remark("release", by=BOB),
     "alice defers it": lambda s: s.remark("defer", "2d"),
     "bob defers it no more": lambda s: s.remark("defer", "off", by=BOB),
+    "alice wants all accepted": lambda s: say(s, "accept all"),
+    "alice wants all rejected": lambda s: say(s, "reject all"),
+    "alice confirms the batch": lambda s: s.click_batch("✅", by=ALICE),
+    "alice drops or stops the batch": lambda s: s.click_batch("❌", by=ALICE),
+    "bob clicks on the batch": lambda s: s.click_batch("✅", by=BOB),
+    "alice begins a wave": lambda s: say(s, f"wave on {GARDEN}"),
+    "alice ends the wave": lambda s: say(s, f"wave off {GARDEN}"),
     "the room keeps her server out": lambda s: s.deny(server_of(FAR)),
     "the room lets her server in again": lambda s: s.deny(),
     "nobody does anything": lambda _: None,
@@ -328,6 +384,7 @@ BOT_STEPS: dict[str, Step] = {
     "the bot hears": lambda s: s.house.hear(),
     "the bot works": lambda s: s.house.work(),
     "the bot looks": look,
+    "the bot lives for a second": lambda s: s.runs(),
     "the bot is away": lambda _: None,
     "the bot is killed before its act": lambda s: s.die(done=False),
     "the bot is killed after its act": lambda s: s.die(done=True),
@@ -425,6 +482,48 @@ async def test_no_claim_or_deferral_outlives_its_time_in_any_story(
 @given(scenes=COURTEOUS)
 @settings(max_examples=5, derandomize=True, database=None)
 async def test_nor_on_postgresql(
+    postgres: Postgres, empty_postgres_url: str, scenes: list[tuple[str, str, str]]
+) -> None:
+    try:
+        await play(empty_postgres_url, [("ana knocks", "all is well", "the bot hears and works"), *scenes])
+    finally:
+        await postgres.clear(empty_postgres_url)
+
+
+QUEUE = [name for name in PEOPLE if "batch" in name or "wave" in name or "wants all" in name]
+"""What moderators do about all who wait."""
+
+QUEUED = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                *QUEUE,
+                *["alice confirms the batch"] * 2,
+                *OFTEN_PEOPLE,
+                *COURTESIES,
+                *["alice undoes what she said", "bob undoes it", "ana goes", "ana joins"],
+            ]
+        ),
+        st.sampled_from(["all is well", "all is well", "all is well", "answers are lost", "events come twice"]),
+        st.sampled_from([*BOT_STEPS, *OFTEN_BOT, *["the bot lives for a second"] * 5]),
+    ),
+    min_size=10,
+    max_size=10,
+)
+
+
+@given(scenes=QUEUED)
+@settings(max_examples=15, derandomize=True, database=None, deadline=None)
+async def test_batches_waves_and_undo_may_come_in_any_order(
+    empty_sqlite: Path, scenes: list[tuple[str, str, str]]
+) -> None:
+    with copied(empty_sqlite) as url:
+        await play(url, [("ana knocks", "all is well", "the bot hears and works"), *scenes])
+
+
+@given(scenes=QUEUED)
+@settings(max_examples=5, derandomize=True, database=None, deadline=None)
+async def test_so_they_may_on_postgresql(
     postgres: Postgres, empty_postgres_url: str, scenes: list[tuple[str, str, str]]
 ) -> None:
     try:
