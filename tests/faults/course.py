@@ -66,6 +66,8 @@ UNDONE = {
 """The same of an outcome that is undone."""
 
 WAITS = Course(State.PENDING)
+HELD_BACK = Course(State.PENDING, told=("judged", "judged"))
+"""A rule had accepted them when a wave began, and nobody had invited them yet: they were judged again, and wait."""
 
 BY_REASON = {
     "friend": WAITS.settled(Verdict.ACCEPT),

@@ -20,7 +20,7 @@ from knockbot.domain.model import State, Verdict
 from knockbot.errors import Unavailable
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store.tables import BACKED_UP
-from tests.faults.course import OUTCOMES, WAITS, Course, after
+from tests.faults.course import OUTCOMES, Course, after
 from tests.keeper import REQUESTS, Garden, block, edit_of, in_reply_to, words
 
 TEMPLATE = "Please tell us who sent you, and knock again."
@@ -95,7 +95,7 @@ class Knocked:
     @property
     def waits(self) -> bool:
         """Whether they are known to wait."""
-        return self.course == WAITS
+        return self.course is not None and self.course.waits
 
     def pin(self, course: Course) -> None:
         """This has become of them."""
@@ -544,7 +544,11 @@ def unfit(rows: Rows) -> list[str]:
 
 def missing(rows: Rows, doors: Sequence[Door], everybody: Sequence[Knocked]) -> str:
     """Why it is not over yet, by the records; empty if it is."""
-    waiting = [row["event_id"] for row in rows["inbox"] if row["handled_at"] is None and row["fault"] is None]
+    waiting = [
+        row["event_id"]
+        for row in rows["inbox"]
+        if row["handled_at"] is None and row["fault"] is None and row["session"] is None  # its key may be lost for ever
+    ]
     undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
     undone += [row["key"] for row in rows["timers"] if row["kind"] in SOON]
     states = {(row["room_id"], row["user_id"]): State(row["state"]) for row in rows["requests"]}

@@ -19,7 +19,7 @@ from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, MatrixRefused, NothingHappened, Person, until
 from knockbot.demo.story import ENCRYPTED
-from tests.faults.course import BY_REASON, WAITS, Course
+from tests.faults.course import BY_REASON, HELD_BACK, WAITS, Course
 from tests.faults.ledger import BUSY, CALM, Door, Knocked, Ledger
 from tests.faults.wire import Way, Wire
 from tests.keeper import Process, in_reply_to, reacts_to
@@ -176,13 +176,17 @@ class Stage:
     async def command(self, door: Door, command: str, *, by: Person | None = None) -> list[str]:
         """A moderator types a command until it is answered, as people do; returns its events, the answered one last.
 
-        What a homeserver was about to deliver when it was killed, it never delivers.
+        What a homeserver was about to deliver when it was killed, it never delivers: a command, or the key of one.
         """
+        person = by or door.garden.alice
+        new_key = getattr(person, "use_another_key", None)  # there where their client encrypts
         told: list[str] = []
         for _ in range(TRIES):
             told.append(await self.tell(door, command, by=by))
             if await self._heard(door, lambda event: _answers(door, event, told[-1]), PATIENCE) is not None:
                 return told
+            if new_key is not None:
+                await new_key(door.garden.mods)
         raise AssertionError(f"nobody answered {command!r}, though it was typed {TRIES} times")
 
     async def answer(self, door: Door, event_id: str) -> Json:
@@ -287,7 +291,7 @@ def begins(door: Door, reason: str) -> frozenset[Course]:
     """What a knock for this reason may lead to by itself: in a wave, rules accept nobody."""
     if reason != "friend" or not door.busy:
         return frozenset({BY_REASON[reason]})
-    return frozenset({WAITS} if door.holds else {WAITS, BY_REASON[reason]})
+    return frozenset({WAITS} if door.holds else {WAITS, HELD_BACK, BY_REASON[reason]})
 
 
 def _answers(door: Door, event: Json, event_id: str) -> bool:
