@@ -217,12 +217,24 @@ async def hear(context: Context, talk: Conversation, message: Message) -> Handle
         answer = refused.said
 
     async def write(turn: Turn) -> None:
-        await stored.touch(turn.tx, talk.id, turn.now)
         try:
             said = answer if isinstance(answer, Notice) else await answer(turn)
         except Refused as refused:
             said = refused.said
+        # Not before: the answer may hold a request, and whoever holds both holds the conversation last.
+        await stored.touch(turn.tx, talk.id, turn.now)
         await conversations.reply(context, turn, message, said, occasion=occasion)
+
+    return write
+
+
+async def failed(context: Context, talk: Conversation, message: Message) -> Handled:
+    """What they wrote could not be handled, however often it was tried: nothing of it is done, and they are told."""
+    if message.sender != talk.user_id or message.edits is not None:
+        return None
+
+    async def write(turn: Turn) -> None:
+        await conversations.reply(context, turn, message, notice("command_failed"))
 
     return write
 

@@ -170,6 +170,9 @@ async def hear(context: Context, message: Message) -> Handled:
 
 async def failed(context: Context, message: Message) -> Handled:
     """A command could not be handled, however often it was tried: nothing of it was written, and its author is told."""
+    talk = await conversations.at(context, message.room_id)
+    if talk is not None:
+        return await applicant.failed(context, talk, message)
     spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
     if spoken is None or message.edits is not None or message.sender == context.bot:
         return None

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from knockbot.chat import applicant
+from knockbot.demo.people import until
 from knockbot.domain.conversations import BURST
-from knockbot.domain.model import State
+from knockbot.domain.model import Message, State
 from knockbot.domain.reasons import foreign
+from knockbot.engine.turn import Write
 from knockbot.errors import Later, Never
-from tests.flow.house import GARDEN, MODS, House
+from knockbot.flow import settling
+from knockbot.flow.context import Context
+from knockbot.store import conversations, requests
+from knockbot.store.db import Database
+from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.test_letters import HELP, LAWN, command, knocked, talk
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
+COMMAND_FAILED = (
+    "⚠️ I could not do this, because of a fault of my own. Nothing was changed. "
+    "My server's admin finds the details in my log."
+)
 OTHER = "@other:elsewhere.example"
 LETTERS = "letters: {received: true, accepted: true, rejected: true}\n"
 WEEK = 7 * 24 * 3600
@@ -340,3 +352,59 @@ async def test_what_comes_late_is_not_done(house: House) -> None:
     await house.live()
     assert (await house.request(ANA)).state is State.PENDING
     assert house.said(MODS)
+
+
+async def test_what_cannot_be_handled_however_often_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = await in_talk(house)
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("knockbot.features.letters.withdrawing.withdraw", broken)
+    house.world.say(room, ANA, "withdraw")
+    for _ in range(12):
+        await house.live()
+        await house.later(60)
+    assert [said["body"] for said in house.said(room)[1:]] == [COMMAND_FAILED]
+    assert (await house.request(ANA)).state is State.PENDING
+
+
+async def test_answers_of_both_sides_at_the_same_moment_wait_in_one_order(ready_postgres_url: str) -> None:
+    """Whoever holds a request and a conversation holds the conversation last, so that nobody waits in a circle."""
+    async with housed(ready_postgres_url) as house:
+        db = await Database.open(house.url)
+        try:
+            room = await in_talk(house)
+            async with house.db.tx() as tx:
+                talk = await conversations.in_room(tx, room)
+            assert talk is not None
+            house.clock.go_on(5)
+            message = Message(room, "$withdraw", ANA, house.clock(), "withdraw")
+            heard = await applicant.hear(house.context, talk, message)
+            assert callable(heard)
+            await _while_a_moderator_answers(house, house.new_context(db), heard)
+        finally:
+            await db.close()
+        await house.live()
+        assert (await house.request(ANA)).state is State.REJECTED
+
+
+async def _while_a_moderator_answers(house: House, other: Context, heard: Write[None]) -> None:
+    """The applicant is heard in one process, once the outcome of their request is about to be written by another."""
+
+    async def hear() -> None:
+        async with house.context.turn("$withdraw") as turn:
+            await heard(turn)
+
+    async with other.turn("$kick") as turn:
+        [request] = await requests.about(turn.tx, GARDEN, ANA)  # which holds it
+        hearing = asyncio.create_task(hear())
+        await until(lambda: _waiting(house), bool, lambda _: "nobody waits for the request")
+        await settling.record_outcome(other, turn, request, State.REJECTED, ALICE)
+    await hearing
+
+
+async def _waiting(house: House) -> int:
+    """How many wait for what somebody else holds."""
+    async with house.db.statement() as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))

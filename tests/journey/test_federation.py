@@ -324,6 +324,26 @@ async def test_a_message_hands_a_rejection_to_another_server(
     assert (await view(ana, garden.room)).section == "knock"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_applicant_of_another_server_withdraws_a_knock_that_they_could_not_take_back_themselves(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
+) -> None:
+    garden = await federating_keeper.garden("letters: {received: true}", name="Reading", room_version=version)
+    ana = await knock_from(garden, other_homeserver)
+    letter = await until(
+        lambda: letters(garden, ana), lambda seen: bool(seen[0]), lambda seen: f"{ana} got no letter: {seen[1]}"
+    )
+    talk = letter[0][0]
+    await ana.join(talk)
+    await ana.wait_for(talk, lambda event: event["type"] == "m.room.message" and "was received" in words(event))
+
+    await ana.say(talk, "withdraw")
+
+    await ana.wait_for(talk, lambda event: event["type"] == "m.room.message" and "I withdraw your" in words(event))
+    await garden.shown(ana, "withdrawn", by=ana.user_id)
+    await garden.membership(ana, "leave")
+
+
 async def letters(garden: Garden, who: Person) -> tuple[list[str], list[jobs.Open]]:
     """The rooms that they are invited to, and what the bot has yet to do about them."""
     keeper = garden.keeper

@@ -6,7 +6,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Answer, Request, State, Verdict
-from knockbot.domain.notices import Notice, notice
+from knockbot.domain.notices import Notice, below, notice
 from knockbot.domain.policy import NotifyRemote
 from knockbot.domain.reasons import told_with
 from knockbot.engine.turn import Turn
@@ -46,7 +46,7 @@ def _concerns(context: Context, request: Request, answer: Answer) -> bool:
 
 
 def _letter(there: Place, answer: Answer) -> Notice:
-    reason = told_with(answer)
+    reason, said = told_with(answer), notice("letter.rejected", room=there.called)
     if reason is not None:
-        return notice("letter.rejected_because", room=there.called, reason=reason)
-    return notice("letter.rejected", room=there.called)
+        said = notice("letter.rejected_because", room=there.called, reason=reason)
+    return below(said, notice("letter.how_to_appeal"))
