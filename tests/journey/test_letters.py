@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knockbot.demo.people import Json, Person, until
-from tests.keeper import Garden, InProcess, block, words
+from tests.keeper import Ears, Garden, InProcess, block, words
 
 LETTERS = "letters: {received: true, accepted: true, rejected: true}"
 
@@ -12,7 +12,7 @@ async def invited_to(person: Person) -> str:
     """The only room that somebody is invited to."""
 
     async def look() -> list[str]:
-        return list((await person.sync()).get("rooms", {}).get("invite", {}))
+        return list((await Person.sync(person)).get("rooms", {}).get("invite", {}))  # whatever their client makes of it
 
     [room] = await until(look, bool, lambda _: f"nobody invited {person}")
     return room
@@ -24,7 +24,7 @@ async def read(person: Person, room: str, *said: str) -> Json:
     def wanted(event: Json) -> bool:
         return event["type"] == "m.room.message" and all(one in words(event) for one in said)
 
-    return await person.wait_for(room, wanted, what=" … ".join(said))
+    return await Ears(person, room).wait_for(wanted, what=" … ".join(said))
 
 
 async def number_of(garden: Garden, who: Person) -> int:

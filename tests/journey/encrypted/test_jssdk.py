@@ -10,6 +10,7 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 
 from knockbot.demo.story import ENCRYPTED
 from tests import jssdk
+from tests.journey.test_letters import LETTERS, invited_to, number_of, read
 from tests.jssdk import JsPerson
 from tests.keeper import Garden, InProcess, edit_of
 from tests.sealed import come_back_without_keys, raw
@@ -118,3 +119,17 @@ async def test_its_new_device_is_heard_and_hears(garden: Garden) -> None:
         await again.card(ana)
         await again.tell("accept 1")
         await again.shown(ana, "accepted")
+
+
+@pytest.mark.long
+async def test_an_applicant_who_has_it_reads_letters_and_is_heard(keeper: InProcess) -> None:
+    garden = await keeper.plant(LETTERS, alone=True, name="Reading")
+    async with JsPerson.on(keeper.homeserver, "ana") as ana:
+        await ana.knock(garden.room, "hello")
+        talk = await invited_to(ana)
+        await ana.join(talk)
+        await read(ana, talk, "was received")
+        await ana.say(talk, "status")
+        await read(ana, talk, "waits for an answer")
+        await garden.command(f"accept {await number_of(garden, ana)}")
+        await read(ana, talk, "You are accepted")
