@@ -19,10 +19,10 @@ def _after(value: object, path: Path) -> int | None:
     if value is False:
         return None
     if value is True:
-        raise Fault(f"expected a time such as 24h, or false, found {found(value)}", path)
+        raise Fault("expected a time such as 24h, or false, found {found}", path, found=found(value))
     span = duration(value, path)
     if span > LONGEST:
-        raise Fault(f"expected a time of {written_duration(LONGEST)} at most", path)
+        raise Fault("expected a time of {most} at most", path, most=written_duration(LONGEST))
     return span
 
 

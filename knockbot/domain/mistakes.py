@@ -29,6 +29,7 @@ MISTAKES: Final[Mapping[str, str]] = {
     "mistake.not_true_or_false": "expected true or false, found {found}",
     "mistake.number_of_times": "expected true or false, found {found}; for a number write {example}",
     "mistake.no_time": "expected a time such as 30m, 12h or 7d, found {found}",
+    "mistake.no_letter_time": "expected a time such as 24h, or false, found {found}",
     "mistake.long_time": "the time {found} is too long",
     "mistake.no_time_at_all": "expected a time longer than zero, found {found}",
     "mistake.time_at_most": "expected a time of {most} at most",
