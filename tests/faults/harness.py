@@ -25,6 +25,9 @@ ROUNDS_AT_A_DOOR = 5
 FIRST, THEN = 5, 3
 """Who knocks in each round: at its beginning, and later."""
 
+LOOKS = 3
+"""How often it is looked at what came of a round, if something begins while that is done."""
+
 SMALL_ONES = 4
 """Small plays in each round, at most."""
 
@@ -230,8 +233,13 @@ class Harness:
             await busy
         except (AssertionError, MatrixRefused) as error:
             return [f"somebody could not do their part: {error}"]
-        missing = await self.stage.settled()
-        return [f"not over: {missing}"] if missing else await self.stage.ledger.violations()
+        found: list[str] = []
+        for _ in range(LOOKS):
+            missing = await self.stage.settled()
+            found = [f"not over: {missing}"] if missing else await self.stage.ledger.violations()
+            if not found or missing or not await self.stage.ledger.what_is_missing():
+                break  # else something began while it was looked at
+        return found
 
     async def _its_door(self) -> Door:
         """Each fifth round is at a new door; of the doors some have encrypted management rooms, and some have waves."""

@@ -291,10 +291,15 @@ def shown_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     found = []
     for one in here:
         [*theirs] = requests.get(one.user_id, [])
-        folded = door.busy and (not one.waits or any(row["card_id"] in in_digest for row in theirs))
+        folded = door.busy and (not _waits(theirs) or any(row["card_id"] in in_digest for row in theirs))
         if shown[one.user_id] > 1 or (shown[one.user_id] == 0 and not folded):
             found.append(f"{one.user_id} ({one.reason}) was shown {shown[one.user_id]} times")
     return found
+
+
+def _waits(theirs: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the records say that somebody waits for an answer."""
+    return any(row["state"] == State.PENDING for row in theirs)
 
 
 def in_order(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
@@ -317,7 +322,7 @@ def told_why(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     reasons: dict[str, list[str | None]] = {}
     for act in it.acts:
         reasons.setdefault(act.user_id, []).append(act.reason)
-    told = [(one, reasons.get(one.user_id, [])) for one in here if one.wording is not None and not one.waits]
+    told = [(one, reasons.get(one.user_id, [])) for one in here if one.wording is not None]
     return [
         f"{one.user_id} was to be told {one.wording!r}, but {said}" for one, said in told if one.wording not in said
     ]
@@ -344,12 +349,14 @@ def noted_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
 
 def hands(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
     """Who is claimed, and who is deferred: as was said last, and nobody whose request is settled."""
-    ids = {user_id: row["id"] for user_id, theirs in it.requests(door).items() for row in theirs}
+    requests = it.requests(door)
     claimed, deferred = ({row["request_id"] for row in it.rows[table]} for table in ("claims", "deferrals"))
     found = []
-    for one in (one for one in here if one.user_id in ids):
-        now = ids[one.user_id] in claimed, ids[one.user_id] in deferred
-        due = one.claimed and one.waits, one.deferred and one.waits
+    for one in (one for one in here if one.user_id in requests):
+        theirs = requests[one.user_id]
+        ids = {row["id"] for row in theirs}
+        now = bool(ids & claimed), bool(ids & deferred)
+        due = one.claimed and _waits(theirs), one.deferred and _waits(theirs)
         found += [f"{one.user_id} is claimed, deferred: {now}; due was {due}"] if now != due else []
     return found
 
