@@ -210,6 +210,8 @@ async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | N
     await giving.insist(call.context, room, call.actor, "allow")
     days = await _days(call, room)
     written = await _written(call, who, until, note, days)
+    if any(entry.who == call.context.bot for entry in written.entries):
+        raise Refused(notice("allow.myself", bot=User(call.context.bot)))
     order = await _order(call, room, written, days)
     needless = await _needless(call, room, order.whom)
 

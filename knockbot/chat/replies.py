@@ -224,7 +224,7 @@ def log_line(line: Line) -> Notice:
 def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:
     """When, what, and by whom."""
     by = decided_by(entry.detail.get("rule"), entry.actor, entry.detail.get("origin", ""))
-    by = also_invited(by, entry.detail.get("also_from", ""))
+    by = also_invited(by, entry.detail.get("also_from", ""), entry.detail.get("origin", ""))
     return Moment(entry.at), told(entry.kind, entry.detail), by
 
 

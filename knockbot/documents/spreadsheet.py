@@ -29,6 +29,8 @@ class Unreadable(StrEnum):
     NOT_UTF8 = "not_utf8"
     BROKEN = "broken"
     """A quote is never closed, or stands where none may."""
+    LONG = "long"
+    """A cell has more than `LONGEST_CELL` characters."""
 
 
 class NoTable(KnockbotError):
@@ -56,10 +58,11 @@ def rows(content: bytes, is_cell: Callable[[str], bool]) -> Iterator[tuple[int, 
             if any(cells):
                 yield begin + skipped, cells
             if any(len(cell) > LONGEST_CELL for cell in cells):
-                raise NoTable(Unreadable.BROKEN, begin + skipped)
+                raise NoTable(Unreadable.LONG, begin + skipped)
             begin = reader.line_num + 1
-    except csv.Error:
-        raise NoTable(Unreadable.BROKEN, begin + skipped) from None
+    except csv.Error as error:
+        is_long = "field limit" in str(error)
+        raise NoTable(Unreadable.LONG if is_long else Unreadable.BROKEN, begin + skipped) from None
 
 
 def _text(content: bytes) -> str:

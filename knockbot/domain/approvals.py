@@ -15,9 +15,17 @@ from functools import partial
 from typing import TypeVar
 
 from knockbot.documents import spreadsheet
-from knockbot.documents.spreadsheet import NoTable, Unreadable
+from knockbot.documents.spreadsheet import LONGEST_CELL, NoTable, Unreadable
 from knockbot.documents.text import storable
-from knockbot.domain.ids import is_server_name, is_user_id, room_reference, server_of, user_reference, whole_server
+from knockbot.domain.ids import (
+    MAX_ID_BYTES,
+    is_server_name,
+    is_user_id,
+    room_reference,
+    server_of,
+    user_reference,
+    whole_server,
+)
 from knockbot.domain.notices import Choice, Code, Letters, Notice, Number, below, notice
 from knockbot.errors import Refused
 
@@ -96,6 +104,8 @@ def read_who(text: str) -> str:
 def _no_one(word: str) -> Notice:
     if set("*?") & set(word) and (":" in word or "." in word):
         return notice("allow.pattern", text=Letters(word), key=Code("user"))
+    if word.startswith("@") and len(word.encode()) > MAX_ID_BYTES:
+        return notice("allow.long_id", most=Number(MAX_ID_BYTES), text=Letters(word, 60))
     return notice("allow.no_one", text=Letters(word, 60), user=Code("@ana:example.org"), server=Code("*:example.org"))
 
 
@@ -125,12 +135,18 @@ def read_day(text: str, today: date) -> date:
     except ValueError:
         day = None
     if day is None:
-        raise Refused(notice("allow.no_date", text=Letters(text, 60), example=Code(f"{today.year + 1}-01-31")))
+        raise Refused(_no_date(text, Code(f"{today.year + 1}-01-31")))
     if day < today:
         raise Refused(notice("allow.past", date=Code(text)))
     if day > LAST_DAY:
         raise Refused(notice("allow.far", date=Code(text), last=Code(LAST_DAY.isoformat())))
     return day
+
+
+def _no_date(text: str, example: Code) -> Notice:
+    if not text.strip('"\u201c\u201d\u201e'):
+        return notice("allow.no_until", until=Code("until"), example=example)
+    return notice("allow.no_date", text=Letters(text, 60), example=example)
 
 
 def end_of(day: date, zone: tzinfo = UTC) -> int:
@@ -278,6 +294,8 @@ def read_table(content: bytes, today: date) -> Written:
 
 
 def _no_table(fault: NoTable) -> Notice:
+    if fault.why is Unreadable.LONG:
+        return notice("allow.long_cell", line=Number(fault.line), most=Number(LONGEST_CELL))
     if fault.why is Unreadable.BROKEN:
         return notice("allow.broken_table", line=Number(fault.line))
     return notice("allow.no_table", how=Choice(fault.why))
@@ -289,6 +307,8 @@ class _Row:
     columns: Mapping[str, int]
     width: int
     """How many columns there are."""
+    may_be_headings: bool = False
+    """Whether it is the first row: words that nobody is called by may be meant as headings there."""
 
     def cell(self, name: str) -> str:
         at = self.columns.get(name)
@@ -300,11 +320,11 @@ def _rows(content: bytes) -> Iterator[tuple[int, _Row]]:
     first = True
     for number, cells in spreadsheet.rows(content, _begins_a_row):
         named = _headings(cells) if first else None
-        first = False
+        may_be_headings, first = first, False
         if named is not None:
             columns, width = named, len(cells)
         else:
-            yield number, _Row(cells, columns, width)
+            yield number, _Row(cells, columns, width, may_be_headings)
 
 
 def _begins_a_row(cell: str) -> bool:
@@ -331,12 +351,18 @@ def _heading(cell: str) -> str:
     return " ".join(re.sub("[_-]", " ", cell).lower().split())
 
 
+_PLAIN_WORDS = re.compile(r"[^\W\d_][\w -]*")
+"""What may be a heading in some language, and is no user and no server."""
+
+
 def _read_row(row: _Row, today: date) -> Entry:
     if any(row.cells[row.width :]):
         raise Refused(notice("allow.many_cells", count=Number(row.width)))
-    until, note = row.cell("until"), row.cell("note")
+    who, until, note = row.cell("who"), row.cell("until"), row.cell("note")
+    if row.may_be_headings and len(row.cells) > 1 and _PLAIN_WORDS.fullmatch(who):
+        raise Refused(notice("allow.no_heading", text=Letters(who, 60), heading=Code("user")))
     if row.columns is UNNAMED and not note and until and not re.match("[0-9]|until", until, re.IGNORECASE):
         until, note = "", until
     said, rest = split_until(until)
     until = until if said is None else f"{said} {rest}".strip()
-    return Entry(read_who(row.cell("who")), read_day(until, today) if until else None, read_note(note))
+    return Entry(read_who(who), read_day(until, today) if until else None, read_note(note))

@@ -288,7 +288,7 @@ def test_the_card_of_an_invite_says_that_its_inviter_was_banned_as_well() -> Non
         return card(one, "Garden", [], Around(inviter_banned=banned)).plain
 
     assert f"Revoked by {MOD}. The inviter @x:y was banned as well." in said(with_ban, banned=True)
-    assert f"Revoked by {MOD}. The answer was to ban the inviter @x:y." in said(with_ban)
+    assert f"Revoked by {MOD}. The same answer bans the inviter @x:y." in said(with_ban)
     assert f"Revoked by {MOD}.\n" in said(alone) + "\n"
 
 

@@ -70,8 +70,8 @@ def test_a_file_with_nothing_in_it_has_no_rows(content: str) -> None:
         (b"\xff\xfea", Unreadable.NOT_UTF8, 0),
         (b'@a:b.c,x\n@d:e.f,"never closed\n@g:h.i', Unreadable.BROKEN, 2),
         (b'@a:b.c,x\n@d:e.f,"closed" and more\n', Unreadable.BROKEN, 2),
-        (b"@a:b.c," + b"x" * (LONGEST_CELL + 1), Unreadable.BROKEN, 1),
-        (b"@a:b.c," + b"x" * 200_000, Unreadable.BROKEN, 1),
+        (b"@a:b.c," + b"x" * (LONGEST_CELL + 1), Unreadable.LONG, 1),
+        (b"@a:b.c," + b"x" * 200_000, Unreadable.LONG, 1),
     ],
 )
 def test_what_is_no_table_is_told_with_its_line(content: bytes, why: Unreadable, line: int) -> None:

@@ -76,7 +76,7 @@ def test_a_user_or_a_whole_server_is_meant(word: str, who: str) -> None:
     "word", ["", "ana", "ana:tulip.example", "@ana", "@ana:", "tulip.example", "#ana:tulip.example", "*", "@*"]
 )
 def test_anything_else_is_nobody(word: str) -> None:
-    assert "This is no user ID and no server" in refused(lambda: read_who(word))
+    assert "This is not a user ID and not a server" in refused(lambda: read_who(word))
 
 
 @pytest.mark.parametrize("word", ["*:*", "*:*.example", "@a*:b.c", "@a?:b.c", "@*a:b.c", "*.example", "@*:b?.c"])
@@ -136,10 +136,16 @@ def test_a_day_is_written_as_year_month_and_day(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "24.12.2026", "12/24/2026", "2026-12-32", "2026-2-3", "20261224", "2026-W52-4", "tomorrow", "２０２６-12-24"],
+    ["24.12.2026", "12/24/2026", "2026-12-32", "2026-2-3", "20261224", "2026-W52-4", "tomorrow", "２０２６-12-24"],
 )
 def test_other_forms_are_no_date_and_the_right_form_is_shown(text: str) -> None:
     assert refused(lambda: read_day(text, TODAY)).endswith("”. Write it like this: 2027-01-31.")
+
+
+@pytest.mark.parametrize("text", ["", "“”", '"'])
+def test_no_date_at_all_is_told_as_missing(text: str) -> None:
+    said = refused(lambda: read_day(text, TODAY))
+    assert said == "The date after until is missing. Write it like this: 2027-01-31."
 
 
 def test_yesterday_is_over() -> None:
@@ -265,13 +271,24 @@ def test_a_table_is_read_with_and_without_headings(table: str, entries: list[Ent
     [
         ("", "The list names nobody."),
         ("user,until,note\n", "The list names nobody."),
-        ("Name,E-Mail\nAna,ana@x.example", "line 1: This is no user ID and no server: “Name”"),
+        (
+            "Name,E-Mail\nAna,ana@x.example",
+            "line 1: This is not a user ID and not a server: “Name”. If it is the heading",
+        ),
+        (
+            f"Benutzer;bis;Notiz\n{ANA};;",
+            "line 1: This is not a user ID and not a server: “Benutzer”. If it is the heading",
+        ),
+        (f"{ANA},\nBenutzer,bis", "line 2: This is not a user ID and not a server: “Benutzer”. Write"),
+        ("x" * 100_000, "a cell in line 1 of the file has more than 10,000 characters"),
+        (f"@{'x' * 250}:tulip.example", "A user ID has at most 255 bytes, and this one is longer: “@xxx"),
+        (f"user,until\n{ANA},”", "line 2: The date after until is missing. Write it like this: "),
         (
             f"{ANA}\n\n=cmd|' /C calc'!A0\n",
-            "because 1 line is wrong:\nline 3: This is no user ID and no server: “=cmd|' /C calc'!A0”",
+            "because 1 line is wrong:\nline 3: This is not a user ID and not a server: “=cmd|' /C calc'!A0”",
         ),
-        (f"{ANA},24.12.2026", "line 1: This is no date: “24.12.2026”"),
-        (f"user,until\n{ANA},soon", "line 2: This is no date: “soon”"),
+        (f"{ANA},24.12.2026", "line 1: This is not a date: “24.12.2026”"),
+        (f"user,until\n{ANA},soon", "line 2: This is not a date: “soon”"),
         (f"{ANA},2001-01-01,x", "line 1: 2001-01-01 is in the past."),
         (f"{ANA},,Anna, choir", "line 1: There are more than 3 columns."),
         (f"user,note\n{ANA},Anna, choir", "line 2: There are more than 2 columns."),

@@ -593,7 +593,7 @@ def test_an_applicant_is_judged_by_what_they_show(data: object, knock: Knock, tr
     assert when(data).judge(knock, FACTS).truth is truth
 
 
-LEFT = foreign("this needs the permission of @alice:tulip.example, who is not in the room now.")
+LEFT = foreign("I would do this for @alice:tulip.example, who is not in the room now.")
 BY, CHRISTMAS = "@alice:tulip.example", 1_798_156_799_999
 
 
@@ -623,7 +623,7 @@ BY, CHRISTMAS = "@alice:tulip.example", 1_798_156_799_999
             Truth.FALSE,
             (
                 f"{BY} pre-approved the user, but this has no effect now "
-                f"(this needs the permission of {BY}, who is not in the room now)"
+                f"(I would do this for {BY}, who is not in the room now)"
             ),
         ),
         (PreApproved(Truth.FALSE, BY), Truth.FALSE, f"{BY} pre-approved the user, but this has no effect now"),

@@ -76,7 +76,7 @@ async def test_a_shared_card_on_which_all_is_answered_does_not_say_that_somebody
     house.world.set_levels(GARDEN, invite=60)
     await house.later()
 
-    headline = "🚪 6 requests to join Garden: all answered, but not all carried out yet"
+    headline = "🚪 6 requests to join Garden: all answered, but not all is done yet"
     assert house.card().text.split("\n")[0] == headline
 
 

@@ -142,7 +142,7 @@ async def test_a_day_begins_in_the_zone_of_the_room(house: House) -> None:
     ("text", "said"),
     [
         ("1", "Until when?"),
-        ("1 soon", "I do not understand soon as a time."),
+        ("1 soon", "This is not a time: “soon”."),
         ("1 31d", "A request can be deferred for 1m at least and 30d at most."),
         ("1 1s", "A request can be deferred for 1m at least and 30d at most."),
         ("1 2020-01-01", "A request can be deferred for 1m at least and 30d at most."),

@@ -148,7 +148,7 @@ async def test_a_click_on_it_answers_nobody_and_is_told_how_to_answer(house: Hou
     await come(house, "09:00")
     house.world.react(MODS, ALICE, sent(house)[0].event_id, "✅")
     await house.later()
-    assert "A click answers nobody here" in house.spoken()[-1]
+    assert "You cannot answer with a click here" in house.spoken()[-1]
     assert house.membership(ANA) == "knock"
 
 

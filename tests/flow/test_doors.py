@@ -95,7 +95,7 @@ async def test_a_card_whose_requests_are_all_answered_does_not_say_that_somebody
         house.world.set_levels(room_id, invite=60)
     await house.later()
     assert await house.jobs("blocked") != {}
-    assert lines(house.card())[0] == f"🚪 {ANA} asks to join 3 rooms: all answered, but not all carried out yet"
+    assert lines(house.card())[0] == f"🚪 {ANA} asks to join 3 rooms: all answered, but not all is done yet"
     for room_id in (POND, SPACE):
         house.world.set_levels(room_id, invite=50)
     await house.live()

@@ -753,7 +753,7 @@ async def test_an_inviter_who_is_listed_is_banned_with_their_new_invite_and_the_
 
     assert (await states(listed), stands(listed), listed.membership(MONA)) == (["revoked"], False, "ban")
     said = "\n".join(text for text in listed.spoken() if "✉️ #1" in text or "❌ #1" in text or "inviter" in text)
-    assert f"Revoked by policy list “community”. The answer was to ban the inviter {MONA}. {ON_IT}" in said
+    assert f"Revoked by policy list “community”. The same answer bans the inviter {MONA}. {ON_IT}" in said
     assert f"#1 The inviter {MONA} was banned from Garden." in said
 
 
@@ -813,7 +813,7 @@ async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(lis
     assert (await states(listed), listed.membership(MONA)) == (["revoked"], "ban")
     line = next(text for text in listed.spoken() if "Revoked" in text)
     on_it = ON_IT.replace(": ads.", ": spam.")
-    assert line.endswith(f"Revoked by rule “senders”. The answer was to ban the inviter {MONA}. {on_it}")
+    assert line.endswith(f"Revoked by rule “senders”. The same answer bans the inviter {MONA}. {on_it}")
 
 
 @pytest.mark.parametrize(("then", "state"), [("ban", "revoked"), ("reject", "revoked"), ("forward", "pending")])

@@ -448,7 +448,7 @@ async def test_a_pasted_list_is_taken_as_a_whole_or_not_at_all(house: House) -> 
     said = await told(house, f"allow until 2030-01-31 choir\n- {ANA}\n- @no-one\n\n{BEA} until 2020-01-01\n@a*:b.c")
     assert said == (
         "Nothing is changed, because 3 lines are wrong:\n"
-        "line 3: This is no user ID and no server: “@no-one”. Write the full user ID (@ana:example.org), "
+        "line 3: This is not a user ID and not a server: “@no-one”. Write the full user ID (@ana:example.org), "
         "or *:example.org for everybody from a server.\n"
         "line 5: 2020-01-01 is in the past.\n"
         "line 6: This is a pattern: “@a*:b.c”. You can pre-approve a user, or everybody from a server. "
@@ -590,14 +590,18 @@ async def test_while_the_homeserver_is_silent_a_file_waits(house: House) -> None
     [
         ("allow", "Whom? Write the user before the room"),
         ("allow ana", "Whom? Write the user before the room"),
-        ("allow @ana", "This is no user ID and no server: “@ana”"),
-        ("allow *", "This is no user ID and no server: “*”"),
+        ("allow @ana", "This is not a user ID and not a server: “@ana”"),
+        (f"allow {BOT}", f"{BOT} is myself. Nobody has to pre-approve me."),
+        (f"allow\n{ANA}\n{BOT}", f"{BOT} is myself."),
+        (f"allow @{'x' * 250}:tulip.example", "A user ID has at most 255 bytes"),
+        (f"allow {ANA} until “”", "The date after until is missing. Write it like this: "),
+        ("allow *", "This is not a user ID and not a server: “*”"),
         ("allow *:*.example", "This is a pattern: “*:*.example”"),
         ("allow @*a:b.example", "This is a pattern: “@*a:b.example”"),
-        (f"allow {ANA} until", "This is no date: “”"),
-        (f"allow {ANA} until tomorrow", "This is no date: “tomorrow”"),
-        (f"allow {ANA} until 24.12.2030", "This is no date: “24.12.2030”. Write it like this: "),
-        (f"allow {ANA} until 2030-02-30", "This is no date: “2030-02-30”"),
+        (f"allow {ANA} until", "The date after until is missing"),
+        (f"allow {ANA} until tomorrow", "This is not a date: “tomorrow”"),
+        (f"allow {ANA} until 24.12.2030", "This is not a date: “24.12.2030”. Write it like this: "),
+        (f"allow {ANA} until 2030-02-30", "This is not a date: “2030-02-30”"),
         (f"allow {ANA} until 2001-01-01", "2001-01-01 is in the past."),
         (f"allow {ANA} until 9999-12-31", "9999-12-31 is too late"),
         (f"allow\n{ANA} until 9999-12-31", "9999-12-31 is too late"),
@@ -772,7 +776,7 @@ async def test_users_may_be_mentioned_on_their_lines(house: House) -> None:
         MODS, ALICE, "!kb allow\nAna\nsomebody", **{**more, "formatted_body": f"!kb allow<br>{pill(ANA, 'A')}<br>x"}
     )
     await house.live()
-    assert "line 2: This is no user ID and no server: “Ana”" in house.spoken()[-1]
+    assert "line 2: This is not a user ID and not a server: “Ana”" in house.spoken()[-1]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ async def test_where_whoever_had_them_invited_lost_the_power_the_moderators_are_
     told = await lists(lawn)
     assert await lists(lawn, BEA) == []
     assert len(told) == 1
-    assert "I could not withdraw the invite: this needs the permission of @bob:tulip.example" in told[0]
+    assert "I could not withdraw the invite: I would do this for @bob:tulip.example" in told[0]
     assert lawn.membership(ANA, LAWN) == "invite"
 
 

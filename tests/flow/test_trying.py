@@ -295,11 +295,15 @@ async def test_it_is_possible_in_a_room_of_the_config_file(house: House) -> None
     [
         (GARDEN, "rules: 5", "I could not try this policy: line 1: rules: expected a list"),
         (GARDEN, "otherwise: maybe", "I could not try this policy: line 1: otherwise"),
-        (f"{GARDEN} 0d", OURS, "I could not try this policy: 0d is no time. Write it like 30d."),
-        (f"{GARDEN} -3d", OURS, "I could not try this policy: -3d is no time. Write it like 30d."),
-        (f"{GARDEN} 30 d", OURS, "I could not try this policy: 30 d is no time. Write it like 30d."),
-        (f"{GARDEN} 30days", OURS, "I could not try this policy: 30days is no time. Write it like 30d."),
-        (f"{GARDEN} 30", OURS, "I could not try this policy: 30 is no time. Write it like 30d."),
+        (f"{GARDEN} 0d", OURS, "I could not try this policy: this is not a time: “0d”. Write it like this: 30d."),
+        (f"{GARDEN} -3d", OURS, "I could not try this policy: this is not a time: “-3d”. Write it like this: 30d."),
+        (f"{GARDEN} 30 d", OURS, "I could not try this policy: this is not a time: “30 d”. Write it like this: 30d."),
+        (
+            f"{GARDEN} 30days",
+            OURS,
+            "I could not try this policy: this is not a time: “30days”. Write it like this: 30d.",
+        ),
+        (f"{GARDEN} 30", OURS, "I could not try this policy: this is not a time: “30”. Write it like this: 30d."),
         (
             f"{GARDEN} 30d",
             "",

@@ -27,7 +27,7 @@ SAID = (
     "No reason given.\n"
     '⚠️ They are now on list "community", which has "@ana:tulip.example": ads. '
     "They were invited by the policy (otherwise). "
-    "I could not withdraw the invite: this needs the permission of @mo:tulip.example, "
+    "I could not withdraw the invite: I would do this for @mo:tulip.example, "
 )
 
 
@@ -80,7 +80,7 @@ async def test_the_card_says_who_is_invited_still_and_whose_power_is_missing(
     house = await untaken(open_garden, fall, then=then)
     card = house.card()
     assert card.text.startswith(SAID), card.text
-    assert card.text.count("permission of") == 1
+    assert card.text.count("I would do this for") == 1
     assert "✅ accept: the invite stays, ❌ reject: the invite is withdrawn, ⛔ ban" in card.text
     assert (card.state, card.block["rule"], card.offers) == ("pending", None, ("✅", "❌", "⛔"))
     assert house.membership(ANA) == "invite"
@@ -354,7 +354,7 @@ async def test_it_is_withdrawn_once_the_author_has_the_power_again(
     request = await house.request(ANA)
     assert (request.state, request.by) == (State.BANNED if then == "ban" else State.REJECTED, BOT)
     assert "policy list “community”" in house.card().text
-    assert not [text for text in house.spoken()[said:] if "permission of" in text]
+    assert not [text for text in house.spoken()[said:] if "I would do this for" in text]
     assert await house.jobs("due", "running", "blocked") == {}
 
 
@@ -482,7 +482,7 @@ async def test_an_accepted_third_party_invite_whose_inviter_is_listed_is_for_the
     card = house.card()
     assert (await states(house), stands(house), card.state) == (["pending"], True, "pending")
     assert '"community"' in card.text
-    assert card.text.count(f"the permission of {MO}") == 1
+    assert card.text.count(f"I would do this for {MO}") == 1
     await answer(house, how, BOB)
     assert await states(house) == [state]
     assert stands(house) is (state == "standing")
@@ -515,6 +515,6 @@ async def test_a_guest_who_has_not_joined_and_is_listed_is_taken_back_or_for_the
     card = house.card()
     assert (await states(house), card.state, house.membership(DAVE)) == (["pending"], "pending", "invite")
     assert '"community"' in card.text
-    assert card.text.count(f"the permission of {MO}") == 1
+    assert card.text.count(f"I would do this for {MO}") == 1
     await answer(house, "❌", BOB)
     assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")

@@ -277,7 +277,7 @@ async def test_a_click_on_the_digest_answers_nobody_and_is_told_how(house: House
     await knock(house, *everybody)
     said = await click(house, only_digest(house))
     [hint] = said
-    assert hint.startswith("A click answers nobody here, because this message stands for many knocks.")
+    assert hint.startswith("You cannot answer with a click here, because this message is about many knocks.")
     assert invited(house, everybody) == []
 
 

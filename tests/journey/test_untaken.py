@@ -24,7 +24,7 @@ async def listed(garden: Garden, then: str = "ban") -> tuple[Person, dict[str, A
     card = await garden.card(yan)
     said = words(card)
     assert "is invited to" in said, said
-    assert said.count(f"the permission of {mo.user_id}") == 1, said
+    assert said.count(f"I would do this for {mo.user_id}") == 1, said
     return yan, card, mo
 
 
@@ -77,5 +77,5 @@ async def test_what_nobody_had_the_power_to_withdraw_is_withdrawn_once_the_power
 
     await garden.membership(yan, "ban")
     shown = await garden.shown(yan, "banned", rule="list community")
-    assert "the permission of" not in words(shown)
+    assert "I would do this for" not in words(shown)
     assert sorted(await garden.acts_on(yan)) == ["ban", "invite"]

@@ -16,7 +16,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "defer.back": says("⏰ {request} is back on the list. {by} had deferred it until now.", request=Numbered, by=User),
     "defer.none": says("{request} is not deferred.", request=Numbered),
     "defer.no_time": says(
-        "I do not understand {text} as a time. Write for example {time}, a date such as {date}, or {off}.",
+        "This is not a time: “{text}”. Write for example {time}, a date such as {date}, or {off}.",
         text=Letters,
         time=Code,
         date=Code,

@@ -103,6 +103,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
     "by.also": says("{by} (also invited from {room})", by=By, room=Room),
+    "by.also_there": says("{by} (also invited)", by=By),
     "by.list": says("policy list {list}", list=Rule),
     # --- the state of a request
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
@@ -128,9 +129,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "The invite was withdrawn by {by}. If they ask again, the moderators decide.", by=By
     ),
     "outcome.revoked": says("Revoked by {by}.", by=By),
-    "outcome.revoked_to_ban": says(
-        "Revoked by {by}. The answer was to ban the inviter {inviter}.", by=By, inviter=User
-    ),
+    "outcome.revoked_to_ban": says("Revoked by {by}. The same answer bans the inviter {inviter}.", by=By, inviter=User),
     "outcome.revoked_banned": says("Revoked by {by}. The inviter {inviter} was banned as well.", by=By, inviter=User),
     "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
     "outcome.under_way/reject": _chose("{by} chose reject. The rejection is on its way."),
@@ -269,8 +268,8 @@ SENTENCES: Mapping[str, Sentence] = {
         waiting=Number,
     ),
     "card.doors_answered": says(
-        "🚪 {who} asks to join {count} room: answered, but not carried out yet",
-        "🚪 {who} asks to join {count} rooms: all answered, but not all carried out yet",
+        "🚪 {who} asks to join {count} room: answered, but not done yet",
+        "🚪 {who} asks to join {count} rooms: all answered, but not all is done yet",
         who=Who,
         count=Number,
     ),
@@ -282,14 +281,14 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
     ),
     "card.requests_answered": says(
-        "🚪 {count} request to join {room}: answered, but not carried out yet",
-        "🚪 {count} requests to join {room}: all answered, but not all carried out yet",
+        "🚪 {count} request to join {room}: answered, but not done yet",
+        "🚪 {count} requests to join {room}: all answered, but not all is done yet",
         count=Number,
         room=Room,
     ),
     "card.invites_answered": says(
-        "✉️ {count} third-party invite to {room}: answered, but not carried out yet",
-        "✉️ {count} third-party invites to {room}: all answered, but not all carried out yet",
+        "✉️ {count} third-party invite to {room}: answered, but not done yet",
+        "✉️ {count} third-party invites to {room}: all answered, but not all is done yet",
         count=Number,
         room=Room,
     ),

@@ -89,10 +89,24 @@ SENTENCES: Mapping[str, Sentence] = {
     "allowed.void": says("⚠️ What {by} pre-approved has no effect now: {why}", by=User, why=Notice),
     # --- what is wrong with a list
     "allow.no_one": says(
-        "This is no user ID and no server: “{text}”. Write the full user ID ({user}), or {server} for everybody from a server.",
+        "This is not a user ID and not a server: “{text}”. Write the full user ID ({user}), or {server} for everybody from a server.",
         text=Letters,
         user=Code,
         server=Code,
+    ),
+    "allow.no_heading": says(
+        "This is not a user ID and not a server: “{text}”. If it is the heading of a column, write {heading} instead.",
+        text=Letters,
+        heading=Code,
+    ),
+    "allow.long_id": says(
+        "A user ID has at most {most} bytes, and this one is longer: “{text}”.", most=Number, text=Letters
+    ),
+    "allow.myself": says("{bot} is myself. Nobody has to pre-approve me.", bot=User),
+    "allow.long_cell": says(
+        "Nothing is changed, because a cell in line {line} of the file has more than {most} characters. Perhaps a quote is never closed.",
+        line=Number,
+        most=Number,
     ),
     "allow.pattern": says(
         "This is a pattern: “{text}”. You can pre-approve a user, or everybody from a server. For other patterns, write a rule with {key} into the policy.",
@@ -119,7 +133,10 @@ SENTENCES: Mapping[str, Sentence] = {
         text=Letters,
         example=Code,
     ),
-    "allow.no_date": says("This is no date: “{text}”. Write it like this: {example}.", text=Letters, example=Code),
+    "allow.no_date": says("This is not a date: “{text}”. Write it like this: {example}.", text=Letters, example=Code),
+    "allow.no_until": says(
+        "The date after {until} is missing. Write it like this: {example}.", until=Code, example=Code
+    ),
     "allow.past": says("{date} is in the past.", date=Code),
     "allow.far": says(
         "{date} is too late: the last possible day is {last}. Without a date it counts until somebody takes it back.",

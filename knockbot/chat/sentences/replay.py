@@ -16,7 +16,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "try.not_tried": says("I could not try this policy: {why}", why=Notice),
     "try.refused": says("I could not try this policy: {fault}", fault=Notice),
     "try.no_time": says(
-        "I could not try this policy: {text} is no time. Write it like {example}.", text=Stranger, example=Code
+        "I could not try this policy: this is not a time: “{text}”. Write it like this: {example}.",
+        text=Stranger,
+        example=Code,
     ),
     "try.nothing": says("No decision about {room} is on record from {span}.", room=Room, span=Notice),
     "try.head": says(

@@ -30,5 +30,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "ask.filter_twice": says("{filter} is given twice; give it once.", filter=Code),
     "ask.filter_empty": says("Write the filter and what it looks for without a blank, as {filter}.", filter=Code),
     "ask.filter_long": says("What follows {filter} is too long: at most {most} characters.", filter=Code, most=Number),
-    "ask.filter_time": says("I can read no time in “{text}”. Write it like {example}.", text=Stranger, example=Code),
+    "ask.filter_time": says(
+        "This is not a time: “{text}”. Write it like this: {example}.", text=Stranger, example=Code
+    ),
 }

@@ -32,7 +32,8 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "digest.gone": says("The room of these knocks is not managed from here any more."),
     "hint.digest": says(
-        "A click answers nobody here, because this message stands for many knocks. To see them, type {list}.", list=Code
+        "You cannot answer with a click here, because this message is about many knocks. To see them, type {list}.",
+        list=Code,
     ),
     # --- a wave
     "wave.by_knocks": says("🌊 A wave of knocks at {room}, since {moment}.", room=Room, moment=Moment),
@@ -62,7 +63,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "wave.begun": says("Rules accept nobody at {room} from now on, until {moment} at least.", room=Room, moment=Moment),
     "wave.lasts": says("A wave goes on at {room} already. It lasts until {moment} at least.", room=Room, moment=Moment),
     "wave.none": says("No wave goes on at {room}.", room=Room),
-    "wave.no_time": says("{text} is no time. Write it like {example}.", text=Stranger, example=Code),
+    "wave.no_time": says("This is not a time: “{text}”. Write it like this: {example}.", text=Stranger, example=Code),
     "wave.too_long": says("A wave by hand can last {most} at most.", most=Duration),
     "wave.shown": says("🌊 A wave since {moment}: rules accept nobody.", moment=Moment),
     "wave.shown_at": says("🌊 A wave at {room} since {moment}: rules accept nobody.", room=Room, moment=Moment),

@@ -98,11 +98,13 @@ def answered_by(request: Request) -> By:
     if answer is None:
         return User("")
     by = decided_by(policy_key(request, answer.rule, answer.verdict), answer.by, origin_of(ruling(request)))
-    return also_invited(by, answer.also_from)
+    return also_invited(by, answer.also_from, origin_of(ruling(request)))
 
 
-def also_invited(by: By, also_from: str) -> By:
-    """The same, and from which other room that came, if it did."""
+def also_invited(by: By, also_from: str, named: str = "") -> By:
+    """The same, and from which other room that came, if it did; `named` is the room that is said already."""
+    if also_from and also_from == named:
+        return notice("by.also_there", by=by)
     return notice("by.also", by=by, room=Room("", also_from)) if also_from else by
 
 
