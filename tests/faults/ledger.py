@@ -284,15 +284,20 @@ def _ids(here: Iterable[Knocked]) -> set[str]:
 
 
 def shown_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
-    """Everybody is shown by one message; in waves by one at most, and who waits is there or in a digest."""
+    """Everybody is shown by one message; in waves by one at most, and who waits is there or in a digest.
+
+    Whom a batch has answered before their card was posted needs none.
+    """
     shown = Counter(user_id for said in it.said for user_id in said.shows)
     in_digest = {row["id"] for row in it.rows["prompts"] if row["kind"] == "wave"}
+    by_batches = set[int]().union(*_answered_by_batches(it).values())
     requests = it.requests(door)
     found = []
     for one in here:
         [*theirs] = requests.get(one.user_id, [])
         folded = door.busy and (not _waits(theirs) or any(row["card_id"] in in_digest for row in theirs))
-        if shown[one.user_id] > 1 or (shown[one.user_id] == 0 and not folded):
+        needless = not _waits(theirs) and any(row["id"] in by_batches for row in theirs)
+        if shown[one.user_id] > 1 or (shown[one.user_id] == 0 and not (folded or needless)):
             found.append(f"{one.user_id} ({one.reason}) was shown {shown[one.user_id]} times")
     return found
 
