@@ -39,7 +39,8 @@ async def read_selection(call: Call, text: str, *, paged: bool) -> Selection:
     if paged and _PAGE.fullmatch(behind):
         return Selection(room, found, int(behind))
     if behind:
-        raise Misuse(not_understood(behind)) if room is not None or is_someone(rest) else Refused(unknown_room(behind))
+        is_no_room = room is not None or is_someone(rest) or len(behind.split()) > 1
+        raise Misuse(not_understood(behind)) if is_no_room else Refused(unknown_room(behind))
     return Selection(room, found)
 
 

@@ -22,7 +22,7 @@ class Offered:
 
     @property
     def is_open(self) -> bool:
-        return "This question is closed." not in self.text
+        return "This question is closed" not in self.text
 
 
 def offers(house: House, kind: str, room_id: str = MODS) -> list[Offered]:

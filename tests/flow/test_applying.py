@@ -83,7 +83,7 @@ async def test_another_policy_closes_the_offer_and_makes_a_new_one(house: House)
     old, new = offered(house)
     assert (old.is_open, new.is_open) == (False, True)
 
-    assert await click(house, old) == ["This question is closed."]
+    assert await click(house, old) == ["This question is closed, because it needs no answer any more."]
     assert members(house, ANA) == ["knock"]
     await click(house, new)
     assert members(house, ANA) == ["invite"]
@@ -193,7 +193,7 @@ async def test_it_closes_with_the_protection_of_the_room(house: House) -> None:
     house.tell(f"unprotect {GARDEN}")
     await house.live()
     assert not offer(house).is_open
-    assert await click(house, offer(house)) == ["This question is closed."]
+    assert await click(house, offer(house)) == ["This question is closed, because it needs no answer any more."]
     assert members(house, ANA) == ["knock"]
 
 
@@ -237,7 +237,7 @@ async def test_the_offer_counts_who_still_waits_and_closes_with_the_last_one(hou
     await house.live()
     await edited(house)
     assert counted(house) is None
-    assert await click(house, offer(house)) == ["This question is closed."]
+    assert await click(house, offer(house)) == ["This question is closed, because it needs no answer any more."]
 
 
 async def test_whoever_was_judged_by_the_policy_in_force_is_not_counted(house: House) -> None:

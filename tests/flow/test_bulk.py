@@ -370,6 +370,11 @@ async def test_where_nobody_could_be_answered_nothing_is_asked(house: House) -> 
         ("reject all", "Nobody is waiting."),
         ("reject all server:x.example", "Nobody is waiting who fits server:x.example."),
         ("reject all because", "Write the reason behind because."),
+        (
+            "accept all from tulip.example",
+            "I do not understand “from tulip.example” here. Usage: !kb accept all [ROOM] [FILTER…]",
+        ),
+        ("accept all Gardn", "Gardn is not managed from this room."),
         ("reject all not now", "not now"),
         ("reject all older:soon", "older:soon"),
         ("deny all", "Nobody is waiting."),

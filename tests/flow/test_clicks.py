@@ -242,7 +242,11 @@ async def test_a_click_where_the_room_is_protected_no_longer_is_told_so_once(hou
 
     for by in (BOB, MONA):
         [said] = await click(house, event_id, yes(kind), by)
-        assert "no longer protected" in said if kind == CARD else said == "This question is closed."
+        assert (
+            "no longer protected" in said
+            if kind == CARD
+            else said == "This question is closed, because it needs no answer any more."
+        )
         assert await click(house, event_id, yes(kind), by) == []
 
 

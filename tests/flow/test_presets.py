@@ -204,8 +204,10 @@ async def test_it_is_not_offered_to_a_room_with_a_policy(house: House) -> None:
 
 async def test_any_policy_closes_it(protected: House) -> None:
     await told(protected, f"policy set {ROSES}\notherwise: ban")
-    assert choice(protected).text == "This question is closed."
-    assert await click(protected, choice(protected), "2️⃣") == ["This question is closed."]
+    assert choice(protected).text == "This question is closed, because it needs no answer any more."
+    assert await click(protected, choice(protected), "2️⃣") == [
+        "This question is closed, because it needs no answer any more."
+    ]
     await told(protected, f"unprotect {ROSES}")
     await told(protected, f"protect {ROSES}")
     assert len(choices(protected)) == 1
@@ -223,7 +225,9 @@ async def test_it_moves_with_the_room_to_another_management_room(protected: Hous
     protected.world.say(OTHER_MODS, ALICE, f"!kb protect {ROSES}")
     await protected.live()
     assert not choice(protected).is_open
-    assert await click(protected, choice(protected), "2️⃣") == ["This question is closed."]
+    assert await click(protected, choice(protected), "2️⃣") == [
+        "This question is closed, because it needs no answer any more."
+    ]
     [there] = choices(protected, OTHER_MODS)
     await click(protected, there, "2️⃣", room_id=OTHER_MODS)
     assert len(await revisions(protected)) == 1

@@ -132,7 +132,7 @@ async def test_the_offer_about_a_space_counts_who_still_waits_in_its_rooms(house
     await town(house, GARDEN, POND)
     await knocks(house, GARDEN, POND)
     await told(house, f"policy set {TOWN}\notherwise: reject")
-    for left, room_id in (("1 pending request in Town", GARDEN), ("This question is closed.", POND)):
+    for left, room_id in (("1 pending request in Town", GARDEN), ("This question is closed", POND)):
         house.world.change(room_id, ANA, ANA, "leave")
         await house.live()
         await house.later(3)

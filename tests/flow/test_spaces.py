@@ -740,7 +740,7 @@ async def test_a_room_that_was_removed_while_it_was_asked_about_is_asked_about_n
     await click(house)
 
     assert not await is_protected(house, POND)
-    assert asked_now(house) == "This question is closed."
+    assert asked_now(house) == "This question is closed, because it needs no answer any more."
 
 
 async def test_a_nested_space_that_is_removed_takes_its_rooms_along(house: House) -> None:

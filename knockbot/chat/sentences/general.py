@@ -709,7 +709,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "named.policy_changed": says(
         "The policy of {room} was changed at the same moment, so I did nothing. Please click again.", room=Room
     ),
-    "prompt.closed": says("This question is closed."),
+    "prompt.closed": says("This question is closed, because it needs no answer any more."),
     "prompt.taken": says("This question is closed. {user} chose {what}.", user=User, what=Notice),
     "prompt.answer": says("{sign}", sign=Sign),
     # --- policies
