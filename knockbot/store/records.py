@@ -64,8 +64,11 @@ async def add(tx: Tx, entry: Entry) -> str:
 
 
 async def leave_behind(tx: Tx, request_id: int) -> None:
-    """The room of a request moves to another management room: do not tell there which other room's policy has
-    judged it, or had them invited."""
+    """The room of a request moves to another management room: do not tell there who has voted, and which other room's
+    policy has judged it, or had them invited."""
+    await tx.execute(
+        f"DELETE FROM audit WHERE request_id = $1 AND kind IN ({listed(OF_VOTES, 2)})", request_id, *OF_VOTES
+    )
     rows = await tx.fetch("SELECT id, detail_json FROM audit WHERE request_id = $1", request_id)
     for row in rows:
         detail = json.loads(row["detail_json"])
@@ -74,6 +77,10 @@ async def leave_behind(tx: Tx, request_id: int) -> None:
             detail["rule"] = None
         if of_others:
             await tx.execute("UPDATE audit SET detail_json = $2 WHERE id = $1", row["id"], json.dumps(detail))
+
+
+OF_VOTES = (Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK)
+"""The kinds of line that tell of votes, which stay in the management room where they were given."""
 
 
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:
@@ -112,13 +119,19 @@ async def kinds(tx: Tx, request_id: int) -> set[Recorded]:
 
 
 async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None = None) -> list[Entry]:
-    """The newest lines about some rooms, or about one applicant or inviter in them; oldest first."""
+    """The newest lines about some rooms, or about one applicant or inviter in them; oldest first.
+
+    Votes that were given while a room was managed from elsewhere are left out.
+    """
     if not room_ids:
         return []
     theirs = "AND $2 IN (requests.user_id, requests.inviter) " if about is not None else ""
-    values = [limit, *([about] if about is not None else [])]
+    values: list[object] = [limit, *([about] if about is not None else []), *OF_VOTES]
+    of_votes = listed(OF_VOTES, len(values) - len(OF_VOTES) + 1)
+    here = "SELECT 1 FROM rooms WHERE room_id = audit.room_id AND management_room = requests.management_room"
     rows = await tx.fetch(
         f"{_ENTRY.select} WHERE audit.room_id IN ({listed(room_ids, len(values) + 1)}) {theirs}"
+        f"AND (audit.kind NOT IN ({of_votes}) OR EXISTS ({here})) "
         "ORDER BY audit.at DESC, audit.id DESC LIMIT $1",
         *values,
         *room_ids,

@@ -125,6 +125,25 @@ async def test_votes_stay_behind_when_the_room_goes_to_another_management_room(h
     assert not [said for said in house.spoken(OTHERS) if "vote of" in said]
 
 
+@pytest.mark.parametrize("voters", [(ALICE, DAVE), (DAVE,)], ids=["answered", "waiting"])
+async def test_the_log_tells_another_management_room_nothing_of_votes_that_were_given_before(
+    house: House, voters: tuple[str, ...]
+) -> None:
+    await click(house, "❌", *voters)
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    assert "vote for" in await tell(house, "log")
+    house.tell(f"unprotect {GARDEN}")
+    await house.later()
+    house.world.say(OTHERS, ALICE, f"!kb protect {GARDEN}")
+    await house.later()
+    house.world.say(OTHERS, ALICE, "!kb log")
+    await house.later()
+
+    log = house.spoken(OTHERS)[-1]
+    assert ANA in log
+    assert "vote" not in log
+
+
 async def test_in_another_management_room_nobody_has_a_vote_on_it(house: House) -> None:
     house.world.room(OTHERS, "Others", ALICE, BOT, BOB, levels=levels_for(), join_rule="invite")
     house.world.say(OTHERS, BOB, "!kb accept 1")
