@@ -117,6 +117,7 @@ NO_COMPLAINT_CODES = frozenset(
         "bulk.stopped",
         "bulk.told",
         "bulk.untouched",
+        "bulk.votes",
         "templates.none",
         "templates.of",
         "templates.row",

@@ -56,6 +56,7 @@ async def test_a_batch_is_one_vote_on_each_of_its_requests(house: House) -> None
     await house.later()
     house.tell("accept all")
     await house.later()
+    assert any("several votes" in said and "Garden" in said for said in batch(house))
     await click_batch(house)
 
     assert (house.membership(ANA), house.membership(BEA)) == ("invite", "knock")

@@ -49,6 +49,9 @@ SENTENCES: Mapping[str, Sentence] = {
         user=User,
         time=Length,
     ),
+    "bulk.votes": says(
+        "The policy takes several votes for this in {rooms}: there, ✅ gives your vote to each request.", rooms=Many
+    ),
     "bulk.left/anew": _left(
         "Left out: {count} knocked again after I asked: {requests}",
         "Left out: {count} knocked again after I asked: {requests}",

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import card
-from knockbot.domain.batches import OPEN, WITHIN, Batch, Given, Left, Stage, Tally, tally
-from knockbot.domain.model import Reaction, Request
+from knockbot.domain.batches import OPEN, WITHIN, Batch, Given, Item, Left, Stage, Tally, tally
+from knockbot.domain.model import Reaction, Request, Verdict
 from knockbot.domain.notices import (
     Ago,
     Choice,
@@ -25,6 +25,7 @@ from knockbot.domain.notices import (
     User,
     because,
     below,
+    listed,
     notice,
     numbered,
 )
@@ -34,6 +35,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.features.bulk import stopping
 from knockbot.flow import place, saying
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.flow.questions import hinting
 from knockbot.flow.saying import Audience
@@ -105,7 +107,8 @@ async def count(tx: Tx, batch: Batch) -> Tally:
 async def _asked(context: Context, tx: Tx, batch: Batch) -> Notice:
     asked, left = [await batches.items(tx, batch.id, asked=which) for which in (True, False)]
     first = await requests.several(tx, [item.request_id for item in asked[:FIRST]])
-    labels = {there.room_id: there.label for there in await place.managed_by(context, tx, batch.management_room)}
+    managed = await place.managed_by(context, tx, batch.management_room)
+    labels = {there.room_id: there.label for there in managed}
     shown = [one for one in first.values() if one.management_room == batch.management_room and one.room_id in labels]
     shown = _few(sorted(shown, key=lambda one: (one.opened_at, one.number)))
     others = len(asked) - len(shown)
@@ -117,8 +120,19 @@ async def _asked(context: Context, tx: Tx, batch: Batch) -> Notice:
         *(_row(one, labels, context.now()) for one in shown),
         notice("bulk.others", count=Number(others)) if others and shown else None,
         *_left_out(tally(batch, [(item, out.get(item.request_id)) for item in left])),
+        await _votes(tx, managed, asked, batch.verdict),
         notice("bulk.confirm", user=User(batch.given_by), time=Duration(WITHIN)),
     )
+
+
+async def _votes(tx: Tx, managed: Sequence[Place], asked: Sequence[Item], verdict: Verdict) -> Notice | None:
+    """Where the answer takes the votes of several, and the batch is one of them."""
+    several = [there for there in managed if there.settings.votes.needed(verdict) > 1]
+    if not several:
+        return None
+    meant = {one.room_id for one in (await requests.several(tx, [item.request_id for item in asked])).values()}
+    named = listed(there.called for there in several if there.room_id in meant)
+    return notice("bulk.votes", rooms=named) if named.items else None
 
 
 def _few(shown: Sequence[Request]) -> list[Request]:
