@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -27,10 +27,12 @@ class Course:
         """Whether they still wait for an answer."""
         return self.state is State.PENDING
 
-    @property
-    def lines(self) -> Counter[str]:
-        """The lines on record, counted."""
-        return Counter(self.told)
+    def fits(self, told: Mapping[str, int]) -> bool:
+        """Whether these lines, counted, are those of this course. Who knocks while the policy list cannot be read is
+        judged again once it can."""
+        wanted = Counter(self.told)
+        again = told.get("judged", 0) - wanted["judged"]
+        return again in (0, 1) and told == wanted + Counter(judged=again)
 
     def settled(self, verdict: Verdict, *told: str) -> Course:
         """The same with this outcome, and the lines that led to it."""

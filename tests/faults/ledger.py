@@ -115,6 +115,8 @@ class Asked:
     """What becomes of it: one of `STAGES`."""
     late: list[str] = field(default_factory=list)
     """Who knocked after it was asked about."""
+    text: str = ""
+    """What the reasons of all who are in it contain."""
     undone: list[str] | None = None
     """Whose answers are to be undone with it, if it is undone."""
 
@@ -271,7 +273,7 @@ def one_outcome(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
             continue
         told = Counter(line["kind"] for line in lines.get(theirs[0]["id"], []))
         came = theirs[0]["state"], acts.get(one.user_id, Counter()), told
-        if not any(came == (course.state, Counter(course.acts), course.lines) for course in one.may):
+        if not any(came[:2] == (course.state, Counter(course.acts)) and course.fits(told) for course in one.may):
             due = " or ".join(f"{course.state} by {course.acts}" for course in one.may)
             found.append(
                 f"{one.user_id} ({one.reason}): {came[0]} by {dict(came[1])}, told {dict(told)}; due was {due}"
@@ -544,7 +546,7 @@ class Ledger:
             row = requests[one.garden.room, one.user_id]
             one.number, one.card = row["number"], cards.get(row["card_id"])
             told = Counter(line["kind"] for line in lines[row["id"]])
-            one.pin(next(course for course in one.may if (course.state, course.lines) == (row["state"], told)))
+            one.pin(next(course for course in one.may if course.state == row["state"] and course.fits(told)))
 
 
 def unfit(rows: Rows) -> list[str]:

@@ -158,6 +158,10 @@ def _last_answered_by(scene: Scene, who: Person) -> Mapping[str, Any] | None:
     return last if answer.get("by") == who.user_id and last["undone_json"] is None else None
 
 
+CHOSEN: Final = "visitor"
+"""What some batches look for in the reasons."""
+
+
 # --- batches --------------------------------------------------------------------------------------------------
 
 
@@ -165,12 +169,13 @@ async def _ask(scene: Scene, meant: str) -> Asked | None:
     """Mona wants one answer for all who wait; the batch that she is asked about, where there is anybody."""
     stage, door = scene.stage, scene.door
     verdict = scene.chance.choice([*EMOJI])
-    selection = scene.chance.choice([door.room, "server:*", f"{door.room} older:1s", "text:visitor"])
+    selection = scene.chance.choice([door.room, "server:*", f"{door.room} older:1s", f"text:{CHOSEN}"])
     told = await stage.command(door, f"{verdict} all {selection}", by=door.mona)
     reply = await stage.answer(door, told[-1])
     if reply["content"].get(PROMPT_KEY, {}).get("kind") != "batch":
         return None
-    asked = Asked(str(reply["event_id"]), verdict, meant, [one.user_id for one in scene.then])
+    text = CHOSEN if CHOSEN in selection else ""
+    asked = Asked(str(reply["event_id"]), verdict, meant, [one.user_id for one in scene.then], text)
     door.batches.append(asked)
     return asked
 
@@ -178,10 +183,10 @@ async def _ask(scene: Scene, meant: str) -> Asked | None:
 def _expect(scene: Scene, asked: Asked, *, of_all: bool) -> None:
     """Those who wait will get the answer, or may: somebody else may be quicker, and who has just come may be in it."""
     for one in scene.all_waiting:
-        if not one.deferred:
+        if not one.deferred and asked.text in one.reason:
             (one.certain if of_all else one.perhaps).append(asked.verdict)
     for one in scene.first:
-        one.perhaps.append(asked.verdict)
+        one.perhaps += [asked.verdict] if asked.text in one.reason else []
 
 
 async def batch_confirmed(scene: Scene) -> None:
