@@ -350,6 +350,25 @@ async def test_the_votes_for_an_answer_that_is_undone_are_gone(house: House) -> 
     assert tally(house) == ""
 
 
+async def test_nobody_lets_somebody_in_alone_by_a_rejection_that_they_undo(house: House) -> None:
+    await set_policy(house, "votes: {accept: 2}\n")
+    await tell(house, "reject 1")
+    assert house.membership(ANA) == "leave"
+    said = await tell(house, "undo 1")
+
+    assert said.startswith("#1: an accept takes 2 moderators here")
+    assert house.membership(ANA) == "leave"
+    assert house.world.asked("invite") == []
+
+
+async def test_where_an_accept_takes_one_vote_a_rejection_is_undone_as_ever(house: House) -> None:
+    await set_policy(house, "votes: {ban: 2}\n")
+    await tell(house, "reject 1")
+    await tell(house, "undo 1")
+
+    assert house.membership(ANA) == "invite"
+
+
 # --- another policy -----------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,14 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         by=By,
     ),
+    "undo.takes_votes": says(
+        "{request}: an accept takes {count} moderators here, so you cannot undo this rejection alone. {user} can ask "
+        "again. Or type this in your client: {command}",
+        request=Numbered,
+        count=Number,
+        user=User,
+        command=Code,
+    ),
     "undo.fell": says(
         "⚠️ {request} was not undone: {user} in {room}. {by} wanted that. {why}",
         request=Numbered,

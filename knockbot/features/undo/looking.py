@@ -8,7 +8,7 @@ from knockbot.domain import undoing
 from knockbot.domain.card.who import answered_by, credit
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, Step, Verdict
-from knockbot.domain.notices import Ago, Choice, Code, Duration, Notice, Numbered, Room, User, notice
+from knockbot.domain.notices import Ago, Choice, Code, Duration, Notice, Number, Numbered, Room, User, notice
 from knockbot.errors import Refused
 from knockbot.flow import authority, place, refusals, tables
 from knockbot.flow.authority import Wanted
@@ -170,6 +170,10 @@ async def _insist_on_inviting(context: Context, wish: Wish, request: Request, th
     room_id, user_id = request.room_id, request.user_id
     if there.is_replaced:
         raise Refused(refusals.room_replaced(there.called))
+    if (votes := there.settings.votes.accept) > 1:  # or else one moderator could reject somebody and let them in
+        number, command = Numbered(request.number), Code(f"/invite {user_id}")
+        user, count = User(user_id), Number(votes)
+        raise Refused(notice("undo.takes_votes", request=number, user=user, count=count, command=command))
     if await is_denied(context, room_id, user_id):
         raise Refused(refusals.server_denied(server_of(user_id), there.called))
     why = await tables.kept_out(context, room_id, user_id, wish.cause)
