@@ -397,6 +397,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unknown.list_closed": "you cannot read that list",
     "unknown.list_behind": "I am still reading the list",
     "policy_list.names_them": "a policy list may name them now",
+    "pre_approval.removed_since": "{by} has removed them from the room since then",
     "pre_approval.counts_no_more": "the pre-approval does not count any more",
     "policy_list.put_out": "I was removed from its room. Somebody there must invite me again.",
     "policy_list.not_let_in": "I cannot join its room: {why}",

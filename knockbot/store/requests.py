@@ -868,6 +868,18 @@ async def put_out(tx: Tx, room_id: str, user_id: str, removal: Removal) -> Reque
     return _REQUEST.maybe(row)
 
 
+async def last_removal(tx: Tx, room_id: str, user_id: str) -> Removal | None:
+    """How somebody who had knocked and joined was last removed from the room, if they ever were."""
+    text = await tx.fetchval(LAST_REMOVAL, room_id, user_id)
+    return _removal(text) if text is not None else None
+
+
+LAST_REMOVAL = (
+    "SELECT removal_json FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+    "AND removal_json IS NOT NULL ORDER BY id DESC LIMIT 1"
+)
+
+
 async def counts_for_nothing(tx: Tx, request_id: int) -> None:
     """The outcome of this knock says nothing about its applicant."""
     await tx.execute("UPDATE requests SET counts_as = NULL WHERE id = $1", request_id)

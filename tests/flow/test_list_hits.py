@@ -166,5 +166,35 @@ async def test_who_is_invited_and_has_not_joined_is_told(house: House, by: str, 
     [told] = reports(house)
     assert ANA in told
     if then == "none":
-        assert told.endswith("The invite stays.")
+        assert told.endswith("The list does not decide: the invite stays, unless a rule withdraws it.")
     assert house.membership(ANA) == ("ban" if (then, by) == ("ban", "rule") else "invite")
+
+
+@pytest.mark.parametrize(("then", "becomes"), [("forward", "leave"), ("reject", "leave"), ("ban", "ban")])
+async def test_that_an_invite_stays_is_not_promised_where_a_rule_withdraws_it(
+    house: House, then: str, becomes: str
+) -> None:
+    a_list(house, ANA)
+    await house.set_policy("otherwise: accept")
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    rule = f"{{name: watched, when: {{on_list: community}}, then: {then}}}"
+    await named(house, GARDEN, use("community", "none"), more=f"rules: [{rule}]\notherwise: accept")
+
+    assert [told.partition(ANA)[2] for told in reports(house)] == [
+        ". The list does not decide: the invite stays, unless a rule withdraws it."
+    ]
+    assert house.membership(ANA) == becomes
+
+
+async def test_in_dry_run_the_invite_stays_whatever_rules_say(house: House) -> None:
+    a_list(house, ANA)
+    await house.set_policy("otherwise: accept")
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    rule = "{name: watched, when: {on_list: community}, then: ban}"
+    await named(house, GARDEN, use("community", "none"), more=f"rules: [{rule}]\ndry_run: true")
+
+    [told] = reports(house)
+    assert told.endswith(f"{ANA}. The invite stays.")
+    assert house.membership(ANA) == "invite"

@@ -428,6 +428,26 @@ async def test_an_approval_stays_after_it_was_used(house: House) -> None:
     assert await knocks(house, ANA) is State.ACCEPTED
 
 
+@pytest.mark.parametrize("how", ["leave", "ban"])
+@pytest.mark.parametrize("whom", [ANA, "*:tulip.example"])
+async def test_an_approval_counts_no_more_for_who_was_kicked_or_banned_since(house: House, how: str, whom: str) -> None:
+    await told(house, f"allow {whom}")
+    assert await knocks(house, ANA) is State.ACCEPTED
+    house.world.change(GARDEN, ANA, ANA, "join")
+    house.world.change(GARDEN, BOB, ANA, how)
+    await house.live()
+    if how == "ban":
+        house.world.change(GARDEN, BOB, ANA, "leave")
+
+    assert await knocks(house, ANA) is State.PENDING
+    assert f"{BOB} has removed them from the room since then" in house.cards()[-1].text
+    assert await knocks(house, BEA) is (State.PENDING if whom == ANA else State.ACCEPTED)
+
+    await house.later(1)
+    await told(house, f"allow {ANA}")
+    assert (await house.requests(ANA))[-1].state is State.ACCEPTED
+
+
 async def test_a_policy_that_does_not_ask_is_told_with_the_rule_that_is_missing(house: House) -> None:
     await house.set_policy("otherwise: forward")
     assert await knocks(house, ANA) is State.PENDING
@@ -776,7 +796,7 @@ async def test_users_may_be_mentioned_on_their_lines(house: House) -> None:
         MODS, ALICE, "!kb allow\nAna\nsomebody", **{**more, "formatted_body": f"!kb allow<br>{pill(ANA, 'A')}<br>x"}
     )
     await house.live()
-    assert "line 2: This is not a user ID and not a server: “Ana”" in house.spoken()[-1]
+    assert "line 2: This is not a user ID and not a server: “Ana”" in house.cards()[-1].text
 
 
 @pytest.mark.parametrize(

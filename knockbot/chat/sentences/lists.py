@@ -201,6 +201,15 @@ SENTENCES: Mapping[str, Sentence] = {
         users=Notice,
     ),
     "policy_list.hits/invited_only": says(
+        "The list {name} names {count} person who is invited to {room} and has not joined: {users}. The list does not decide: the invite stays, unless a rule withdraws it.",
+        "The list {name} names {count} people who are invited to {room} and have not joined: {users}. The list does not decide: the invites stay, unless a rule withdraws them.",
+        who=Choice,
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
+    "policy_list.hits/invited_dry": says(
         "The list {name} names {count} person who is invited to {room} and has not joined: {users}. The invite stays.",
         "The list {name} names {count} people who are invited to {room} and have not joined: {users}. The invites stay.",
         who=Choice,

@@ -10,7 +10,7 @@ VOID_APPROVAL = "finding.pre_approval_void_why"
 
 
 def void_approval(request: Request) -> Notice | None:
-    """An approval in advance that does not count, because whoever gave it lost the power for it."""
+    """An approval in advance that does not count: its giver lost the power, or the applicant was removed since."""
     decision = request.decision
     if not request.awaits_moderators or decision is None:
         return None

@@ -181,13 +181,13 @@ async def _groups(
     told = [user for user in waiting if around.has_decided(people.waiting[user], asked.name)]
     earlier = [user for user in waiting if user not in told and await _earlier_decides(context, there, asked, user)]
     decides = any(one.name == asked.name and one.then is not ListThen.NONE for one in there.settings.lists)
-    withdraws = decides and not there.settings.dry_run
+    invited = "invited_dry" if there.settings.dry_run else "invited" if decides else "invited_only"
     groups = {
         "decided": [user for user in people.decided if named.get(user)],
         "waiting" if decides else "waiting_only": [user for user in waiting if user not in {*told, *earlier}],
         "after": earlier,
         "told": told,
-        "invited" if withdraws else "invited_only": [user for user in people.invited if named.get(user)],
+        invited: [user for user in people.invited if named.get(user)],
         "joined": [user for user in people.joined if named.get(user)],
     }
     return {group: users for group, users in groups.items() if users}

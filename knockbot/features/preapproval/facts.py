@@ -8,15 +8,15 @@ from dataclasses import replace
 from knockbot.domain.approvals import is_about, names_of
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Facts, PreApproved, Request, Truth, Verdict
-from knockbot.domain.notices import Notice, because
+from knockbot.domain.model import Facts, PreApproved, Removal, Request, Truth, Verdict
+from knockbot.domain.notices import Notice, User, because
 from knockbot.errors import Never
 from knockbot.flow import authority
 from knockbot.flow.asking import Asked
 from knockbot.flow.authority import Remembered
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import approvals, judgements, layers
+from knockbot.store import approvals, judgements, layers, requests
 from knockbot.store.approvals import Approval
 
 MOST = 10
@@ -47,18 +47,30 @@ async def bars(context: Context, there: Place, request: Request) -> Notice | Non
 
 
 async def _look_up(context: Context, room_id: str, user_id: str, remembered: Remembered | None) -> PreApproved:
-    """The newest approval whose giver has the power for it; else the newest of all, and why it does not count."""
+    """The newest approval whose giver has the power for it; else the newest of all, and why it does not count.
+
+    None counts that is older than a kick or a ban of the applicant: a moderator has thought otherwise since.
+    """
     async with context.db.tx() as tx:
         decide = await layers.of(tx, room_id)
         rooms = [*dict.fromkeys([room_id, *(layer.room_id for layer in decide)])]
         found = await approvals.applying_to(tx, rooms, names_of(user_id), context.now(), MOST)
+        removal = await requests.last_removal(tx, room_id, user_id) if found else None
     void: PreApproved | None = None
     for approval in found:
+        if removal is not None and approval.given_at <= removal.at:
+            void = void or _ended(approval, removal)
+            continue
         looked_at = await _looked_at(context, approval, room_id, user_id, remembered)
         if looked_at.truth is not Truth.FALSE:
             return looked_at
         void = void or looked_at
     return void or PreApproved(Truth.FALSE)
+
+
+def _ended(approval: Approval, removal: Removal) -> PreApproved:
+    why = because("pre_approval.removed_since", by=User(removal.by))
+    return PreApproved(Truth.FALSE, approval.given_by, approval.until, bool(is_about(approval.who)), why)
 
 
 async def _looked_at(
