@@ -796,7 +796,7 @@ async def test_users_may_be_mentioned_on_their_lines(house: House) -> None:
         MODS, ALICE, "!kb allow\nAna\nsomebody", **{**more, "formatted_body": f"!kb allow<br>{pill(ANA, 'A')}<br>x"}
     )
     await house.live()
-    assert "line 2: This is not a user ID and not a server: “Ana”" in house.cards()[-1].text
+    assert "line 2: This is not a user ID and not a server: “Ana”" in house.spoken()[-1]
 
 
 @pytest.mark.parametrize(
