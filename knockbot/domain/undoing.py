@@ -53,6 +53,9 @@ VERDICTS: Mapping[Step, Verdict] = {
 }
 """The answer that takes the place of the one that is undone."""
 
+NO_REJECTION = frozenset({Step.WITHDRAW, Step.LIFT})
+"""What leaves a knock rejected although nobody has rejected the applicant; to remove a member is like a kick."""
+
 GIVEN: Mapping[State, Verdict] = {
     State.ACCEPTED: Verdict.ACCEPT,
     State.JOINED: Verdict.ACCEPT,
@@ -85,6 +88,14 @@ def opposite(request: Request, answer: Answer) -> Deed:
     if request.judged_as is Kind.THIRD_PARTY_INVITE:
         return Deed.REVOKE if answer.verdict is Verdict.ACCEPT else Deed.LET_STAND
     return {Verdict.ACCEPT: Deed.REJECT, Verdict.BAN: Deed.LIFT_BAN}.get(answer.verdict, Deed.ACCEPT)
+
+
+def carried_out(request: Request) -> Step | None:
+    """How its earlier outcome was undone, once that is done; none if somebody else brought about the present one."""
+    was, answer = request.undone, request.answer
+    if was is None or answer is None or request.open or request.being_undone or request.by != answer.by:
+        return None
+    return was.step if request.state is aim(request, was.step) else None
 
 
 def aim(request: Request, step: Step) -> State:

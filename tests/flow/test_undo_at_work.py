@@ -266,6 +266,34 @@ async def test_a_lifted_ban_counts_for_nothing(house: House) -> None:
     assert house.membership(ANA) == "invite"
 
 
+TAKEN_BACK = {
+    "accept": "Before: accepted, then the invite was withdrawn by @bob:tulip.example",
+    "ban": "Before: banned, then the ban was lifted by @bob:tulip.example",
+}
+
+
+@pytest.mark.parametrize("verdict", TAKEN_BACK)
+async def test_an_accept_or_a_ban_that_was_taken_back_is_no_rejection(house: House, verdict: str) -> None:
+    await moderated(house)
+    await answered(house, verdict)
+    await undo(house, by=BOB)
+    await house.set_policy("rules: [{when: {rejected_before: true}, then: reject}]\notherwise: forward")
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+
+    assert house.membership(ANA) == "knock"
+    assert TAKEN_BACK[verdict] in house.cards()[-1].text
+
+
+async def test_a_rejection_that_nobody_took_back_still_counts(house: House) -> None:
+    await answered(house, "reject")
+    await house.set_policy("rules: [{when: {rejected_before: true}, then: reject}]\notherwise: forward")
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+
+    assert house.membership(ANA) == "leave"
+
+
 # --- somebody who has joined --------------------------------------------------------------------------------------
 
 

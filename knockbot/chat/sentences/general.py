@@ -62,6 +62,10 @@ def _before(text: str) -> Sentence:
     return says(text, state=Choice, by=By, when=Notice)
 
 
+def _taken_back(text: str) -> Sentence:
+    return says(text, step=Choice, by=By, when=Notice)
+
+
 def _already(text: str) -> Sentence:
     return says(text, request=Numbered, by=By, verdict=Choice, when=Ago)
 
@@ -161,6 +165,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "before.invite_withdrawn": says(
         "Before: accepted, then the invite was withdrawn by {by}, {when}.", by=By, when=Notice
     ),
+    "before.undone/lift": _taken_back("Before: banned, then the ban was lifted by {by}, {when}."),
+    "before.undone/withdraw": _taken_back("Before: accepted, then the invite was withdrawn by {by}, {when}."),
     "before.removed/rejected": says("Then kicked by {by}, {when}.", state=Choice, by=User, when=Notice),
     "before.removed/banned": says("Then banned by {by}, {when}.", state=Choice, by=User, when=Notice),
     "before.alone/declined": says("Before: accepted, but they declined the invite, {when}.", state=Choice, when=Notice),

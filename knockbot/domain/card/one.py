@@ -26,6 +26,7 @@ from knockbot.domain.notices import (
     notice,
 )
 from knockbot.domain.plan import REACTIONS
+from knockbot.domain.undoing import NO_REJECTION, carried_out
 from knockbot.times import MINUTE
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
@@ -105,6 +106,9 @@ def _time(since: int) -> Duration | Notice:
 def _ended(earlier: Request, when: Notice) -> Notice:
     if is_invite_withdrawn(earlier):
         return notice("before.invite_withdrawn", by=credit(earlier), when=when)
+    step = carried_out(earlier)
+    if step in NO_REJECTION:
+        return notice("before.undone", step=Choice(step), by=credit(earlier), when=when)
     if earlier.state in BEFORE_BY:
         return notice("before.by", state=Choice(earlier.state), by=credit(earlier), when=when)
     return notice("before.alone", state=Choice(earlier.state), when=when)

@@ -22,7 +22,7 @@ from knockbot.domain.listed import misses_by_entry, name_of_list
 from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
 from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
-from knockbot.domain.undoing import aim
+from knockbot.domain.undoing import carried_out
 
 SIGNS: dict[State, str] = {
     State.PENDING: "🚪",
@@ -103,9 +103,8 @@ def undone(request: Request) -> Notice | None:
         if request.blocked is not None:
             return notice("outcome.undo_blocked", by=by, was=before, why=request.blocked)
         return notice("outcome.undoing", by=by, was=before)
-    if request.by != answer.by or request.state is not aim(request, was.step):
-        return None
-    return notice("outcome.undone", step=Choice(was.step), by=by, was=before)
+    step = carried_out(request)
+    return notice("outcome.undone", step=Choice(step), by=by, was=before) if step is not None else None
 
 
 def _undone_answer(request: Request) -> By:
