@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from knockbot.chat import spaces
 from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
-from knockbot.domain import card, fitness
+from knockbot.domain import card, disclosure, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.card.kinds import waiting
 from knockbot.domain.card.who import By, also_invited
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Kind, Knock, Request
+from knockbot.domain.model import Decision, Kind, Knock, Miss, Request
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -118,9 +118,17 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
         return []
     if request is not None and request.invited and request.trouble is not None and decision.doubt is not None:
         decision = replace(decision, doubt=request.trouble)  # what is lacking to withdraw the invite, as the card says
-    missed = [notice("explain.missed", rule=card.rule_of(miss), why=miss.why) for miss in decision.missed]
+    missed = [_missed(miss) for miss in decision.missed]
     more = [notice("explain.missed_more", count=Number(decision.left_out))] if decision.left_out else []
     return [_came_to(decision, request), *missed, *more]
+
+
+def _missed(miss: Miss) -> Notice:
+    """That a rule did not match would tell who is in a room that is hidden, since that is what the rule asks."""
+    rule = card.rule_of(miss)
+    if disclosure.hides(miss.why):
+        return notice("explain.missed_hidden", rule=rule, why=miss.why)
+    return notice("explain.missed", rule=rule, why=miss.why)
 
 
 def _came_to(decision: Decision, request: Request | None) -> Notice:

@@ -12,6 +12,9 @@ from knockbot.domain.notices import Arg, Letters, Many, Notice, because, notices
 TELLS: Final = frozenset({"finding.member", "finding.no_member"})
 """The findings that tell whether somebody is in a room that a policy names."""
 
+HIDDEN: Final = "finding.member_hidden"
+"""What stands in their place for those who may not learn it."""
+
 Named: TypeAlias = tuple[str, str]
 """The room whose policy names a room, empty for the first policy that decides there; and the name."""
 
@@ -29,6 +32,11 @@ def without(decision: Decision, hidden: Collection[Named]) -> Decision:
 
     unknown = decision.unknown and _without(decision.unknown, _origin(decision), hidden)
     return replace(decision, missed=tuple(map(kept, decision.missed)), unknown=unknown)
+
+
+def hides(why: Notice) -> bool:
+    """Whether a part of this reason was left out, because it tells who is in a room."""
+    return any(found.code == HIDDEN for found in notices_in(why))
 
 
 def _reasons(decision: Decision) -> Iterator[tuple[str, Notice]]:

@@ -47,6 +47,10 @@ async def test_show_tells_who_is_in_a_room_only_to_its_members_as_test_does(hous
         assert f'user is not in "{CLUB}"' not in hidden, command
         unknown = hidden.count(f'whether the user is in "{CLUB}"')
         assert hidden.count(f'user is in "{CLUB}"') == unknown, command
+        if command.startswith("show"):
+            assert "rule “club” does not match: " in told, command
+            assert "rule “club” asks what I do not tell you: " in hidden, command
+            assert "does not match: " not in hidden, command
 
 
 async def test_of_several_requests_each_is_shown_so(house: House) -> None:

@@ -54,6 +54,32 @@ async def test_a_card_lists_the_templates_and_offers_their_numbers(house: House)
     assert card.offers == ("✅", "❌", "⛔", "1️⃣", "2️⃣")
 
 
+async def test_a_card_shows_the_text_that_comes_with_the_votes_for_an_answer(house: House) -> None:
+    joins(house, BOB, GARDEN, MODS)
+    house.world.rooms[GARDEN].levels["users"][BOB] = 50
+    await revise(house, POLICY + "votes: {reject: 2}\n")
+    await knocked(house)
+    house.click("1️⃣")
+    await house.live()
+    shown = f"Text for the applicant (❌): {RULES}"
+    assert shown in house.card().text.split("\n")
+
+    await revise(house, OTHER + "votes: {reject: 2}\n")
+    assert shown in house.card().text.split("\n"), "the text of the vote, not the one of the template now"
+    house.click("❌", by=BOB)
+    await house.live()
+    assert told(house) == RULES
+
+
+async def test_a_card_of_votes_without_a_text_shows_none(house: House) -> None:
+    await revise(house, POLICY + "votes: {reject: 2}\n")
+    await knocked(house)
+    house.click("❌")
+    await house.live()
+    assert f"❌ 1 of 2: {ALICE}" in house.card().text.split("\n")
+    assert "Text for the applicant" not in house.card().text
+
+
 @pytest.mark.parametrize(("emoji", "text"), [("1️⃣", RULES), ("2️⃣", LATER)])
 async def test_one_tap_rejects_with_the_text(house: House, emoji: str, text: str) -> None:
     await knocked(house)

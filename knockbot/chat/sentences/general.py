@@ -386,6 +386,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "Policy: {verdict}, because no rule matches ({key} of {room})", verdict=Term, key=Code, room=Room
     ),
     "explain.missed": says("· rule {rule} does not match: {why}", rule=Rule, why=Notice),
+    "explain.missed_hidden": says("· rule {rule} asks what I do not tell you: {why}", rule=Rule, why=Notice),
     "explain.missed_more": says(
         "· {count} more rule does not match", "· {count} more rules do not match", count=Number
     ),

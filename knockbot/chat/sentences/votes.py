@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Code, Many, Moment, Notice, Number, Numbered, Sign, User
+from knockbot.domain.notices import Choice, Code, Many, Moment, Notice, Number, Numbered, Sign, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "vote.short": says("{sign} {votes} of {needed}", sign=Sign, votes=Number, needed=Number),
     "vote.in_short": says("Votes: {tallies}.", tallies=Many),
     "vote.takes": says("Votes needed: {tallies}.", tallies=Many),
     "vote.tally": says("{so_far}: {whom}", so_far=Notice, whom=Many),
+    "vote.text": says("Text for the applicant ({sign}): {text}", sign=Sign, text=Stranger),
     "vote.lapsed/anew": says(
         "New knock: {sign} votes start again. Earlier: {whom}", lapse=Choice, sign=Sign, whom=Many
     ),

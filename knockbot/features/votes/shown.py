@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from knockbot.documents.text import REASON_LIMIT
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Choice, Moment, Notice, Number, Sign, User, listed, notice
+from knockbot.domain.notices import Choice, Moment, Notice, Number, Sign, Stranger, User, listed, notice
 from knockbot.domain.remarks import Extent
 from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, tally
 from knockbot.features.votes.voting import SIGNS
@@ -58,7 +59,14 @@ def _short(one: Tally) -> Notice:
 def _lines(one: Tally) -> list[Notice]:
     whom = listed(User(vote.voter) for vote in one.counted)
     line = notice("vote.tally", so_far=_short(one), whom=whom) if one.counted else _short(one)
-    return [line, *_lapsed(one)]
+    return [line, *_text(one), *_lapsed(one)]
+
+
+def _text(one: Tally) -> list[Notice]:
+    """What the applicant gets if the last vote has no text: whoever gives that vote has to see it."""
+    if one.text is None:
+        return []
+    return [notice("vote.text", sign=Sign(SIGNS[one.verdict]), text=Stranger(one.text, REASON_LIMIT))]
 
 
 def _lapsed(one: Tally) -> list[Notice]:
