@@ -226,7 +226,17 @@ NO_COMPLAINT_AREAS = (
     *("answer.hits", "before.", "by.", "dossier.", "explain.", "invites.", "list.", "log.", "message.", "offer."),
     *("outcome.", "policy.", "queue.", "try.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
     *("digest.", "wave.shown", "wave.shown_at", "wave.by_", "wave.means", "wave.ends", "wave.was", "wave.over"),
-    *("wave.begun", "wave.lasts", "vote.given", "vote.in_short", "vote.takes", "letter.", "own.", "appeal."),
+    *(
+        "wave.begun",
+        "wave.lasts",
+        "vote.given",
+        "vote.in_short",
+        "vote.takes",
+        "vote.text",
+        "letter.",
+        "own.",
+        "appeal.",
+    ),
 )
 """How the codes begin of what is only looked up, or a part of a card."""
 
