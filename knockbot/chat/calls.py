@@ -269,10 +269,21 @@ async def _of_reply(
     if user_id is not None:
         shown, text = [one for one in shown if one.subject == user_id], behind.strip()
         _insist_on_shown([User(user_id)] if not shown else [])
-    if text and len({one.room_id for one in shown}) > 1:
+    await _insist_on_no_room_that_left(tx, call, shown, text)
+    of_several = len({one.room_id for one in shown}) > 1
+    if text and (of_several or referred is not None):
         shown, text = await _at_one_room(tx, call, shown, text, referred)
     found = [await _managed_request(tx, call.room, one.number) for one in of_card(shown)]
     return Meant(tuple(found), told=len(found) > 1, of_card=True), text
+
+
+async def _insist_on_no_room_that_left(tx: Tx, call: Call, shown: Sequence[Request], text: str) -> None:
+    """Raises `Refused` where a text begins with the name of a room that was managed from here, and may have stood on
+    this card: it is not meant as a text for the applicants of the others."""
+    managed = await rooms.managed_by(tx, call.room)
+    names = {name for name in await rooms.managed_before(tx, call.room) if name not in {one.name for one in managed}}
+    if any(after_name(text, name) is not None for name in names):
+        raise Refused(room_or_text(shown, text, await rooms.told_apart(tx, call.room)))
 
 
 async def _at_one_room(

@@ -98,7 +98,8 @@ def _read(path: Path) -> Document:
         raise Fault(f"cannot be read: {error.strerror}", where=str(path)) from None
     document = read_document(written, str(path), deepest=DEEPEST + POLICY_DEPTH, longest=LONGEST_FILE)
     if not isinstance(document.value, dict):
-        raise Fault(f"expected keys and values, found {found(document.value)}", where=document.where())
+        mend = '; remove the "-" before them' if isinstance(document.value, list) else ""
+        raise Fault(f"expected keys and values, found {found(document.value)}{mend}", where=document.where())
     return document
 
 

@@ -80,6 +80,10 @@ async def protect(tx: Tx, room: ProtectedRoom) -> None:
     )
     if before is not None and before.management_room != room.management_room:
         await _leave_space(tx, room.room_id)
+        await _left(tx, before)
+    await tx.execute(
+        "DELETE FROM left_rooms WHERE management_room = $1 AND room_id = $2", room.management_room, room.room_id
+    )
     for place in {room.management_room, before.management_room if before else room.management_room}:
         await _tell_apart(tx, place)
 
@@ -90,7 +94,25 @@ async def unprotect(tx: Tx, room_id: str) -> None:
     await _leave_space(tx, room_id)
     await tx.execute("DELETE FROM rooms WHERE room_id = $1", room_id)
     if room is not None:
+        await _left(tx, room)
         await _tell_apart(tx, room.management_room)
+
+
+async def _left(tx: Tx, room: ProtectedRoom) -> None:
+    """A room is not managed from its management room any more."""
+    await tx.execute(
+        "INSERT INTO left_rooms (management_room, room_id, name) VALUES ($1, $2, $3) "
+        "ON CONFLICT (management_room, room_id) DO UPDATE SET name = $3",
+        room.management_room,
+        room.room_id,
+        room.name,
+    )
+
+
+async def managed_before(tx: Tx, management_room: str) -> list[str]:
+    """What the rooms were called that a management room manages no more: cards there may still say so."""
+    found = await tx.fetch("SELECT DISTINCT name FROM left_rooms WHERE management_room = $1", management_room)
+    return [str(row["name"]) for row in found]
 
 
 async def _leave_space(tx: Tx, room_id: str) -> None:

@@ -45,6 +45,7 @@ TABLES: Mapping[str, Table] = {
         ),
         Table("management_rooms", FOR_EVER, (), ("room_id", "next_number", "concerns")),
         Table("rooms", "as long as the room is protected", ("protected_by",)),
+        Table("left_rooms", "until the room is protected from there again", (), ("management_room", "room_id", "name")),
         Table("space_children", "as long as the space names the room", (), ("space",)),
         Table("policies", FOR_EVER, ("author", "text", "settings_json"), ("cause",)),
         Table("pins", "as long as the place names the room"),

@@ -131,6 +131,14 @@ CREATE TABLE rooms (
 CREATE INDEX rooms_managed ON rooms (management_room);
 CREATE INDEX rooms_of_space ON rooms (space) WHERE space IS NOT NULL;
 
+-- Rooms that a management room managed once: their names still stand on its cards.
+CREATE TABLE left_rooms (
+    management_room TEXT NOT NULL,
+    room_id         TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    PRIMARY KEY (management_room, room_id)
+);
+
 -- What spaces name as their rooms (m.space.child), as last read. `ours`: as they say, this server is in that room.
 CREATE TABLE space_children (
     space    TEXT NOT NULL,

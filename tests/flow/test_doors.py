@@ -396,6 +396,44 @@ async def test_a_reply_that_begins_with_a_room_unknown_here_does_nothing(house: 
     assert words.removesuffix(" spam") in house.spoken()[-1]
 
 
+@pytest.mark.parametrize("words", ["Pond", "pond: spam", '"Pond" spam', f"{POND} spam", f"{ALIAS} spam"])
+@pytest.mark.parametrize("doors", [(GARDEN, POND), DOORS_OF_SPACE])
+async def test_a_room_that_was_managed_from_here_is_no_text_for_the_applicants_of_the_others(
+    house: House, doors: tuple[str, ...], words: str
+) -> None:
+    house.world.aliases[ALIAS] = POND
+    await knock(house, *doors)
+    card = house.card().event_id
+    house.tell(f"unprotect {POND}")
+    await house.later()
+    before = len(house.spoken())
+    house.tell(f"ban {words}", reply_to=card)
+    await house.later()
+
+    assert memberships(house)[: len(doors)] == ["knock"] * len(doors)
+    assert len(house.spoken()) == before + 1
+
+
+@pytest.mark.parametrize("words", ["!other:tulip.example", f"{POND} spam"])
+async def test_nor_is_another_room_on_a_card_of_one_room(house: House, words: str) -> None:
+    await knock(house, GARDEN)
+    house.tell(f"ban {words}", reply_to=house.card().event_id)
+    await house.later()
+
+    assert house.membership(ANA) == "knock"
+
+
+async def test_once_it_is_protected_from_here_again_its_name_may_be_a_text(house: House) -> None:
+    for command in ("unprotect", "protect"):
+        house.tell(f"{command} {POND}")
+        await house.later()
+    await knock(house, GARDEN)
+    house.tell("ban Pond spam", reply_to=house.card().event_id)
+    await house.later()
+
+    assert house.membership(ANA) == "ban"
+
+
 @pytest.mark.parametrize("words", ["both are full", "spam in Pond", "we talked about the pond"])
 async def test_a_reply_with_a_room_further_on_in_its_text_answers_for_all(house: House, words: str) -> None:
     await knock(house, *DOORS_OF_SPACE)
