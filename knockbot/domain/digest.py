@@ -10,7 +10,7 @@ from typing import Final
 from knockbot.documents.text import gist
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import State
-from knockbot.domain.notices import Code, Letters, Many, Notice, Number, Stranger, Term, listed, notice, numbered
+from knockbot.domain.notices import Code, Letters, Many, Notice, Number, Stranger, because, listed, notice, numbered
 
 SERVERS: Final = 5
 """Servers that a digest names."""
@@ -127,7 +127,7 @@ def _numbers(summary: Summary) -> Many:
 
 def _settled(summary: Summary) -> Many:
     return listed(
-        notice("digest.outcome", state=Term(state), number=Number(summary.settled[state]))
+        notice("digest.outcome", outcome=because(f"record.{state}"), number=Number(summary.settled[state]))
         for state in State
         if summary.settled.get(state)
     )

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Choice, Notice, Number, Room, Term, because
+from knockbot.domain.notices import Choice, Notice, Number, Room, because, notice
 from knockbot.domain.reasons import people
 
 
@@ -135,7 +135,7 @@ ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorde
 def told(kind: Recorded, detail: Detail) -> Notice:
     """An entry as a notice, without the people that it is about."""
     args = {
-        "verdict": Term(detail["verdict"]) if "verdict" in detail else None,
+        "verdict": notice("verdict.named", answer=Choice(detail["verdict"])) if "verdict" in detail else None,
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,

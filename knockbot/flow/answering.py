@@ -22,7 +22,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS, Deed
 from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
-from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, Term, User, because, notice, rows
+from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, User, because, notice, rows
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine import prompts as prompting
@@ -108,7 +108,9 @@ async def _bind(context: Context, turn: Turn, wish: Wish, request: Request) -> N
         also_from=wish.also_from,
     )
     if request.answer is not None:
-        why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
+        why = because(
+            "overtaken.instead", user=User(wish.actor), verdict=notice("verdict.named", answer=Choice(wish.verdict))
+        )
         await settling.withdraw_answer(turn, request, why)
     await settling.apply_answer(context, turn, request, answer)
     if answer.doubtful and not answer.quiet:

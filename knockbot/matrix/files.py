@@ -23,12 +23,14 @@ class Files:
     async def attached(self, room_id: str, event_id: str) -> File | None:
         """The file that a message holds."""
         event = await self._homeserver.event(room_id, event_id)
-        if mapping(mapping(mapping(event).get("unsigned")).get("m.relations")).get("m.replace") is not None:
-            raise Never(because("file.edited"))  # clients show the newer file, and this would be the older one
+        edited = mapping(mapping(mapping(event).get("unsigned")).get("m.relations")).get("m.replace") is not None
         if event is not None and self._keyring is not None:
             event = dict(await self._keyring.opened({**event, "room_id": room_id}))
         fields = mapping(event)
-        return file_in(mapping(fields.get("content"))) if fields.get("type") == "m.room.message" else None
+        file = file_in(mapping(fields.get("content"))) if fields.get("type") == "m.room.message" else None
+        if edited and (file is not None or fields.get("type") == "m.room.encrypted"):
+            raise Never(because("file.edited"))  # clients show the newer file, and this would be the older one
+        return file
 
     async def content(self, file: File, most: int) -> bytes:
         """What is in a file. A server that does not deliver it now is a `Never`: nobody should wait for a file."""

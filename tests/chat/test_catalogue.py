@@ -16,10 +16,10 @@ from knockbot.chat.catalogue import RENDER, render
 from knockbot.chat.markup import Words
 from knockbot.chat.sentences import ALL, SENTENCES
 from knockbot.chat.sentences.rows import Sentence
-from knockbot.domain import notices
+from knockbot.domain import digest, notices
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Verdict
+from knockbot.domain.model import State, Verdict
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -405,6 +405,18 @@ REASONED: list[tuple[Notice, str, str]] = [
         because("policy_list.too_slow", time=Duration(3 * 86_400_000)),
         "its room was not read within 3 days",
         "sein Raum wurde nicht innerhalb von 3 Tagen gelesen",
+    ),
+    (
+        told(Recorded.JUDGED, {"verdict": Verdict.FORWARD}),
+        "policy says forward",
+        "die Policy sagt: die Moderation fragen",
+    ),
+    (told(Recorded.VOTED, {"verdict": Verdict.ACCEPT}), "vote for accept", "Stimme für „annehmen“"),
+    (told(Recorded.UNDONE, {"verdict": Verdict.REJECT}), "undo of reject", "rückgängig gemacht: ablehnen"),
+    (
+        digest.told(digest.summed_up((), {State.ACCEPTED: 1, State.REJECTED: 2}), hidden=False)[-1],
+        "Over: 1 accepted, 2 rejected",
+        "Erledigt: 1 angenommen, 2 abgelehnt",
     ),
     (
         notice("time.earlier", time=Duration(3 * 86_400_000)),

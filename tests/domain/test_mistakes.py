@@ -124,12 +124,12 @@ def test_every_code_is_of_a_mistake_that_is_found() -> None:
         (
             "rules: {}",
             'line 1: rules: expected a list, found a mapping; write "- " before each part.',
-            'Zeile 1: rules: erwartet wird eine Liste, gefunden: eine Zuordnung; schreib "- " vor jeden Teil.',
+            'Zeile 1: rules: erwartet wird eine Liste, gefunden: Schlüssel mit Werten; schreib "- " vor jeden Teil.',
         ),
         (
             "rules:\n- { name: 'a: b', when: { usr: x }, then: ban }",
             'line 2: rule "a: b": when.usr: unknown criterion "usr"; did you mean "user"?',
-            'Zeile 2: Regel "a: b": when.usr: unbekannt (Kriterium): "usr"; meintest du "user"?',
+            'Zeile 2: Regel "a: b": when.usr: unbekanntes Kriterium "usr"; meintest du "user"?',
         ),
         (
             "rules:\n- { when: { rejected_before: 2 }, then: ban }",

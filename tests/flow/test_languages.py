@@ -135,7 +135,7 @@ async def test_what_makes_a_room_unfit_and_that_it_is_fit_again_is_told_in_germa
     ("policy", "told"),
     [
         ("language: de\nannounce: none", "✅ Revision 2 der Policy von Garden gilt jetzt: 0 Regeln, vorher 0."),
-        ("language: de\notherwise: nothing", "Policy nicht geändert: Zeile 2: otherwise: unbekannt (Wort): "),
+        ("language: de\notherwise: nothing", "Policy nicht geändert: Zeile 2: otherwise: unbekanntes Wort "),
         (
             "rules:\n- when: {member_of: '#nowhere:tulip.example'}\n  then: accept\n",
             "Policy nicht geändert: Zeile 2: Regel #1: when.member_of nennt #nowhere:tulip.example. Dort kann nur",
@@ -197,7 +197,7 @@ async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
     [
         ("list", "#1 Ana @ana:tulip.example in Garden, gerade eben · Begründung: Ich mag Gärten"),
         ("show 1", "Wartet auf eine Antwort.\nPolicy: forward, weil keine Regel passt (otherwise)"),
-        ("log", "#1 @ana:tulip.example · die Policy sagt forward · von der Policy (otherwise)"),
+        ("log", "#1 @ana:tulip.example · die Policy sagt: die Moderation fragen · von der Policy (otherwise)"),
         ("queue", "1 Anfrage wartet auf eine Antwort (!kb list).\nEs stehen keine Aktionen aus."),
         ("rooms", f"Garden {GARDEN} · 1 offen"),
         ("policy show", f"Policy von Garden (Revision 1 von {ALICE}):\nlanguage: de"),

@@ -110,7 +110,7 @@ async def test_protect_ends_with_the_offer_after_its_reply(protected: House) -> 
 async def test_one_click_writes_a_revision_with_the_clicker_as_its_author(protected: House, emoji: str) -> None:
     [said] = await click(protected, choice(protected), emoji)
     assert said.startswith("✅ Revision 1 of the policy of Roses is in force: 2 rules now, 0 before.")
-    assert said.endswith(f"To use another policy to begin with: !kb policy use NAME {ROSES}")
+    assert said.endswith(f"To use another preset: !kb policy use NAME {ROSES}")
     assert await revisions(protected) == [(1, ALICE, PRESETS["server"].text)]
     assert (choice(protected).is_open, choice(protected).emojis) == (False, ())
     [shown] = await told(protected, f"policy show {ROSES}")

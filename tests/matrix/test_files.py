@@ -93,6 +93,14 @@ async def test_a_file_that_was_edited_is_not_taken(homeserver: Homeserver, fake:
     assert in_words(raised.value.why) == "it was edited after it was sent. Send it again as a new message."
 
 
+async def test_a_text_that_was_edited_holds_no_file(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    newer = {"event_id": "$g", "origin_server_ts": 1, "sender": MODERATOR}
+    text: Json = {"type": "m.room.message", "event_id": "$f", "sender": MODERATOR}
+    text |= {"content": {"msgtype": "m.text", "body": "hello"}, "unsigned": {"m.relations": {"m.replace": newer}}}
+    fake.on("GET", "event/$f", Reply(body=text))
+    assert await Files(homeserver).attached(MODS, "$f") is None
+
+
 # --- downloaded -----------------------------------------------------------------------------------------------
 
 

@@ -342,7 +342,12 @@ SENTENCES: Mapping[str, Sentence] = {
     "answer.already/reject": _already("{request} was already answered ({when}): {by} chose reject."),
     "answer.already/ban": _already("{request} was already answered ({when}): {by} chose ban."),
     "answer.closed": says("{request} is already closed ({when}): {what}", request=Numbered, when=Ago, what=Notice),
-    "answer.hits": says("✅ You chose {answer} for:", answer=Term),
+    "verdict.named/accept": says("accept", answer=Choice),
+    "verdict.named/forward": says("forward", answer=Choice),
+    "verdict.named/reject": says("reject", answer=Choice),
+    "verdict.named/ban": says("ban", answer=Choice),
+    "verdict.named/revoke": says("revoke", answer=Choice),
+    "answer.hits": says("✅ You chose {answer} for:", answer=Notice),
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
     "meant.several": says("Several requests fit. Please give the number:"),
     "meant.room_or_text": says(

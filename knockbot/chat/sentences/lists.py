@@ -62,7 +62,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy_list.cannot_enter": says(
         "I cannot join the list {name} now: {why} Try again later.", name=Stranger, why=Notice
     ),
-    "policy_list.keeps_out": says("a policy list of that room names them, or cannot be checked now."),
+    "policy_list.keeps_out": says("a policy list of that room names them."),
+    "policy_list.not_known": says("a policy list of that room cannot be checked now."),
     "policy_list.lost": says(
         "⚠️ I cannot follow the policy list {name} ({id}) any more: {why}. What it said last stays in force. As soon as "
         "{bot} is in its room again, I read it anew.",

@@ -28,7 +28,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "preset.use": says("Use one: {command}", command=Code),
     "preset.kept": says("These settings stay as they were: {keys}.", keys=Many),
-    "preset.another": says("To use another policy to begin with: {command}", command=Code),
+    "preset.another": says("To use another preset: {command}", command=Code),
     "preset.needs_room": says("Members of which room? Please type it: {command}", command=Code),
     "preset.same_room": says(
         "Members of {room} need not ask to join it. Please name another room whose members come in.", room=Room

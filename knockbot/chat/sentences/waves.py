@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Code, Duration, Letters, Many, Moment, Number, Room, Stranger, Term, User
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Many, Moment, Notice, Number, Room, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "command/wave on": says("treat a room as in a wave: rules accept nobody there", name=Choice),
@@ -26,7 +26,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "digest.reason": says("“{reason}” ({number})", reason=Stranger, number=Number),
     "digest.numbers": says("Their numbers: {numbers}", numbers=Many),
     "digest.settled": says("Over: {outcomes}", outcomes=Many),
-    "digest.outcome": says("{number} {state}", number=Number, state=Term),
+    "digest.outcome": says("{number} {outcome}", number=Number, outcome=Notice),
     "digest.answer": says(
         "To see them, type {list}. To answer one, type {one}; all at this room, {many}.", list=Code, one=Code, many=Code
     ),

@@ -9,7 +9,7 @@ from knockbot.domain.card.outcomes import found
 from knockbot.domain.card.who import answered_by
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Stranger, Term, User, notice, rows
+from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Stranger, User, notice, rows
 
 
 def decision_line(request: Request, label: str) -> Notice:
@@ -75,7 +75,9 @@ def room_or_text(requests: Sequence[Request], text: str, labels: Mapping[str, st
 
 def hit_by_answer(requests: Sequence[Request], answer: str, labels: Mapping[str, str]) -> Notice:
     """Whom a command was about, and where, if it could have been another request."""
-    return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests, labels)])
+    return rows(
+        [notice("answer.hits", answer=notice("verdict.named", answer=Choice(answer))), *everybody(requests, labels)]
+    )
 
 
 def may_have_withdrawn(request: Request) -> Notice:

@@ -250,8 +250,11 @@ async def keeps_out(context: Context, room_id: str, user_id: str, waiting: str) 
         there = await place.find(context, tx, room_id)
     for by_policy in using.policies_of(context, there).values() if there is not None else ():
         found = await look_up(context, by_policy, user_id, room_id, waiting, deciding=True)
-        if any(listed.truth is not Truth.FALSE for _, listed in found):
+        truths = {listed.truth for _, listed in found}
+        if Truth.TRUE in truths:
             return notice("policy_list.keeps_out")
+        if Truth.UNKNOWN in truths:
+            return notice("policy_list.not_known")
     return None
 
 
