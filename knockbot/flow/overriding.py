@@ -14,7 +14,7 @@ from knockbot.domain.card.outcomes import would_decide
 from knockbot.domain.card.words import sentences
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.listed import misses_by_entry, names_them
-from knockbot.domain.may import ANSWERS
+from knockbot.domain.may import ANSWERS, shortfall
 from knockbot.domain.model import Answer, Kind, Membership, Request, State, Untaken, Verdict
 from knockbot.domain.notices import Numbered, User, because, notice
 from knockbot.domain.records import Recorded
@@ -67,8 +67,23 @@ def _may_be_invited(request: Request) -> bool:
     return not request.open or (accepted and not request.redeemed and bool(request.user_id))
 
 
-async def override(context: Context, turn: Turn, request: Request, judged: Judgement, *, invite: str) -> None:
-    """Withdraw the answer of a rule, and do what the policy says now instead; `invite` is what has to be withdrawn.
+async def can_only_kick(context: Context, request: Request, judged: Judgement) -> bool:
+    """Whether the bot has the power to withdraw the invite of somebody whom the policy bans, and not to ban them."""
+    if judged.decision.verdict is not Verdict.BAN or request.judged_as is Kind.THIRD_PARTY_INVITE:
+        return False
+    powers = await context.outside.powers(request.room_id)
+    lacks = {one: shortfall(powers, ANSWERS[request.judged_as][one], context.bot, request.user_id) for one in _TAKING}
+    return lacks[Verdict.BAN] is not None and lacks[Verdict.REJECT] is None
+
+
+_TAKING: Final = (Verdict.REJECT, Verdict.BAN)
+
+
+async def override(
+    context: Context, turn: Turn, request: Request, judged: Judgement, *, invite: str, kicks: bool = False
+) -> None:
+    """Withdraw the answer of a rule, and do what the policy says now instead; `invite` is what has to be withdrawn, and
+    `kicks` whether nothing but that is possible.
 
     A policy in dry run leaves an invite as it is, because it does nothing by itself; the moderators are told of it.
     """
@@ -84,7 +99,7 @@ async def override(context: Context, turn: Turn, request: Request, judged: Judge
         await requests.still_invited(turn.tx, request.id, was)
     now = await requests.get(turn.tx, request.id)
     withdraws = bool(invite) or _stands_for_who_is_banned(request, judged) or _may_join(request, judged)
-    word = _withdrawing(context, turn, now, judged, request.answer) if withdraws else None
+    word = _withdrawing(context, turn, now, judged, request.answer, kicks=kicks) if withdraws else None
     await settling.apply_decision(context, turn, now, judged, word=word)
 
 
@@ -103,9 +118,9 @@ async def may_withdraw(context: Context, request: Request, before: Judgement | N
     return why is None
 
 
-async def withdraw(context: Context, turn: Turn, request: Request, judged: Judgement) -> None:
+async def withdraw(context: Context, turn: Turn, request: Request, judged: Judgement, *, kicks: bool) -> None:
     """Withdraw an invite at last (`may_withdraw`)."""
-    word = _withdrawing(context, turn, request, judged, None)
+    word = _withdrawing(context, turn, request, judged, None, kicks=kicks)
     await settling.apply_decision(context, turn, request, judged, word=word)
 
 
@@ -140,15 +155,17 @@ def _may_join(request: Request, judged: Judgement) -> bool:
     return request.state is State.REDEEMED and decision.verdict is not Verdict.ACCEPT and not spared
 
 
-def _withdrawing(context: Context, turn: Turn, request: Request, judged: Judgement, before: Answer | None) -> Answer:
+def _withdrawing(
+    context: Context, turn: Turn, request: Request, judged: Judgement, before: Answer | None, *, kicks: bool = False
+) -> Answer:
     """The answer that takes an invite back. To ask the moderators while somebody is invited would leave it to them, so
-    they are told to ask again.
+    they are told to ask again. So is somebody whom the bot may not ban, and only kick.
 
     Where the author of what decides now lacks the power, the answer is taken back with the power by which it was given.
     """
     decision = judged.decision
     author = before.author if before is not None and decision.doubt is not None else decision.author
-    forwarded = decision.verdict is Verdict.FORWARD
+    forwarded = decision.verdict is Verdict.FORWARD or kicks
     told = because("told.invite_withdrawn") if forwarded else decision.told
     spares = forwarded or request.judged_as is Kind.THIRD_PARTY_INVITE
     word = Answer(

@@ -123,9 +123,10 @@ async def _judge_one(context: Context, again: Rejudge, request_id: int) -> Handl
     if judgement is None:
         return WAITS
     judged = replace(judgement, because=again.because, cause=again.cause)
+    kicks = bool(invite) and await overriding.can_only_kick(context, request, judged)
     if await overriding.may_withdraw(context, request, before, judged):
-        return partial(_withdraw, context, request, judged)
-    changes = partial(_change, context, _Case(again, request, before, judged, invite))
+        return partial(_withdraw, context, request, judged, kicks)
+    changes = partial(_change, context, _Case(again, request, before, judged, invite, kicks))
     return changes if again.because is not Because.POWERS_CHANGED else None
 
 
@@ -140,6 +141,8 @@ class _Case:
     judged: Judgement
     invite: str
     """The invite that would have to be withdrawn."""
+    kicks: bool
+    """Whether the bot can withdraw it, though it cannot ban."""
 
 
 async def _change(context: Context, case: _Case, turn: Turn) -> None:
@@ -153,7 +156,7 @@ async def _change(context: Context, case: _Case, turn: Turn) -> None:
     elif _may_change(now, again) and tables.overridden(context, case.before, judged):
         if now.state is not request.state or await jobs.is_running(turn.tx, now.id):
             raise Later(because("act.under_way"), retry_after=1, unreachable=True)
-        await overriding.override(context, turn, now, judged, invite=case.invite)
+        await overriding.override(context, turn, now, judged, invite=case.invite, kicks=case.kicks)
 
 
 async def _is_same(turn: Turn, now: Request, request: Request, judged: Judgement) -> bool:
@@ -162,11 +165,11 @@ async def _is_same(turn: Turn, now: Request, request: Request, judged: Judgement
     return same and not await judgements.is_judged(turn.tx, request.id, judged.because, judged.cause)
 
 
-async def _withdraw(context: Context, request: Request, judged: Judgement, turn: Turn) -> None:
+async def _withdraw(context: Context, request: Request, judged: Judgement, kicks: bool, turn: Turn) -> None:
     """Withdraw an invite that nobody had the power to withdraw before."""
     now = await requests.get(turn.tx, request.id)
     if now.awaits_moderators and now.invited and await _is_same(turn, now, request, judged):
-        await overriding.withdraw(context, turn, now, judged)
+        await overriding.withdraw(context, turn, now, judged, kicks=kicks)
 
 
 async def _decide_anew(

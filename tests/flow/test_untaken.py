@@ -518,3 +518,37 @@ async def test_a_guest_who_has_not_joined_and_is_listed_is_taken_back_or_for_the
     assert card.text.count(f"I would do this for {MO}") == 1
     await answer(house, "❌", BOB)
     assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+
+
+# --- what the bot may ------------------------------------------------------------------------------------------------
+
+
+async def test_where_the_bot_may_kick_but_not_ban_the_invite_of_who_is_listed_is_withdrawn(open_garden: House) -> None:
+    house = open_garden
+    house.world.set_levels(GARDEN, users=USERS | {MO: 80, BOT: 50}, ban=75)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    assert house.membership(ANA) == "invite"
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+
+    assert house.membership(ANA) == "leave"
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (State.REJECTED, BOT)
+    assert house.world.rooms[GARDEN].members[ANA]["content"].get("reason") == (
+        "Your invite was withdrawn. You can ask again."
+    )
+
+
+async def test_and_who_knocks_while_listed_waits_for_the_power_to_ban_as_ever(open_garden: House) -> None:
+    house = open_garden
+    house.world.set_levels(GARDEN, users=USERS | {MO: 80, BOT: 50}, ban=75)
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+
+    assert house.membership(ANA) == "knock"
+    house.world.set_levels(GARDEN, users=USERS | {MO: 80, BOT: 80}, ban=75)
+    await house.later(3600)
+    assert house.membership(ANA) == "ban"
