@@ -174,6 +174,7 @@ FEATURES: tuple[Feature, ...] = (
         gathers={Fact.PRE_APPROVED: approvals.pre_approved},
         bars=approvals.bars,
         at_once=approvals.at_once,
+        let_go=giving.let_go,
         took_place=giving.took_place,
     ),
     Feature("bulk", settled=running.settled, looks=running.look),

@@ -217,16 +217,22 @@ def log_line(line: Line) -> Notice:
     """One line of the log: when, about whom or which room, what, and by whom."""
     entry = line.entry
     at, what, by = _at(entry)
-    if entry.number and entry.user_id:
-        number, user = Numbered(entry.number), User(entry.user_id)
-        whose = notice("log.of_request", request=number, user=user)
-        if line.names_room:
-            room = Room(entry.room_id, line.label)
-            whose = notice("log.of_request_at", request=number, user=user, room=room)
+    if entry.user_id:
+        whose = _whose(entry.number, User(entry.user_id), Room(entry.room_id, line.label) if line.names_room else None)
         if entry.kind in _BY_THEMSELVES:
             return notice("log.line_of_themselves", moment=at, whose=whose, what=what)
         return notice("log.line_of_request", moment=at, whose=whose, what=what, by=by)
     return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)
+
+
+def _whose(number: int | None, user: User, room: Room | None) -> Notice:
+    """Whom a line is about; a request that was numbered in another management room has no number here."""
+    if number is None:
+        return notice("log.of_user_at", user=user, room=room) if room is not None else notice("log.of_user", user=user)
+    request = Numbered(number)
+    if room is None:
+        return notice("log.of_request", request=request, user=user)
+    return notice("log.of_request_at", request=request, user=user, room=room)
 
 
 def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:

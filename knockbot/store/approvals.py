@@ -113,6 +113,11 @@ async def approved_among(tx: Tx, room_id: str, whom: Sequence[str], now: int) ->
     return found
 
 
+async def forget_notes(tx: Tx, room_id: str) -> None:
+    """Nobody reads any more why people were approved for a room: it is managed from elsewhere now, or from nowhere."""
+    await tx.execute("UPDATE approvals SET note = '' WHERE room_id = $1", room_id)
+
+
 async def has_given(tx: Tx, given_by: str, room_ids: Sequence[str] = ()) -> bool:
     """Whether somebody has approved anybody for one of these rooms, or for any; in force still or not."""
     which = f" AND room_id IN ({listed(room_ids, 2)})" if room_ids else ""

@@ -23,8 +23,9 @@ class Entry:
     kind: Recorded
     detail: Detail
     number: int | None = None
-    """When read: the number of the request, and whose it is; an invite that nobody redeemed is its inviter's."""
+    """When read: the number of the request, if it has that where the room is managed from now."""
     user_id: str | None = None
+    """When read: whose the request is; an invite that nobody redeemed is its inviter's."""
 
 
 def _detail(text: str) -> Detail:
@@ -36,6 +37,8 @@ def _detail(text: str) -> Detail:
     return detail
 
 
+_MANAGED_FROM = "(SELECT rooms.management_room FROM rooms WHERE rooms.room_id = audit.room_id)"
+
 _ENTRY = Row(
     Entry,
     "audit LEFT JOIN requests ON requests.id = request_id",
@@ -43,7 +46,8 @@ _ENTRY = Row(
     room_id="audit.room_id",
     kind="audit.kind",
     detail=Column("detail_json", _detail),
-    number="requests.number",
+    number="CASE WHEN coalesce("
+    f"{_MANAGED_FROM}, requests.management_room) = requests.management_room THEN requests.number END AS number",
     user_id="coalesce(nullif(requests.user_id, ''), requests.inviter) AS user_id",
 )
 

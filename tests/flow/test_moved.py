@@ -177,3 +177,35 @@ async def test_so_does_the_report_on_a_policy_that_was_applied(house: House) -> 
 
     [report] = [one for one in house.said(OTHERS) if one["body"].startswith("I judged")]
     assert "m.relates_to" not in report
+
+
+@pytest.mark.parametrize("how", ["protect", "unprotect"])
+async def test_there_nobody_reads_why_people_were_approved_here(house: House, how: str) -> None:
+    await house.protect(policy="rules:\n- when: {pre_approved: true}\n  then: accept\n")
+    house.tell(f"allow {ANA} {SECRET} friend")
+    await settled(house)
+    await moved(house, how)
+    house.world.say(OTHERS, ALICE, "!kb allowed")
+    await settled(house)
+
+    said = house.world.rooms[OTHERS].said[-1]["content"]["body"]
+    assert ANA in said
+    assert SECRET not in said
+
+
+async def test_the_log_there_gives_no_number_to_what_was_numbered_here(house: House) -> None:
+    await house.protect()
+    house.world.knock(GARDEN, BEA)
+    await settled(house)
+    house.tell("reject 1")
+    await settled(house)
+    await moved(house)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    house.world.say(OTHERS, ALICE, "!kb log")
+    await settled(house)
+
+    lines = house.world.rooms[OTHERS].said[-1]["content"]["body"].split("\n")
+    assert all(f"#1 {BEA}" not in line for line in lines)
+    assert any(BEA in line for line in lines)
+    assert any(f"#1 {ANA}" in line for line in lines)

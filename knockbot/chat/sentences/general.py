@@ -405,6 +405,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "log.line_of_themselves": says("{moment} · {whose} · {what}", moment=Moment, whose=Notice, what=Notice),
     "log.of_request": says("{request} {user}", request=Numbered, user=User),
     "log.of_request_at": says("{request} {user} at {room}", request=Numbered, user=User, room=Room),
+    "log.of_user": says("{user}", user=User),
+    "log.of_user_at": says("{user} at {room}", user=User, room=Room),
     "rooms.none": says("No room is protected from here yet. To protect one, type {command}.", command=Code),
     "rooms.row": says("{room} {id} · {count} waiting", "{room} {id} · {count} waiting", room=Room, id=Id, count=Number),
     "rooms.elsewhere": says("managed from {room}", room=Id),

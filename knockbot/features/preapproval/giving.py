@@ -74,6 +74,11 @@ class TakenBack:
     """How many requests are judged again because of it."""
 
 
+async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
+    """A room is not managed from here any more: who comes then reads no note that was written here."""
+    await approvals.forget_notes(turn.tx, room.room_id)
+
+
 async def insist(context: Context, room: ProtectedRoom, actor: str, called: str) -> None:
     """Check that this person may approve people here, or take that back. Raises `Refused` if not."""
     with journal.refusing(actor, called, room.room_id):
