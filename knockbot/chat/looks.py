@@ -69,7 +69,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
             rehearses = await place.is_in_dry_run(call.context, tx, room.room_id)
             decide = await layers.of(tx, room.room_id)
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
-            named += await policy_lists.twice(call.context, tx, room.room_id)
+            named += await policy_lists.amiss(call.context, tx, room.room_id)
             meant = [room_id for layer in in_force.layers for room_id in await rules.members_asked_of(tx, layer)]
         found += await checkup.unseen(call.context, dict.fromkeys(meant))
     except Never:

@@ -50,16 +50,16 @@ async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             missing = [_plain(item.said) for item in found if not item.fits]
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
-            say("\n".join([head, *(f"   {line}" for line in [*missing, *await named_twice(context, room.room_id)])]))
+            say("\n".join([head, *(f"   {line}" for line in [*missing, *await lists_amiss(context, room.room_id)])]))
         return await look_at_names(context, say) and sound
     finally:
         await db.close()
 
 
-async def named_twice(context: Context, room_id: str) -> list[str]:
-    """The policy lists that a policy of a room names by two names: only what it says of the first counts."""
+async def lists_amiss(context: Context, room_id: str) -> list[str]:
+    """What is amiss with the policy lists of a room."""
     async with context.db.tx() as tx:
-        return [_plain(said) for said in await showing.twice(context, tx, room_id)]
+        return [_plain(said) for said in await showing.amiss(context, tx, room_id)]
 
 
 async def look_at_names(context: Context, say: Callable[[str], None]) -> bool:

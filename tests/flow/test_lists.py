@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.check.rooms import named_twice
+from knockbot.check.rooms import lists_amiss
 from knockbot.documents.text import without_marks
 from knockbot.domain.lists import EntityKind
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
@@ -1040,6 +1040,9 @@ async def test_where_the_bot_is_put_out_the_last_state_stays_in_force(listed: Ho
     assert [listed.membership(user) for user in (ANA, BEA)] == ["ban", "invite"]
     assert listed.membership(BOT, BANS) == "ban", "it does not walk back in"
     assert len([text for text in listed.spoken() if "cannot follow" in text]) == 1
+    listed.tell("check")
+    await settled(listed)
+    assert "⚠️ I cannot follow the policy list community (!bans:tulip.example) now: I was" in listed.spoken()[-1]
 
 
 async def test_back_in_its_room_the_list_is_read_anew(listed: House) -> None:
@@ -1272,7 +1275,7 @@ async def test_a_list_that_has_two_names_by_now_is_used_once_and_the_first_name_
     listed.tell(f"check {GARDEN}")
     await listed.live()
     assert twice in listed.spoken()[-1]
-    assert await named_twice(listed.context, GARDEN) == [twice], "and by the command line"
+    assert await lists_amiss(listed.context, GARDEN) == [twice], "and by the command line"
     listed.world.list_entity(new, LIZ, ANA)
     await settled(listed)
     listed.world.knock(GARDEN, ANA)

@@ -275,6 +275,12 @@ SENTENCES: Mapping[str, Sentence] = {
         name=Stranger,
         first=Stranger,
     ),
+    "policy_list.not_followed": says(
+        "⚠️ I cannot follow the policy list {name} ({id}) now: {why}. What it said last stays in force.",
+        name=Stranger,
+        id=Id,
+        why=Notice,
+    ),
     "policy_list.twice": says(
         "⚠️ The policy names the list {first} ({id}) again, as {name}. Only what it says of {first} counts.",
         name=Stranger,

@@ -91,3 +91,19 @@ async def twice(context: Context, tx: Tx, room_id: str) -> list[Notice]:
         for one, used_in in ((one.one, one.room_id) for one in used)
         if one.same_as
     ]
+
+
+async def amiss(context: Context, tx: Tx, room_id: str) -> list[Notice]:
+    """What is amiss with the lists of a protected room: a second name, and why one cannot be followed now."""
+    there = await place.find(context, tx, room_id)
+    used = await using.in_room(context, tx, there) if there is not None else []
+    called = {one.room_id: one.one.name for one in reversed(used)}
+    known = [await lists.find(tx, one) for one in called]
+    return [
+        *await twice(context, tx, room_id),
+        *(
+            notice("policy_list.not_followed", name=Stranger(called[one.room_id]), id=Id(one.room_id), why=one.trouble)
+            for one in known
+            if one is not None and one.trouble is not None
+        ),
+    ]
