@@ -74,8 +74,17 @@ def nearly_named(names: Iterable[str], words: str) -> str | None:
     said = _bare(words)
     if said in _SIGNS:
         return said
-    near = difflib.get_close_matches(said, list(names), n=1, cutoff=NEAR) if _NAME.fullmatch(said) else []
+    if _NAME.fullmatch(said) is None:
+        return None
+    known = list(names)
+    near = difflib.get_close_matches(said, known, n=1, cutoff=NEAR) or [one for one in known if _one_slip(said, one)]
     return near[0] if near else None
+
+
+def _one_slip(said: str, name: str) -> bool:
+    """Whether a word differs from a name in one letter, or in the order of its letters: short words are less alike."""
+    different = sum(one != other for one, other in zip(said, name, strict=False))
+    return len(said) == len(name) > 1 and (different == 1 or sorted(said) == sorted(name))
 
 
 NEAR = 0.75
@@ -85,8 +94,16 @@ _SIGNS = tuple(map(without_variation_selector, NUMBERS))
 
 
 def _bare(words: str) -> str:
-    return without_variation_selector(words.strip().strip(_AROUND).rstrip(".,:;!").strip(_AROUND).casefold())
+    """A name or an emoji without what may stand around it."""
+    said = without_variation_selector(words.strip().casefold())
+    sign = _AROUND_SIGN.sub("", said)
+    bare = _AROUND.sub("", said)
+    return sign if sign in _SIGNS else _CALLED.sub("", bare) or bare or said
 
 
-_AROUND = "\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
-"""Quotation marks of all kinds."""
+_AROUND_SIGN = re.compile(r"^[^\w]+|[^\w\u20e3]+$")
+_AROUND = re.compile(r"^[^\w]+|[^\w-]+$")
+"""Quotation marks, brackets and other marks."""
+
+_CALLED = re.compile(r"^(template|vorlage)\s+\W*")
+"""The word that some put before a name."""

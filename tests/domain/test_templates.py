@@ -57,7 +57,13 @@ def test_a_mistake_is_named(text: str, complaint: str) -> None:
         ("„rules“", RULES),
         ('"rules".', RULES),
         ("rules!", RULES),
+        ("(rules)", RULES),
+        ("*rules*", RULES),
+        ("rules?", RULES),
+        ("template rules", RULES),
+        ('Vorlage "rules"', RULES),
         ("1️⃣", RULES),
+        ("(1️⃣)", RULES),
         ("2\u20e3", LATER),
         ("3️⃣", None),
         ("2", None),
@@ -79,7 +85,10 @@ def test_only_a_name_or_an_emoji_by_itself_means_a_template(words: str, meant: T
         ("ruels", "rules"),
         ("not_now.", "not-now"),
         ("7️⃣", "7\u20e3"),
+        ("rulse", "rules"),
+        ("(7️⃣)", "7\u20e3"),
         ("rules are rules", None),
+        ("template", None),
         ("spam", None),
         ("Sorry", None),
         ("", None),
@@ -87,3 +96,10 @@ def test_only_a_name_or_an_emoji_by_itself_means_a_template(words: str, meant: T
 )
 def test_a_word_that_is_nearly_a_name_is_noticed(words: str, near: str | None) -> None:
     assert nearly_named(["rules", "not-now"], words) == near
+
+
+@pytest.mark.parametrize(
+    ("words", "near"), [("t2", "t1"), ("fqa", "faq"), ("on", "no"), ("nothing", None), ("a", None)]
+)
+def test_of_short_names_one_slip_is_noticed(words: str, near: str | None) -> None:
+    assert nearly_named(["t1", "faq", "no"], words) == near
