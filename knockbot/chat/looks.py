@@ -71,6 +71,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
             named += await policy_lists.amiss(call.context, tx, room.room_id)
             meant = [room_id for layer in in_force.layers for room_id in await rules.members_asked_of(tx, layer)]
+        found += await checkup.powerless(call.context, room.room_id, in_force.layers)
         found += await checkup.unseen(call.context, dict.fromkeys(meant))
     except Never:
         found, named, rehearses, decide = [checkup.NOT_IN_IT], [], False, ()

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from knockbot.domain import fitness
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
-from knockbot.domain.model import RoomView
+from knockbot.domain.may import ANSWERS
+from knockbot.domain.model import Kind, RoomView, Verdict
 from knockbot.domain.notices import Id, Letters, Notice, Stranger, Term, User, because, below, listed, notice
 from knockbot.domain.power import ANYBODY, POWERS, Power, Powers
 from knockbot.domain.power import shown as level_shown
 from knockbot.errors import ActionError
+from knockbot.flow import authority
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined, last_called
+from knockbot.flow.rules import Layer
 
 NOT_THERE = because("room.not_there")
 """What is missing where the bot is not in a room."""
@@ -80,6 +83,18 @@ async def _told_of(context: Context, room_id: str) -> bool | None:
         return await context.outside.is_joined_afar(room_id, context.bot)
     except ActionError:
         return None
+
+
+async def powerless(context: Context, room_id: str, layers: Iterable[Layer]) -> list[Item]:
+    """The policies whose author lacks the power for something that they say: the moderators decide that instead."""
+    found: dict[str, Notice] = {}
+    for layer in layers:
+        for verdict in (Verdict.ACCEPT, Verdict.REJECT, Verdict.BAN):
+            if layer.author is None or layer.author in found or verdict not in layer.policy.verdicts:
+                continue
+            why = await authority.lacking(context, layer.author, ANSWERS[Kind.KNOCK][verdict], room_id=room_id)
+            found |= {layer.author: why} if why is not None else {}
+    return [Item(notice("check.powerless", user=User(author), why=why)) for author, why in found.items()]
 
 
 NOT_IN_IT = Item(notice("check.missing", why=NOT_THERE))

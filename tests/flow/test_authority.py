@@ -561,6 +561,21 @@ async def test_check_says_that_no_other_server_takes_what_the_bot_does(ruled: Ho
     assert f"❌ its server ACL denies {HOME}" in ruled.spoken()[-1]
 
 
+@pytest.mark.parametrize("fall", [None, *FALLS])
+async def test_check_says_whose_power_is_missing_for_what_the_policy_says(
+    ruled: House, fall: Callable[[World], None] | None
+) -> None:
+    await ruled.set_policy("otherwise: accept", author=BOB)
+    if fall is not None:
+        fall(ruled.world)
+        await ruled.live()
+    ruled.tell("check", by=ALICE)
+    await ruled.live()
+
+    said = f"❌ the policy that {BOB} set cannot do all that it says: I would do this for {BOB}, who "
+    assert (said in ruled.spoken()[-1]) == (fall is not None)
+
+
 async def test_check_does_not_say_that_people_can_ask_by_a_rule_that_the_version_does_not_know(ruled: House) -> None:
     ruled.world.rooms[GARDEN].version = "6"
     ruled.tell("check", by=ALICE)

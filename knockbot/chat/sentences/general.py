@@ -704,6 +704,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "check.members_join_once": says(
         "❌ members of {room} can join without knocking only when I have the power level to invite", room=Id
     ),
+    "check.powerless": says("❌ the policy that {user} set cannot do all that it says: {why}", user=User, why=Notice),
     "check.unseen": says(
         "❌ the policy asks who is in {room}, and I am not in that room: requests that depend on it wait for you. Invite {bot} there",
         room=Letters,
