@@ -579,6 +579,14 @@ class _Lent:
         await self.lent.__aexit__(None, None, None)
 
 
+def _is_lost(connection: Any) -> bool:
+    """Whether a connection to PostgreSQL is gone. One that was ended from outside answers no question any more."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
 class _Kept:
     """The connections to use next: asyncpg needs as long as three statements to hand one back to the pool and take it
     again, and most of the time it is the same one."""
@@ -596,8 +604,7 @@ class _Kept:
             await self._free.pop(0).give_back()
         while self._free:
             lent = self._free.pop()
-            connection: Any = lent.conn.wrapped
-            if lent.conn.scheme is Scheme.SQLITE or not connection.is_closed():
+            if lent.conn.scheme is Scheme.SQLITE or not _is_lost(lent.conn.wrapped):
                 return lent
             await lent.give_back()
         lending = self._pool.acquire_direct()

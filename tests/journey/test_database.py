@@ -89,9 +89,12 @@ async def test_a_database_that_is_read_only_is_said_once_and_what_waits_is_done_
     await until(keeper.is_ready, bool, lambda _: "it did not get ready again", within=WITHIN)
     await garden.shown(ana, "pending")
     assert "the database cannot be used: " in str(why)
-    assert len(complaints) == 1, complaints
-    assert "Nothing is taken in or done until it can be used again." in complaints[0]
-    assert "Traceback" not in complaints[0]
+    of_database = [
+        said for said in complaints if "Nothing arrives" not in said
+    ]  # a homeserver may fail at so many pings
+    assert len(of_database) == 1, complaints
+    assert "Nothing is taken in or done until it can be used again." in of_database[0]
+    assert "Traceback" not in of_database[0]
     assert not [record for record in caplog.records if record.exc_info and record.levelno > logging.DEBUG]
     complaints.clear()
 
