@@ -336,7 +336,8 @@ def told_why(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
 
 
 def noted_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
-    """Each command that was heard has written its note, once, on the request it named, and the card shows it."""
+    """A note that was heard is written, once for each command, on the request it named, and the card shows it. Of several
+    commands with the same text one is enough: where messages are encrypted, the first may have no key."""
     heard = {row["event_id"] for row in it.rows["inbox"] if row["handled_at"] is not None}
     ids = {row["id"]: user_id for user_id, theirs in it.requests(door).items() for row in theirs}
     here_noted = [row for row in it.rows["notes"] if row["request_id"] in ids]
@@ -345,7 +346,9 @@ def noted_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
         (one.user_id, text, cause) for one in here for text, causes in one.notes.items() for cause in causes & heard
     )
     ours = {who: count for who, count in written.items() if who[0] in _ids(here)}
-    found = [f"the note {what} was written {ours.get(what, 0)} times" for what in wanted if ours.get(what, 0) != 1]
+    kept = {(user_id, text) for user_id, text, _ in ours}
+    found = [f"the note {what} was not written" for what in wanted if what[:2] not in kept]
+    found += [f"the note {what} was written {count} times" for what, count in ours.items() if count != 1]
     found += [f"nobody wrote the note {what}" for what in ours if what not in wanted]
     cards = {said.event_id: said.text for said in it.said}
     shown = [(one, text, cards.get(one.card, text)) for one in here if one.card is not None for text in one.notes]

@@ -305,6 +305,9 @@ LARGE: Mapping[str, Play] = {
 }
 """What may happen once in a round."""
 
+FEW = ("clicks", "answers", "list entry")
+"""What is played in a short run."""
+
 NOT_IN_A_BATCH = frozenset({"template", "list entry", "defers"})
 """What is not played beside a batch, since more could come of it than `course.after` tells apart."""
 
