@@ -336,8 +336,8 @@ def told_why(_: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
 
 
 def noted_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
-    """A note that was heard is written, once for each command, on the request it named, and the card shows it. Of several
-    commands with the same text one is enough: where messages are encrypted, the first may have no key."""
+    """A note that was heard is written, once for each command, on the request it named, and the card shows it. One of
+    several commands with the same text is enough: where messages are encrypted, the first may have no key."""
     heard = {row["event_id"] for row in it.rows["inbox"] if row["handled_at"] is not None}
     ids = {row["id"]: user_id for user_id, theirs in it.requests(door).items() for row in theirs}
     here_noted = [row for row in it.rows["notes"] if row["request_id"] in ids]
