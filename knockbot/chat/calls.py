@@ -269,7 +269,8 @@ async def _of_reply(
     if user_id is not None:
         shown, text = [one for one in shown if one.subject == user_id], behind.strip()
         _insist_on_shown([User(user_id)] if not shown else [])
-    await _insist_on_no_room_that_left(tx, call, shown, text)
+    if text:
+        await _insist_on_no_room_that_left(tx, call, shown, text)
     of_several = len({one.room_id for one in shown}) > 1
     if text and (of_several or referred is not None):
         shown, text = await _at_one_room(tx, call, shown, text, referred)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from knockbot.domain.listed import PolicyList
@@ -84,26 +85,32 @@ async def _moved(tx: Tx, there: Place, origin: str | None, room_id: str) -> Room
 
 async def twice(context: Context, tx: Tx, room_id: str) -> list[Notice]:
     """The lists that decide in a protected room and have a second name."""
-    there = await place.find(context, tx, room_id)
-    used = await using.in_room(context, tx, there) if there is not None else []
-    return [
-        notice("policy_list.twice", name=Stranger(one.name), first=Stranger(one.same_as), id=Id(used_in))
-        for one, used_in in ((one.one, one.room_id) for one in used)
-        if one.same_as
-    ]
+    return _twice(await _used(context, tx, room_id))
 
 
 async def amiss(context: Context, tx: Tx, room_id: str) -> list[Notice]:
     """What is amiss with the lists of a protected room: a second name, and why one cannot be followed now."""
-    there = await place.find(context, tx, room_id)
-    used = await using.in_room(context, tx, there) if there is not None else []
+    used = await _used(context, tx, room_id)
     called = {one.room_id: one.one.name for one in reversed(used)}
     known = [await lists.find(tx, one) for one in called]
     return [
-        *await twice(context, tx, room_id),
+        *_twice(used),
         *(
             notice("policy_list.not_followed", name=Stranger(called[one.room_id]), id=Id(one.room_id), why=one.trouble)
             for one in known
             if one is not None and one.trouble is not None
         ),
+    ]
+
+
+async def _used(context: Context, tx: Tx, room_id: str) -> list[using.Used]:
+    there = await place.find(context, tx, room_id)
+    return await using.in_room(context, tx, there) if there is not None else []
+
+
+def _twice(used: Iterable[using.Used]) -> list[Notice]:
+    return [
+        notice("policy_list.twice", name=Stranger(one.name), first=Stranger(one.same_as), id=Id(used_in))
+        for one, used_in in ((one.one, one.room_id) for one in used)
+        if one.same_as
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from knockbot.documents.text import REASON_LIMIT
+from knockbot.domain.card import EMOJI
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Choice, Moment, Notice, Number, Sign, Stranger, User, listed, notice
 from knockbot.domain.remarks import Extent
 from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, tally
-from knockbot.features.votes.voting import SIGNS
 from knockbot.flow import answering, place
 from knockbot.flow import remarks as shared
 from knockbot.flow.context import Context
@@ -52,7 +52,7 @@ def _standing(request: Request, given: Sequence[Vote], rule: VoteRule, extent: E
 
 def _short(one: Tally) -> Notice:
     return notice(
-        "vote.short", sign=Sign(SIGNS[one.verdict]), votes=Number(len(one.counted)), needed=Number(one.needed)
+        "vote.short", sign=Sign(EMOJI[one.verdict]), votes=Number(len(one.counted)), needed=Number(one.needed)
     )
 
 
@@ -66,13 +66,13 @@ def _text(one: Tally) -> list[Notice]:
     """What the applicant gets if the last vote has no text: whoever gives that vote has to see it."""
     if one.text is None:
         return []
-    return [notice("vote.text", sign=Sign(SIGNS[one.verdict]), text=Stranger(one.text, REASON_LIMIT))]
+    return [notice("vote.text", sign=Sign(EMOJI[one.verdict]), text=Stranger(one.text, REASON_LIMIT))]
 
 
 def _lapsed(one: Tally) -> list[Notice]:
     """The votes that do not count, by the reason."""
     found = {why: [vote.voter for vote in one.lapsed if vote.lapse is why] for why in Lapse}
-    sign = Sign(SIGNS[one.verdict])
+    sign = Sign(EMOJI[one.verdict])
     return [
         notice("vote.lapsed", lapse=Choice(why), sign=sign, whom=listed(User(voter) for voter in voters))
         for why, voters in found.items()
@@ -81,4 +81,4 @@ def _lapsed(one: Tally) -> list[Notice]:
 
 
 def _given(vote: Vote, zone: str) -> Notice:
-    return notice("vote.given", sign=Sign(SIGNS[vote.verdict]), by=User(vote.voter), moment=Moment(vote.given_at, zone))
+    return notice("vote.given", sign=Sign(EMOJI[vote.verdict]), by=User(vote.voter), moment=Moment(vote.given_at, zone))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from knockbot.domain.card import EMOJI
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Request, Wish
 from knockbot.domain.notices import Notice, Number, Numbered, Sign, because, notice
-from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Recorded
 from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, is_about, of_verdict, tally, with_vote
 from knockbot.engine.turn import Turn
@@ -26,8 +26,6 @@ from knockbot.store.db import Tx
 
 SOON = 0.25
 """Seconds after which a vote is looked at again, because somebody else has voted meanwhile."""
-
-SIGNS = {verdict: emoji for emoji, verdict in REACTIONS.items()}
 
 
 async def rule_at(context: Context, tx: Tx, room_id: str) -> VoteRule:
@@ -121,7 +119,7 @@ def seen_of(context: Context, request: Request, given: Sequence[Vote]) -> dict[s
 
 def _so_far(request: Request, found: Tally) -> Notice:
     count, needed = Number(len(found.counted)), Number(found.needed)
-    sign = Sign(SIGNS[found.verdict])
+    sign = Sign(EMOJI[found.verdict])
     return notice("vote.counted", request=Numbered(request.number), sign=sign, votes=count, needed=needed)
 
 
