@@ -13,6 +13,7 @@ from knockbot.store import timers
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import Offered, offers
 from tests.flow.test_calls import at, called, come
+from tests.flow.test_reminders import knock, tell
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 BEN, CARL = "@ben:iris.example", "@carl:tulip.example"
@@ -27,18 +28,6 @@ async def house(house: House) -> House:
     await house.set_policy(DIGEST)
     await come(house, "10:00")
     return house
-
-
-async def knock(house: House, who: str = ANA, reason: str = "hello") -> None:
-    house.world.knock(GARDEN, who, reason)
-    await house.later()
-
-
-async def tell(house: House, command: str, room_id: str = MODS) -> str:
-    before = len(house.spoken(room_id))
-    house.world.say(room_id, ALICE, f"!kb {command}")
-    await house.later()
-    return "\n".join(house.spoken(room_id)[before:])
 
 
 async def after(house: House, hours: float) -> None:
