@@ -25,6 +25,12 @@ async def takers(tx: Tx, space: ProtectedRoom) -> list[ProtectedRoom]:
     return [found.room for found in others if any(layer.room_id == space.room_id for layer in found.layers)]
 
 
+async def where_it_decides(tx: Tx, room_id: str) -> list[ProtectedRoom]:
+    """The rooms in which the policy of a protected room decides: that room, and as a space those that take it too."""
+    room = await rooms.find(tx, room_id)
+    return [room, *await takers(tx, room)] if room is not None else []
+
+
 async def waiting(tx: Tx, space: ProtectedRoom) -> list[tuple[ProtectedRoom, int]]:
     """How many requests wait for an answer in a room, and in those in which its policy decides too; rooms without any
     are left out."""

@@ -18,7 +18,7 @@ from knockbot.flow import calling, inheriting, place, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import mornings, rooms, timers
+from knockbot.store import mornings, timers
 from knockbot.store.db import Tx
 from knockbot.store.mornings import Morning
 from knockbot.store.rooms import ProtectedRoom
@@ -119,8 +119,7 @@ async def _say(context: Context, turn: Turn, over: Sequence[Place], said: Notice
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force, perhaps with other hours or another zone: the end is planned anew."""
-    room = await rooms.find(turn.tx, room_id)
-    for one in [room, *await inheriting.takers(turn.tx, room)] if room is not None else []:
+    for one in await inheriting.where_it_decides(turn.tx, room_id):
         there = await place.of(context, turn, one.room_id)
         if there is not None and await mornings.find(turn.tx, one.room_id) is not None:
             await timers.end(turn.tx, _key(one.room_id))

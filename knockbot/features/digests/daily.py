@@ -22,7 +22,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.digests import Digest
 from knockbot.flow.place import Place
 from knockbot.store import digests as folded
-from knockbot.store import prompts, requests, rooms, timers
+from knockbot.store import prompts, requests, timers
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
@@ -103,8 +103,7 @@ async def _send(context: Context, turn: Turn, there: Place, waiting: dict[int, i
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: with another time or zone it is planned anew; without a time there are cards."""
-    room = await rooms.find(turn.tx, room_id)
-    for one in [room, *await inheriting.takers(turn.tx, room)] if room is not None else []:
+    for one in await inheriting.where_it_decides(turn.tx, room_id):
         there = await place.of(context, turn, one.room_id)
         if there is not None:
             await _plan(context, turn, there)

@@ -96,8 +96,7 @@ async def revised(context: Context, turn: Turn, room_id: str) -> None:
 
     Each change has a timer of its own: one that looks right now may have read the policy before.
     """
-    room = await rooms.find(turn.tx, room_id)
-    concerned = [room, *await inheriting.takers(turn.tx, room)] if room is not None else []
+    concerned = await inheriting.where_it_decides(turn.tx, room_id)
     places = [await place.find(context, turn.tx, one.room_id) for one in concerned]
     used = [await using.in_room(context, turn.tx, there) for there in places if there is not None]
     for list_room in sorted({one.room_id for found in used for one in found}):

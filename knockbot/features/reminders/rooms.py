@@ -8,7 +8,7 @@ from knockbot.features.reminders import daily, expiring, reminding
 from knockbot.flow import inheriting, place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import reminders, rooms, timers
+from knockbot.store import reminders, timers
 from knockbot.store.rooms import ProtectedRoom
 
 KEYS = (reminding.key, daily.key, expiring.key)
@@ -28,8 +28,7 @@ async def settled(_: Context, turn: Turn, request: Request) -> None:
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: what waits at the room, and where the same policy decides, is planned anew."""
-    room = await rooms.find(turn.tx, room_id)
-    for one in [room, *await inheriting.takers(turn.tx, room)] if room is not None else []:
+    for one in await inheriting.where_it_decides(turn.tx, room_id):
         there = await place.of(context, turn, one.room_id)
         if there is not None:
             await _plan(context, turn, there)

@@ -152,8 +152,7 @@ async def _few_in(turn: Turn, prompt: Prompt) -> list[int]:
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: where it says that there are no waves, the one that goes on is over."""
-    room = await rooms.find(turn.tx, room_id)
-    for one in [room, *await inheriting.takers(turn.tx, room)] if room is not None else []:
+    for one in await inheriting.where_it_decides(turn.tx, room_id):
         there, wave = await place.of(context, turn, one.room_id), await waves.at(turn.tx, one.room_id)
         if there is not None and wave is not None and there.settings.wave.is_off:
             await end(context, turn, wave)
