@@ -69,7 +69,8 @@ async def _given(context: Context, tx: Tx, redaction: Redaction) -> list[Request
     clicked = {one.id for one in answered if one.answer is not None and one.answer.by_click}
     clicked.update(await tables.clicked_for(context, tx, redaction.room_id, redaction.redacts))
     await requests.hold(tx, sorted(clicked))
-    return [one for one in (await requests.several(tx, sorted(clicked))).values() if one.open]
+    found = await requests.several(tx, sorted(clicked))
+    return [found[one] for one in sorted(found) if found[one].open]
 
 
 async def _is_withdrawn(context: Context, turn: Turn, request: Request, click: str, by: str) -> bool:
