@@ -44,7 +44,7 @@ async def of_room(context: Context, there: Place, name: str, since: int) -> Arou
         judged = await requests.several(tx, await judgements.judged_since(tx, room_id, since, MOST))
     joined = await context.outside.joined(room_id)
     waiting = {one.user_id or one.subject: one for one in waits if one is not None}
-    found = [one for one in judged.values() if not one.awaits_moderators and has_decided(one, name)]
+    found = [one for _, one in sorted(judged.items()) if not one.awaits_moderators and has_decided(one, name)]
     decided = dict.fromkeys(one.user_id or one.subject for one in found)
     invited = dict.fromkeys([*(one.user_id for one in accepted), *(one.user_id for one in sent)])
     return Around(
