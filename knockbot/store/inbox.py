@@ -241,6 +241,14 @@ async def handled(tx: Tx, seq: int, now: int) -> bool:
     return row is not None
 
 
+async def waits(tx: Tx, event_id: str) -> bool:
+    """Whether this event has arrived and is still to be handled."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM inbox WHERE event_id = $1 AND handled_at IS NULL AND fault IS NULL", event_id
+    )
+    return row is not None
+
+
 async def is_said(tx: Tx, event_id: str, room_id: str) -> bool:
     """Whether this is a message in a room that waits to be handled."""
     row = await tx.fetchrow(

@@ -548,3 +548,23 @@ async def test_who_comes_in_by_an_invite_waits_until_it_was_judged(house: House,
         return [state for _, state in await invites(house)]
 
     await until(states, lambda found: found == ["redeemed"], str)
+
+
+async def test_the_invite_is_judged_before_who_comes_in_by_it_after_a_kill_too(
+    house: House, vouching: SlowVouching
+) -> None:
+    house.world.plant(GARDEN, ALICE, "t1")
+    house.world.redeem(GARDEN, ANA, "t1")
+    await begin(house)
+    await house.die()
+    await house.open()
+    again = SlowVouching()
+    house.furnish(vouch=again)
+    await begin(house)
+    assert await invites(house) == []  # the invite waits for the answer that the killed process did not get
+
+    again.answer.set()
+    await house.later(61)
+    await house.later(2)
+
+    assert await invites(house) == [("t1", "redeemed")]

@@ -35,7 +35,7 @@ from knockbot.flow import authority, place, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.records import record
-from knockbot.store import judgements, prompts, records, requests
+from knockbot.store import inbox, judgements, prompts, records, requests
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -47,8 +47,9 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
     in_force = await rules.look_up(context, change.room_id)
     async with context.db.tx() as tx:
         known = await requests.by_token(tx, change.room_id, change.token or "")
-    invite = known.invite if known is not None and _is_of(known, change) else await _unseen(context, change)
-    if context.elsewhere.are_asked_about(change.room_id, change.token or ""):
+    unseen = known is None or not _is_of(known, change)
+    invite = await _unseen(context, change) if known is None or unseen else known.invite
+    if await _is_to_be_judged(context, change, invite if unseen else None):
         raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
     ruled = await judge(context, in_force, Case(change.as_knock(), Kind.REDEEMED_INVITE, invite))
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled).decision
@@ -110,6 +111,17 @@ async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | 
         return None
     invite = stands.invite if stands is not None else None
     return invite if invite is not None and invite.inviter == change.sender else None
+
+
+async def _is_to_be_judged(context: Context, change: MemberChange, unseen: ThirdPartyInvite | None) -> bool:
+    """Whether the invite itself is to be judged first: identity servers are asked about it, or were a moment ago."""
+    elsewhere = context.elsewhere
+    if elsewhere.are_asked_about(change.room_id, change.token or ""):
+        return True
+    if unseen is None:
+        return False
+    async with context.db.tx() as tx:
+        return elsewhere.vouched(unseen.event_id) is not None or await inbox.waits(tx, unseen.event_id)
 
 
 async def _was_inside(context: Context, change: MemberChange) -> bool:
