@@ -59,6 +59,7 @@ from knockbot.features.templates import offering
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.undo import asking, many, taking
 from knockbot.features.upgrades import successors, upgrading
+from knockbot.features.votes import keeping as keeping_votes
 from knockbot.features.votes import recount, voting
 from knockbot.features.votes import shown as votes_shown
 from knockbot.features.waves import course, over
@@ -222,6 +223,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
     Feature(
         "votes",
+        asks_again=keeping_votes.asks_again,
         weighs=voting.weigh,
         awaits=voting.weighed,
         clicked_for=voting.clicked_for,

@@ -229,6 +229,7 @@ NO_COMPLAINT_AREAS = (
     *(
         "wave.begun",
         "wave.lasts",
+        "vote.from",
         "vote.given",
         "vote.in_short",
         "vote.takes",

@@ -613,6 +613,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.voted": "vote for {verdict}",
     "record.voted_for": "enough votes for {verdict}: {whom}",
     "record.vote_taken_back": "vote for {verdict} taken back: {whom}",
+    "record.votes_kept": "votes for {verdict} kept from {earlier}: {whom}",
     "record.undone": "undo of {verdict}",
     "record.not_undone": "not undone: the answer holds",
     "record.reopened/removed": "open again: the inviter was banned or kicked",

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Choice, Notice, Number, Room, because, notice
+from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, because, notice
 from knockbot.domain.reasons import people
 
 
@@ -53,6 +53,8 @@ class Recorded(StrEnum):
     """There are enough votes for an answer (`verdict`), those of `whom`."""
     VOTE_TAKEN_BACK = "vote_taken_back"
     """The click by which somebody (`whom`) had voted for an answer (`verdict`) was removed."""
+    VOTES_KEPT = "votes_kept"
+    """The votes of `whom` for an answer (`verdict`) on the request `earlier` stand on the next one, too."""
     UNDONE = "undone"
     """Somebody undid the answer (`verdict`)."""
     NOT_UNDONE = "not_undone"
@@ -126,6 +128,8 @@ class Detail(TypedDict, total=False):
     whom: Sequence[str]
     """Users, and servers as `*:host`; or those who voted."""
     people: int
+    earlier: int
+    """The number of an earlier request of the same applicant."""
 
 
 ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorded.BANNED})
@@ -139,6 +143,7 @@ def told(kind: Recorded, detail: Detail) -> Notice:
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
+        "earlier": Numbered(detail["earlier"]) if "earlier" in detail else None,
         "room": Room(detail["invited_to"], detail["invited_to_name"]) if "invited_to" in detail else None,
         "whom": people(detail["whom"], detail["people"]) if "whom" in detail else None,
     }

@@ -12,7 +12,7 @@ from typing import Final
 
 from knockbot.documents.reading import Path, whole_number
 from knockbot.documents.schema import form, key
-from knockbot.domain.model import Request, Verdict
+from knockbot.domain.model import Request, State, Verdict
 
 MOST: Final = 20
 """Votes that a verdict takes at most."""
@@ -91,6 +91,8 @@ class Vote:
     """The text for the applicant."""
     lapse: Lapse | None = None
     """Why it did not count when its voter was last looked at."""
+    from_number: int | None = None
+    """The number of the earlier request of the same person on which it was given; none if it was on this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,25 @@ class Tally:
 def with_vote(votes: Iterable[Vote], vote: Vote) -> tuple[Vote, ...]:
     """The votes on a request after another one was given."""
     return (*(one for one in votes if one.voter != vote.voter), vote)
+
+
+ABOUT_THE_PERSON: Final = frozenset({Verdict.REJECT, Verdict.BAN})
+"""What is wanted for whoever asks, however often; an accept is for one knock."""
+
+UNANSWERED: Final = frozenset({State.WITHDRAWN, State.EXPIRED})
+"""How a request ends that nobody has answered."""
+
+
+def carried_over(votes: Iterable[Vote], before: Request, request: Request) -> list[Vote]:
+    """The votes on an earlier request that stand on the next one of the same person at the same room: those that are
+    about the person, unless something was decided in between."""
+    answered = before.answer is not None and not before.taken_back
+    if answered or before.state not in UNANSWERED:
+        return []
+    kept = [vote for vote in votes if vote.verdict in ABOUT_THE_PERSON and is_about(vote, before)]
+    number = before.number
+    moved = [replace(vote, request_id=request.id, from_number=vote.from_number or number) for vote in kept]
+    return [vote for vote in moved if is_about(vote, request)]
 
 
 def is_about(vote: Vote, request: Request) -> bool:

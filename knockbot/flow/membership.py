@@ -131,7 +131,10 @@ async def _opened(
         # They cannot knock while invited, so the invite is gone, and we were not told.
         await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
     await tables.knocked(context, turn, change, turn.now)
-    return await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
+    request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
+    if last is not None:
+        await tables.asks_again(context, turn, last, request)
+    return request
 
 
 async def _knocked_again(context: Context, turn: Turn, request: Request, change: MemberChange) -> Request:

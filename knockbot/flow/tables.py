@@ -152,6 +152,9 @@ Enforced: TypeAlias = Callable[[Context, Turn, Sound], Awaitable[Notice | None]]
 """Writes what follows from a policy that is put in force, and returns what its author is told of that."""
 
 
+AsksAgain: TypeAlias = Callable[[Context, Turn, Request, Request], Awaitable[None]]
+"""Writes what the next request of an applicant takes over from their last one at the same room, which is over."""
+
 Weighs: TypeAlias = Callable[[Context, Wish, Request], Awaitable[None]]
 """Looks at what decides whether a moderator's wish is an answer by itself. May raise `Later` and `Never`."""
 
@@ -237,6 +240,8 @@ class Feature:
     """The kinds of request that the feature judges again."""
     knocked: Knocked | None = None
     """When somebody knocks at a protected room."""
+    asks_again: AsksAgain | None = None
+    """After a request is opened for somebody whose last one at that room is over."""
     examines: Examines | None = None
     """Before a policy is put in force."""
     enforced: Enforced | None = None
@@ -371,6 +376,13 @@ async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -
     for feature in rows(context):
         if feature.knocked is not None:
             await feature.knocked(context, turn, change, at)
+
+
+async def asks_again(context: Context, turn: Turn, before: Request, request: Request) -> None:
+    """Somebody whose last request is over has a new one: write what that takes over."""
+    for feature in rows(context):
+        if feature.asks_again is not None:
+            await feature.asks_again(context, turn, before, request)
 
 
 async def barred(context: Context, there: Place, request: Request) -> Notice | None:

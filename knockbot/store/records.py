@@ -83,7 +83,7 @@ async def leave_behind(tx: Tx, request_id: int) -> None:
             await tx.execute("UPDATE audit SET detail_json = $2 WHERE id = $1", row["id"], json.dumps(detail))
 
 
-OF_VOTES = (Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK)
+OF_VOTES = (Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK, Recorded.VOTES_KEPT)
 """The kinds of line that tell of votes, which stay in the management room where they were given."""
 
 

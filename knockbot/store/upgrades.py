@@ -405,7 +405,8 @@ CREATE TABLE reminders (
 );
 
 -- What moderators voted for, one vote of each on a request; `event_id` is the knock, and `subject` whom the request was
--- about at that time, `lapse` why the vote did not count when its voter was last looked at.
+-- about at that time, `lapse` why the vote did not count when its voter was last looked at, and `from_number` the
+-- earlier request of the same person on which it was given.
 CREATE TABLE votes (
     request_id      BIGINT NOT NULL REFERENCES requests (id),
     management_room TEXT NOT NULL,
@@ -418,6 +419,7 @@ CREATE TABLE votes (
     by_click        INTEGER NOT NULL,
     reason          TEXT,
     lapse           TEXT,
+    from_number     INTEGER,
     PRIMARY KEY (request_id, voter)
 );
 CREATE INDEX votes_of_click ON votes (cause);

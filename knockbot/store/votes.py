@@ -16,10 +16,12 @@ async def put(tx: Tx, vote: Vote) -> None:
     """Keep a vote, in place of the one that its voter gave before on the same request."""
     await tx.execute(
         "INSERT INTO votes (request_id, management_room, voter, verdict, cause, given_at, event_id, subject, by_click, "
-        "reason, lapse) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (request_id, voter) "
-        "DO UPDATE SET management_room = excluded.management_room, verdict = excluded.verdict, "
+        "reason, lapse, from_number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "ON CONFLICT (request_id, voter) DO UPDATE SET "
+        "management_room = excluded.management_room, verdict = excluded.verdict, "
         "cause = excluded.cause, given_at = excluded.given_at, event_id = excluded.event_id, "
-        "subject = excluded.subject, by_click = excluded.by_click, reason = excluded.reason, lapse = excluded.lapse",
+        "subject = excluded.subject, by_click = excluded.by_click, reason = excluded.reason, lapse = excluded.lapse, "
+        "from_number = excluded.from_number",
         vote.request_id,
         vote.management_room,
         vote.voter,
@@ -31,6 +33,7 @@ async def put(tx: Tx, vote: Vote) -> None:
         int(vote.by_click),
         vote.reason,
         vote.lapse,
+        vote.from_number,
     )
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.config.policies import read_known_policy
-from knockbot.domain.model import Kind, Request, State, Verdict
-from knockbot.domain.votes import Lapse, Vote, VoteRule, reached, tally, with_vote
+from knockbot.domain.model import Answer, Kind, Request, State, Verdict
+from knockbot.domain.votes import Lapse, Vote, VoteRule, carried_over, reached, tally, with_vote
 from knockbot.errors import Fault
 
 ANA, EVE = "@ana:tulip.example", "@eve:tulip.example"
@@ -194,3 +194,55 @@ def test_however_votes_powers_and_knocks_come_those_count_that_a_slow_count_find
             counted = kept.counted(verdict)
             assert len(counted) == len(set(counted))
             assert set(counted) == slowly(story[: at + 1], verdict)
+
+
+# --- the next request of the same person --------------------------------------------------------------------------
+
+AGAIN = replace(REQUEST, id=8, number=2, event_id="$again")
+
+
+def over(state: State, verdict: Verdict | None = None, *, by: str = A) -> Request:
+    answer = Answer(verdict, by, 1, REQUEST.event_id) if verdict is not None else None
+    return replace(REQUEST, state=state, answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        (over(State.WITHDRAWN), True),
+        (over(State.EXPIRED), True),
+        (over(State.WITHDRAWN, Verdict.REJECT, by=REQUEST.user_id), True),
+        (over(State.WITHDRAWN, Verdict.REJECT), False),
+        (over(State.WITHDRAWN, Verdict.ACCEPT), False),
+        (over(State.REJECTED, Verdict.REJECT), False),
+        (over(State.REJECTED), False),
+        (over(State.BANNED, Verdict.BAN), False),
+        (over(State.JOINED), False),
+        (over(State.JOINED, Verdict.ACCEPT), False),
+        (over(State.DECLINED, Verdict.ACCEPT), False),
+        (over(State.ACCEPTED, Verdict.ACCEPT), False),
+        (over(State.PENDING), False),
+    ],
+)
+def test_votes_go_along_only_if_nothing_was_decided(before: Request, kept: bool) -> None:
+    votes = [
+        replace(VOTE, voter=who, verdict=verdict)
+        for who, verdict in zip((A, B), (Verdict.REJECT, Verdict.BAN), strict=True)
+    ]
+    moved = carried_over(votes, before, AGAIN)
+    assert [(one.voter, one.request_id, one.from_number) for one in moved] == (
+        [(A, 8, REQUEST.number), (B, 8, REQUEST.number)] if kept else []
+    )
+
+
+def test_a_vote_to_accept_or_of_another_management_room_stays_behind() -> None:
+    elsewhere = replace(VOTE, verdict=Verdict.BAN, management_room="!elsewhere:tulip.example")
+    assert carried_over([VOTE, elsewhere], over(State.WITHDRAWN), AGAIN) == []
+    moved = replace(AGAIN, management_room="!elsewhere:tulip.example")
+    assert carried_over([replace(VOTE, verdict=Verdict.BAN)], over(State.WITHDRAWN), moved) == []
+
+
+def test_a_vote_says_where_it_was_given_however_often_it_goes_along() -> None:
+    first = carried_over([replace(VOTE, verdict=Verdict.BAN)], over(State.WITHDRAWN), AGAIN)
+    third = replace(AGAIN, id=9, number=3)
+    assert [one.from_number for one in carried_over(first, replace(AGAIN, state=State.WITHDRAWN), third)] == [1]

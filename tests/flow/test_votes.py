@@ -404,3 +404,139 @@ async def test_if_a_new_policy_takes_more_votes_that_counts_from_then_on(house: 
 
     await click(house, "✅", CAROL)
     assert house.membership(ANA) == "invite"
+
+
+# --- about the person ---------------------------------------------------------------------------------------------
+
+
+async def leaves_and_knocks(house: House) -> None:
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.later()
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+    await house.ring()
+    await house.later()
+
+
+def newest(house: House, sign: str) -> str:
+    """What the newest card says of the votes for an answer."""
+    found = [line for line in house.cards()[-1].text.split("\n") if line.startswith(f"{sign} ") and " of " in line]
+    return next((line for line in found if "!kb" not in line), "")
+
+
+@pytest.mark.parametrize("sign", ["❌", "⛔"])
+async def test_nobody_is_rid_of_votes_about_them_by_leaving_and_knocking_again(house: House, sign: str) -> None:
+    await click(house, sign, BOB)
+    for _ in range(3):
+        await leaves_and_knocks(house)
+    assert newest(house, sign) == f"{sign} 1 of 2: {BOB} (from #1)"
+    verdict = {"❌": "reject", "⛔": "ban"}[sign]
+    assert f"votes for {verdict} kept from #1: {BOB}" in await tell(house, "log 4")
+    assert f"{sign} vote of {BOB} (from #1), " in await tell(house, "show 4")
+
+    await tell(house, f"{verdict} 4", by=CAROL)
+    assert house.membership(ANA) == OUTCOMES[verdict]
+
+
+async def test_votes_to_accept_are_for_one_knock_and_do_not_go_along(house: House) -> None:
+    await click(house, "✅", BOB)
+    await leaves_and_knocks(house)
+    assert newest(house, "✅") == ""
+
+    await tell(house, "accept 2")
+    assert house.membership(ANA) == "knock"
+
+
+async def test_a_vote_that_went_along_is_taken_back_by_its_reaction_on_the_earlier_card(house: House) -> None:
+    clicked = await click(house, "⛔", BOB)
+    await leaves_and_knocks(house)
+    await house.look_everywhere()
+    await house.later()
+    assert newest(house, "⛔") == f"⛔ 1 of 2: {BOB} (from #1)"
+
+    house.world.redact(MODS, BOB, clicked)
+    await house.later()
+    assert newest(house, "⛔") == ""
+
+
+async def test_that_it_was_taken_back_while_the_bot_was_down_is_found(house: House) -> None:
+    clicked = await click(house, "⛔", BOB)
+    await leaves_and_knocks(house)
+    await house.die()
+    house.world.redact(MODS, BOB, clicked)
+    house.world.outbox.clear()
+    await house.start_again()
+    await house.later()
+
+    assert newest(house, "⛔") == ""
+
+
+async def test_another_vote_of_theirs_takes_its_place(house: House) -> None:
+    await click(house, "⛔", BOB)
+    await leaves_and_knocks(house)
+    assert "⛔ 1 of 2" in await tell(house, "ban 2", by=BOB)
+    assert newest(house, "⛔") == f"⛔ 1 of 2: {BOB}"
+
+
+async def test_whoever_lost_the_power_meanwhile_does_not_count_and_the_card_says_so(house: House) -> None:
+    await click(house, "⛔", BOB)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    demote(house, BOB)
+    await house.later()
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+    await house.ring()
+    await house.later()
+    line = f"⛔ not counted, because they may not give this answer now: {BOB} (from #1)"
+    assert line in house.cards()[-1].text.split("\n")
+
+    await tell(house, "ban 2", by=CAROL)
+    assert house.membership(ANA) == "knock"
+
+
+async def test_if_a_policy_takes_fewer_votes_by_then_they_are_enough(house: House) -> None:
+    await house.set_policy("votes: {ban: 3}\n")
+    await click(house, "⛔", BOB, CAROL)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.later()
+    await set_policy(house, POLICY)
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+    assert house.membership(ANA) == "knock"
+    await house.ring()
+    await house.later()
+
+    assert house.membership(ANA) == "ban"
+
+
+async def test_votes_go_along_over_a_request_that_nobody_answered_in_time(house: House) -> None:
+    await click(house, "❌", BOB)
+    house.clock.go_on(31 * 86400)
+    await house.look_everywhere()
+    await house.later()
+    assert (await house.request(ANA)).state == "expired"
+    await leaves_and_knocks(house)
+
+    assert newest(house, "❌") == f"❌ 1 of 2: {BOB} (from #1)"
+
+
+async def test_they_go_along_over_no_answer_no_undo_and_no_lifted_ban(house: House) -> None:
+    await click(house, "❌", DAVE)
+    await click(house, "⛔", BOB, CAROL)
+    assert house.membership(ANA) == "ban"
+    await tell(house, "undo 1")
+    assert house.membership(ANA) == "leave"
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+
+    assert (newest(house, "❌"), newest(house, "⛔")) == ("", "")
+    assert "Votes needed" in house.cards()[-1].text
+
+
+async def test_they_do_not_go_along_over_an_accept(house: House) -> None:
+    await click(house, "⛔", DAVE)
+    await click(house, "✅", BOB, CAROL)
+    assert house.membership(ANA) == "invite"
+    await leaves_and_knocks(house)
+
+    assert newest(house, "⛔") == ""

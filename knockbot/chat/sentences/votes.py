@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.chat.sentences.rows import Sentence, says
+from knockbot.chat.sentences.rows import By, Sentence, says
 from knockbot.domain.notices import Choice, Code, Many, Moment, Notice, Number, Numbered, Sign, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
@@ -25,7 +25,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "vote.lapsed/power": says(
         "{sign} not counted, because they may not give this answer now: {whom}", lapse=Choice, sign=Sign, whom=Many
     ),
-    "vote.given": says("{sign} vote of {by}, {moment}.", sign=Sign, by=User, moment=Moment),
+    "vote.from": says("{user} (from {request})", user=User, request=Numbered),
+    "vote.given": says("{sign} vote of {by}, {moment}.", sign=Sign, by=By, moment=Moment),
     "queue.voted": says(
         "{count} of them has votes and takes more: {command}",
         "{count} of them have votes and take more: {command}",

@@ -1,4 +1,5 @@
-"""Votes are counted anew where another policy takes fewer of them: what has enough votes now is carried out.
+"""Votes are counted anew where another policy takes fewer of them, or where they stand on another request: what has
+enough votes now is carried out.
 
 Nothing is done without a look at the powers: whoever of the voters may still answer does, the last one first.
 """
@@ -27,9 +28,13 @@ KIND: Final = "count_votes"
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: count what was voted on."""
     for request_id in await votes.with_votes(turn.tx, room_id):
-        key = f"{KIND}:{request_id}"
-        await set_timer(context, turn, Timer(key, KIND, str(request_id), turn.now))
+        await plan(context, turn, request_id)
         await remarks.changed(turn, request_id)
+
+
+async def plan(context: Context, turn: Turn, request_id: int) -> None:
+    """Have the votes on a request counted anew."""
+    await set_timer(context, turn, Timer(f"{KIND}:{request_id}", KIND, str(request_id), turn.now))
 
 
 async def _rings(context: Context, timer: Timer) -> Write[None] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from knockbot.documents.text import REASON_LIMIT
 from knockbot.domain.card import EMOJI
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Choice, Moment, Notice, Number, Sign, Stranger, User, listed, notice
+from knockbot.domain.notices import Choice, Moment, Notice, Number, Numbered, Sign, Stranger, User, listed, notice
 from knockbot.domain.remarks import Extent
 from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, tally
 from knockbot.flow import answering, place
@@ -57,7 +57,7 @@ def _short(one: Tally) -> Notice:
 
 
 def _lines(one: Tally) -> list[Notice]:
-    whom = listed(User(vote.voter) for vote in one.counted)
+    whom = listed(_voter(vote) for vote in one.counted)
     line = notice("vote.tally", so_far=_short(one), whom=whom) if one.counted else _short(one)
     return [line, *_text(one), *_lapsed(one)]
 
@@ -71,14 +71,22 @@ def _text(one: Tally) -> list[Notice]:
 
 def _lapsed(one: Tally) -> list[Notice]:
     """The votes that do not count, by the reason."""
-    found = {why: [vote.voter for vote in one.lapsed if vote.lapse is why] for why in Lapse}
+    found = {why: [vote for vote in one.lapsed if vote.lapse is why] for why in Lapse}
     sign = Sign(EMOJI[one.verdict])
     return [
-        notice("vote.lapsed", lapse=Choice(why), sign=sign, whom=listed(User(voter) for voter in voters))
-        for why, voters in found.items()
-        if voters
+        notice("vote.lapsed", lapse=Choice(why), sign=sign, whom=listed(_voter(vote) for vote in lapsed))
+        for why, lapsed in found.items()
+        if lapsed
     ]
 
 
+def _voter(vote: Vote) -> User | Notice:
+    """Who voted, and on which earlier request, if it was on one."""
+    if vote.from_number is None:
+        return User(vote.voter)
+    return notice("vote.from", user=User(vote.voter), request=Numbered(vote.from_number))
+
+
 def _given(vote: Vote, zone: str) -> Notice:
-    return notice("vote.given", sign=Sign(EMOJI[vote.verdict]), by=User(vote.voter), moment=Moment(vote.given_at, zone))
+    sign, moment = Sign(EMOJI[vote.verdict]), Moment(vote.given_at, zone)
+    return notice("vote.given", sign=sign, by=_voter(vote), moment=moment)
