@@ -210,7 +210,7 @@ async def _take_up(
             card = await cards.new(turn.tx, management_room, request.room_id, one.at)
             await prompts.posted(turn.tx, card.id, one.card)
         await requests.put_on_card(turn.tx, request.id, card.id)
-        await requests.shown(turn.tx, request.id, request.event_id)
+        await requests.shown(turn.tx, request.id, request.event_id, card.id, one.card)
     if one.block["state"] != State.PENDING:
         by = one.block.get("by") or context.bot
         await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)

@@ -784,6 +784,8 @@ class Request:
     card_id: int | None = None
     shown_event_id: str | None = None
     """The knock that the card last showed: what an `accept` by reaction is given for."""
+    first_shown_in: str | None = None
+    """The message, a card or an edit of it, in which this card first showed the request."""
     trouble: Notice | None = None
     """Why the last act for this request was given up."""
     invite: ThirdPartyInvite | None = None

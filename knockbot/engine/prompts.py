@@ -59,8 +59,8 @@ class PromptKind(Generic[C_contra]):
     """What a reaction of somebody leads to while it takes no click: people are told why."""
     removed: Callable[[C_contra, Turn, Prompt], Awaitable[None]]
     """Its message was redacted."""
-    shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str]], Awaitable[None]] | None = None
-    """It was posted or edited, and shows these details."""
+    shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str], str | None], Awaitable[None]] | None = None
+    """It was posted or edited, and shows these details since this message; none where it is not known by which."""
     is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
     """Whether it would show other details than these by now: a change during the posting does not lead to an edit."""
     unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None

@@ -35,6 +35,7 @@ from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, messages, prompts, requests, rooms
 from knockbot.store.db import Tx
+from knockbot.store.messages import Message
 from knockbot.store.prompts import Prompt
 from knockbot.times import DAY, MINUTE
 
@@ -143,10 +144,14 @@ def _may_have_withdrawn(context: Context, request: Request) -> bool:
 
 
 async def _was_on_card(tx: Tx, wish: Wish, request: Request) -> bool:
-    """Whether the card showed this request when it was answered: it may have joined the card of others just then."""
+    """Whether the card showed this request when it was answered: it may have joined the card of others just then.
+
+    The message that showed it first decides, and not the last edit, which may be about another request of the card.
+    """
     if request.card_id is None or await requests.was_first_on_card(tx, request):
         return True
-    return request.shown_event_id is not None and await _came_after_the_edit(tx, wish, request)
+    first = await messages.get(tx, request.first_shown_in) if request.first_shown_in is not None else None
+    return first is not None and await _came_after(tx, wish, request, first)
 
 
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
@@ -167,16 +172,21 @@ async def _came_after_the_edit(tx: Tx, wish: Wish, request: Request) -> bool:
     The time that the moderator's server states is not enough for that. The homeserver tells in order what it has heard
     of, the bot's own messages included.
     """
+    edit = await messages.last_of_prompt(tx, request.card_id) if request.card_id is not None else None
+    return await _came_after(tx, wish, request, edit)
+
+
+async def _came_after(tx: Tx, wish: Wish, request: Request, message: Message | None) -> bool:
+    """Whether an answer came after this message of the bot; without one, after the knock."""
     said = await inbox.came(tx, wish.cause)
     if said is None:
         return False  # found by a look: this does not show whether it was before or after
-    edit = await messages.last_of_prompt(tx, request.card_id) if request.card_id is not None else None
-    if edit is None:
+    if message is None:
         return said.at > request.changed_at
-    edit_came = await inbox.came(tx, edit.event_id)
-    if edit_came is not None:
-        return said.order > edit_came.order
-    return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver did not tell of the edit
+    message_came = await inbox.came(tx, message.event_id)
+    if message_came is not None:
+        return said.order > message_came.order
+    return said.at > max(request.changed_at, message.at + OVERDUE)  # the homeserver did not tell of the message
 
 
 OVERDUE = MINUTE

@@ -140,9 +140,9 @@ async def _takes_clicks(tx: Tx, card: Prompt) -> bool:
     return answering.offers_clicks(await requests.on_card(tx, card.id, held=False))
 
 
-async def _shown(_: Context, turn: Turn, __: Prompt, details: Mapping[int, str]) -> None:
+async def _shown(_: Context, turn: Turn, card: Prompt, details: Mapping[int, str], said_in: str | None) -> None:
     for request_id, event_id in details.items():
-        await requests.shown(turn.tx, request_id, event_id)
+        await requests.shown(turn.tx, request_id, event_id, card.id, said_in)
 
 
 async def _is_outdated(tx: Tx, card: Prompt, details: Mapping[int, str]) -> bool:

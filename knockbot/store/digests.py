@@ -47,12 +47,14 @@ async def settled(tx: Tx, prompt_id: int) -> Mapping[State, int]:
 
 async def take_off(tx: Tx, request_id: int) -> None:
     """A request is in no digest any more, and on no card."""
-    await tx.execute("UPDATE requests SET card_id = NULL, shown_event_id = NULL WHERE id = $1", request_id)
+    await tx.execute(
+        "UPDATE requests SET card_id = NULL, shown_event_id = NULL, first_shown_in = NULL WHERE id = $1", request_id
+    )
 
 
 async def move(tx: Tx, prompt_id: int, another: int) -> None:
     """All requests of a digest belong to another prompt, which is posted in its place."""
-    await tx.execute("UPDATE requests SET card_id = $2 WHERE card_id = $1", prompt_id, another)
+    await tx.execute("UPDATE requests SET card_id = $2, first_shown_in = NULL WHERE card_id = $1", prompt_id, another)
 
 
 async def at(tx: Tx, room_id: str, kind: str) -> dict[int, int]:
@@ -71,4 +73,6 @@ async def at(tx: Tx, room_id: str, kind: str) -> dict[int, int]:
 async def put(tx: Tx, request_ids: Sequence[int], prompt_id: int) -> None:
     """These requests belong to a digest."""
     for ids in portions([*request_ids]):
-        await tx.execute(f"UPDATE requests SET card_id = $1 WHERE id IN ({listed(ids, 2)})", prompt_id, *ids)
+        await tx.execute(
+            f"UPDATE requests SET card_id = $1, first_shown_in = NULL WHERE id IN ({listed(ids, 2)})", prompt_id, *ids
+        )

@@ -40,6 +40,11 @@ async def is_ours(tx: Tx, event_id: str) -> bool:
     return await tx.fetchrow("SELECT 1 FROM messages WHERE event_id = $1", event_id) is not None
 
 
+async def get(tx: Tx, event_id: str) -> Message | None:
+    """This message of the bot, if it is on record."""
+    return _MESSAGE.maybe(await tx.fetchrow(f"{_MESSAGE.select} WHERE event_id = $1", event_id))
+
+
 async def of_prompt(tx: Tx, prompt_id: int) -> list[Message]:
     """The messages that a prompt consists of, oldest first: the first one and its edits."""
     return _MESSAGE.all(await tx.fetch(f"{_MESSAGE.select} WHERE prompt_id = $1 ORDER BY sent_at, event_id", prompt_id))

@@ -905,7 +905,12 @@ async def in_trouble(tx: Tx, request_id: int, trouble: Notice) -> None:
 
 async def put_on_card(tx: Tx, request_id: int, card_id: int) -> None:
     """Show this request on that card."""
-    await tx.execute("UPDATE requests SET card_id = $2 WHERE id = $1", request_id, card_id)
+    await tx.execute(
+        "UPDATE requests SET card_id = $2, first_shown_in = CASE WHEN card_id = $2 THEN first_shown_in END "
+        "WHERE id = $1",
+        request_id,
+        card_id,
+    )
 
 
 async def forget_words(tx: Tx, request_id: int) -> bool:
@@ -918,16 +923,24 @@ async def forget_words(tx: Tx, request_id: int) -> bool:
     return row is not None
 
 
-async def shown(tx: Tx, request_id: int, event_id: str) -> None:
-    """The card now shows this knock."""
-    await tx.execute("UPDATE requests SET shown_event_id = $2 WHERE id = $1", request_id, event_id)
+async def shown(tx: Tx, request_id: int, event_id: str, card_id: int, said_in: str | None) -> None:
+    """The card now shows this knock, by this message; nothing happens if the request is on another card by now."""
+    await tx.execute(
+        "UPDATE requests SET shown_event_id = $2, first_shown_in = coalesce(first_shown_in, $4) "
+        "WHERE id = $1 AND card_id = $3",
+        request_id,
+        event_id,
+        card_id,
+        said_in,
+    )
 
 
 async def move(tx: Tx, request: Request, management_room: str) -> None:
     """Give a request that is not over a number in another management room; its card stays behind."""
     number = await _next_number(tx, management_room)
     await tx.execute(
-        "UPDATE requests SET management_room = $2, number = $3, card_id = NULL, shown_event_id = NULL WHERE id = $1",
+        "UPDATE requests SET management_room = $2, number = $3, card_id = NULL, shown_event_id = NULL, "
+        "first_shown_in = NULL WHERE id = $1",
         request.id,
         management_room,
         number,

@@ -238,6 +238,8 @@ CREATE TABLE requests (
     done_by         TEXT,
     card_id         BIGINT REFERENCES prompts (id),
     shown_event_id  TEXT,
+    -- The message in which its card showed it first: a click that came before was not about it.
+    first_shown_in  TEXT,
     trouble         TEXT,
     -- Of a third-party invite.
     token           TEXT,

@@ -555,6 +555,24 @@ async def test_a_click_does_not_count_for_a_door_that_the_card_did_not_show_yet(
     assert memberships(house, POND) == ["invite"]
 
 
+@pytest.mark.parametrize("emoji", ["✅", "❌"])
+async def test_a_click_counts_for_the_doors_that_were_shown_while_the_card_is_edited_for_another(
+    house: House, emoji: str
+) -> None:
+    await knock(house, GARDEN, POND)
+    house.world.knock(ROSE, ANA, "and here")
+    await house.hear()
+    house.click(emoji)
+    await house.work()  # the click is on its way while the card is edited
+    await house.live()
+    await house.later()
+
+    answered = "invite" if emoji == "✅" else "leave"
+    assert memberships(house, GARDEN, POND, ROSE) == [answered, answered, "knock"]
+    [said] = house.spoken()
+    assert said.startswith("#3 Rose: #3 was not on the card yet when you answered.")
+
+
 async def test_an_accept_holds_only_for_the_knock_that_was_shown_at_each_door(house: House) -> None:
     await knock(house, GARDEN, POND)
     card = house.card()

@@ -85,7 +85,7 @@ async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Datab
         await requests.answered(tx, request.id, ANSWER)
         await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
         await requests.put_on_card(tx, request.id, card.id)
-        await requests.shown(tx, request.id, "$knock")
+        await requests.shown(tx, request.id, "$knock", card.id, "$card")
 
     assert await read(db, request.id) == replace(
         NEW,
@@ -94,6 +94,7 @@ async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Datab
         trouble=foreign("they refuse invites"),
         card_id=card.id,
         shown_event_id="$knock",
+        first_shown_in="$card",
     )
 
 
@@ -243,11 +244,27 @@ async def test_a_request_that_moves_gets_a_number_there_and_leaves_its_card_behi
     async with db.tx() as tx:
         card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
         await requests.put_on_card(tx, request.id, card.id)
-        await requests.shown(tx, request.id, "$knock")
+        await requests.shown(tx, request.id, "$knock", card.id, "$card")
         await requests.move(tx, request, "!new")
 
     assert await read(db, request.id) == replace(request, management_room="!new", number=2)
     assert (await opened(db, other(2))).number == 2
+
+
+async def test_the_message_that_showed_a_request_first_is_kept_until_it_is_on_another_card(db: Database) -> None:
+    request = await opened(db)
+    async with db.tx() as tx:
+        card, another = [await prompts.new(tx, MODS, "card", GARDEN, NOW) for _ in range(2)]
+        await requests.put_on_card(tx, request.id, card.id)
+        for said_in in ("$card", "$edit"):
+            await requests.shown(tx, request.id, "$knock", card.id, said_in)
+            await requests.put_on_card(tx, request.id, card.id)
+        assert (await requests.get(tx, request.id)).first_shown_in == "$card"
+        await requests.put_on_card(tx, request.id, another.id)
+        assert (await requests.get(tx, request.id)).first_shown_in is None
+        await requests.shown(tx, request.id, "$later", card.id, "$edit")  # the card that it has left
+        now = await requests.get(tx, request.id)
+        assert (now.shown_event_id, now.first_shown_in) == ("$knock", None)
 
 
 # --- one open request per applicant -------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ async def _follow(
         await offer(turn, prompt.id, came.offers if takes else (), named=True)
         await prompts.mean(turn.tx, prompt.id, came.meanings)
     if kind.shown is not None:
-        await kind.shown(context, turn, prompt, came.details)
+        await kind.shown(context, turn, prompt, came.details, came.event_id)
     return prompt, kind
 
 
