@@ -24,6 +24,7 @@ from knockbot.chat.calls import (
     requests_meant,
     unknown_room,
 )
+from knockbot.chat.typed import not_numbers
 from knockbot.config.values import Permission
 from knockbot.documents.yaml import LONGEST, unfenced
 from knockbot.domain import ids
@@ -81,7 +82,7 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         raise Refused(unknown_room(rest))
     if rest:
         several = {REQUESTS, SHOWN_REQUESTS}.intersection(arguments) and re.match(r"#?[0-9]", rest)
-        raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else not_understood(rest))
+        raise Misuse(not_numbers(call.rest, rest) if several else not_understood(rest))
     if call.below.strip() and not any(argument.takes_lines for argument in arguments):
         raise Misuse(notice("ask.one_command", text=Stranger(call.below, 60)))
     return values

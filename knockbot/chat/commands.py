@@ -209,13 +209,13 @@ async def _overhear(context: Context, message: Message, *, edited: bool) -> Hand
     said = without_variation_selector(without_fallback(message.body).strip())
     if message.edits is None and message.in_reply_to is not None and said in CLICKS:
         return await _click(context, message, message.in_reply_to, said)
+    if message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
+        return await answering.reacted(context, _as_reaction(message, message.in_reply_to, said))
 
     async def write(turn: Turn) -> None:
         if message.edits is not None and edited:
             where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
             await hints.give(context, turn, hints.Hint.EDITS, notice("edit.not_run"), **where)
-        elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
-            await answering.hint(context, turn, message.room_id, message.in_reply_to, message.sender)
 
     return write
 
@@ -230,13 +230,16 @@ async def _click(context: Context, message: Message, target: str, emoji: str) ->
     except Refused as error:
         refused = error
     else:
-        click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
-        return await answering.reacted(context, click)
+        return await answering.reacted(context, _as_reaction(message, target, emoji))
 
     async def write(turn: Turn) -> None:
         await _reply(context, turn, message, refused.said)
 
     return write
+
+
+def _as_reaction(message: Message, target: str, said: str) -> Reaction:
+    return Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, said)
 
 
 async def _listen(context: Context, message: Message) -> None:

@@ -6,11 +6,11 @@ from knockbot.chat.arguments import REQUESTS, Argument
 from knockbot.chat.calls import Answered, Call, Meant, Misuse
 from knockbot.chat.command import Command
 from knockbot.chat.several import to_each
-from knockbot.chat.typed import are_numbers
-from knockbot.documents.text import NAME_LIMIT, storable
+from knockbot.chat.typed import are_numbers, not_numbers
+from knockbot.documents.text import storable
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Notice, Number, Room, Stranger, notice
+from knockbot.domain.notices import Notice, Number, Room, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
 from knockbot.features.notes import writing
@@ -25,7 +25,7 @@ async def note(call: Call, meant: Meant, text: str) -> Answered:
     """Put a note on each of these requests, or remove the newest of one's own."""
     said = storable(text.strip())
     if are_numbers(said):
-        raise Misuse(notice("ask.not_numbers", text=Stranger(said, NAME_LIMIT)))
+        raise Misuse(not_numbers(call.rest, said))
     if len(said) > writing.LONGEST:
         raise Refused(notice("note.too_long", most=Number(writing.LONGEST), length=Number(len(said))))
 

@@ -7,15 +7,14 @@ from functools import partial
 
 from knockbot.chat import spaces, templates
 from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Misuse, Reply, no_such_revision
-from knockbot.chat.typed import are_numbers
-from knockbot.documents.text import NAME_LIMIT as SHOWN
+from knockbot.chat.typed import are_numbers, not_numbers
 from knockbot.documents.text import storable
 from knockbot.domain import mistakes
 from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Notice, Numbered, Room, Stranger, below, notice
+from knockbot.domain.notices import Notice, Numbered, Room, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
@@ -97,7 +96,7 @@ async def _said_of_each(
     is numbers and nothing else: nobody is told a number that was meant as one more request.
     """
     if are_numbers(reason):
-        raise Misuse(notice("ask.not_numbers", text=Stranger(reason, SHOWN)))
+        raise Misuse(not_numbers(call.rest, reason))
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT], of_card=meant.of_card)
     looked_at = [await _looked_at(call, wish, one) for one in _to_answer(meant, verdict)]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from knockbot.documents.text import plain, without_marks
 from knockbot.domain import ids
 from knockbot.domain.model import Message
-from knockbot.domain.notices import Code, Notice, Number, brief, notice
+from knockbot.domain.notices import Code, Notice, Number, Stranger, brief, notice
 
 PREFIXES = ("!kb", "!knockbot")
 
@@ -139,6 +139,12 @@ def are_numbers(text: str) -> bool:
 def with_commas(text: str) -> str:
     """Numbers with commas in place of blanks between them."""
     return _BLANKS.sub(", ", text.strip())
+
+
+def not_numbers(typed: str, odd: str) -> Notice:
+    """That numbers need commas, with those that were `typed`, if that is all; `odd` is what is not understood."""
+    numbers = with_commas(typed) if are_numbers(typed.strip()) else "5, 6"
+    return notice("ask.not_numbers", text=Stranger(odd, 60), numbers=Code(numbers))
 
 
 MARKS = ",:;."

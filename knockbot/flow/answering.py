@@ -22,7 +22,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS, Deed
 from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
-from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, User, because, notice, rows
+from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, Sign, User, because, listed, notice, rows
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine import prompts as prompting
@@ -206,7 +206,7 @@ def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
         return None
 
     async def write(turn: Turn) -> None:
-        await hint(context, turn, reaction.room_id, reaction.target, reaction.sender)
+        await _hint(context, turn, reaction)
 
     return write
 
@@ -374,20 +374,36 @@ def offers_clicks(shown: Sequence[Request]) -> bool:
     return takes_clicks(shown) and any(request.open for request in shown)
 
 
-async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
+async def _hint(context: Context, turn: Turn, reaction: Reaction) -> None:
     """Tell somebody how to answer the card they reacted or replied to; nothing where it waits for no answer."""
-    card = await prompts.pointed_at(turn.tx, room_id, event_id)
+    card = await prompts.pointed_at(turn.tx, reaction.room_id, reaction.target)
     if card is None:
         return
     shown = await requests.on_card(turn.tx, card.id)
     asking = [request for request in shown if request.awaits_moderators]
     waiting = [request for request in asking if await is_managed(turn.tx, request, card.room_id)]
     if waiting:
-        clicks = takes_clicks(shown)
-        kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
-        command = Code(f"!kb accept {waiting[-1].number}")
-        text = notice("hint.clicks", command=command) if clicks else notice("hint.numbers", command=command)
-        await hints.give(context, turn, kind, text, room_id=room_id, to=who, reply_to=event_id)
+        kind, text = await _how_to_answer(turn.tx, card, shown, waiting[-1].number, reaction.key)
+        where = {"room_id": reaction.room_id, "to": reaction.sender, "reply_to": reaction.target}
+        await hints.give(context, turn, kind, text, **where)
+
+
+async def _how_to_answer(
+    tx: Tx, card: Prompt, shown: Sequence[Request], number: int, said: str
+) -> tuple[hints.Hint, Notice]:
+    """How a card with these requests is answered, for somebody who has `said` something else."""
+    command = Code(f"!kb accept {number}")
+    if not takes_clicks(shown):
+        return hints.Hint.NUMBERS, notice("hint.numbers", command=command)
+    emoji = hints.click_with_more(said)
+    if emoji is not None:
+        answer = Code(f"!kb {REACTIONS.get(emoji, Verdict.REJECT)} {number}")
+        return hints.Hint.ALONE, notice("hint.emoji_alone", emoji=Sign(emoji), command=answer)
+    offers = (await prompts.offers_on(tx, card.id)).values()
+    texts = sorted(one.emoji for one in offers if one.meaning is not None and one.reaction is not None)
+    if texts:
+        return hints.Hint.CLICKS, notice("hint.clicks_and_texts", texts=listed(map(Sign, texts)), command=command)
+    return hints.Hint.CLICKS, notice("hint.clicks", command=command)
 
 
 @dataclass(frozen=True, slots=True)

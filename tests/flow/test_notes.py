@@ -95,7 +95,7 @@ async def test_whatever_a_note_says_is_no_link_and_no_markup(house: House) -> No
     ("text", "said"),
     [
         ("1", "Please write the text of the note"),
-        ("1 2 3", "Several numbers need commas"),
+        ("1 2 3", "Several numbers need commas: 1, 2, 3."),
         (f"1 {'x' * (LONGEST + 1)}", "A note has at most 500 characters, and this one has 501."),
         ("9 hello", "#9"),
     ],

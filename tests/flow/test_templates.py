@@ -41,6 +41,10 @@ def joins(house: House, user_id: str, *room_ids: str) -> None:
         house.world.change(room_id, user_id, user_id, "join")
 
 
+def reply(house: House, words: str) -> None:
+    house.world.say(MODS, ALICE, words, **{"m.relates_to": {"m.in_reply_to": {"event_id": house.card().event_id}}})
+
+
 def told(house: House, user_id: str = ANA, room_id: str = GARDEN) -> str | None:
     """The text in the membership event of somebody."""
     reason: str | None = house.world.rooms[room_id].members[user_id]["content"].get("reason")
@@ -90,11 +94,39 @@ async def test_one_tap_rejects_with_the_text(house: House, emoji: str, text: str
     assert (house.card().offers, f"They were told: {text}" in house.card().text) == ((), True)
 
 
-async def test_a_number_without_a_template_is_no_answer(house: House) -> None:
+NO_ANSWER = "That does not answer this card. React with ✅ to accept, ❌ to reject"
+
+
+@pytest.mark.parametrize("by_click", [True, False])
+async def test_a_number_without_a_template_is_no_answer_and_the_numbers_that_are_one_are_told(
+    house: House, by_click: bool
+) -> None:
+    await knocked(house)
+    house.click("3️⃣") if by_click else reply(house, "3️⃣")
+    await house.later()
+    said = [f"{NO_ANSWER}, ⛔ to ban or a number (1️⃣, 2️⃣) to reject with its text, or type !kb accept 1."]
+    assert (house.membership(ANA), house.spoken()) == ("knock", said)
+
+
+async def test_a_number_on_a_card_without_templates_is_no_answer(house: House) -> None:
+    await revise(house, "otherwise: forward")
     await knocked(house)
     house.click("3️⃣")
     await house.later()
-    assert (house.membership(ANA), house.spoken()) == ("knock", [])
+    assert house.spoken()[-1] == f"{NO_ANSWER} or ⛔ to ban, or type !kb accept 1."
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"), [("2️⃣ please", "reject"), ("✅ welcome", "accept"), ("⛔, a spammer", "ban")]
+)
+async def test_a_reply_of_an_emoji_and_words_is_no_click_and_told_so(house: House, words: str, verdict: str) -> None:
+    await knocked(house)
+    reply(house, words)
+    await house.later()
+    [said] = house.spoken()
+    assert said.startswith("I did nothing: a reply is a click only if it is an emoji and nothing else. React with ")
+    assert said.endswith(f", or type !kb {verdict} 1 and your text.")
+    assert house.membership(ANA) == "knock"
 
 
 async def test_a_tap_that_is_taken_back_takes_its_answer_back(house: House) -> None:

@@ -644,6 +644,16 @@ SENTENCES: Mapping[str, Sentence] = {
         "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {command}.",
         command=Code,
     ),
+    "hint.clicks_and_texts": says(
+        "That does not answer this card. React with ✅ to accept, ❌ to reject, ⛔ to ban or a number ({texts}) to reject with its text, or type {command}.",
+        texts=Many,
+        command=Code,
+    ),
+    "hint.emoji_alone": says(
+        "I did nothing: a reply is a click only if it is an emoji and nothing else. React with {emoji}, or type {command} and your text.",
+        emoji=Sign,
+        command=Code,
+    ),
     "hint.numbers": says(
         "That does not answer this card, because it shows several requests. Type {command}, for example.", command=Code
     ),
@@ -829,7 +839,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "ask.one_address": says("One address at a time, please."),
     "ask.one_number": says("One number at a time, please."),
     "ask.not_understood": says("I do not understand “{text}” here.", text=Stranger),
-    "ask.not_numbers": says("I do not understand “{text}” here. Several numbers need commas: 5, 6.", text=Stranger),
+    "ask.not_numbers": says(
+        "I do not understand “{text}” here. Several numbers need commas: {numbers}.", text=Stranger, numbers=Code
+    ),
     "ask.one_command": says("I do not understand the line “{text}”. One message holds one command.", text=Stranger),
     "ask.backwards": says("{range} runs backwards; write {other}.", range=Code, other=Code),
     "ask.too_many": says("At most {most} requests at once.", most=Number),
