@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from knockbot.backup.talks import recall_talks
 from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdPartyInvite
 from knockbot.domain.notices import Code, Moment, Notice, notice
 from knockbot.domain.reasons import in_words
@@ -84,7 +85,9 @@ async def _recall_everywhere(context: Context, memory: Memory, since: int) -> No
         protected = await rooms.all_rooms(tx)
     managing = {room.management_room for room in protected}
     # A room may have been protected since then, from a management room that these records do not know.
-    elsewhere = set(await context.outside.joined_rooms()) - {room.room_id for room in protected}
+    joined = await context.outside.joined_rooms()
+    await recall_talks(context, joined)
+    elsewhere = set(joined) - {room.room_id for room in protected}
     for room_id in sorted(managing | elsewhere):
         lost = await _recall_room(context, memory, room_id, since)
         async with context.turn() as turn:

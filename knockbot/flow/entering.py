@@ -167,7 +167,7 @@ async def _cannot_be_read(context: Context, room_id: str) -> bool:
 def _is_out(context: Context, change: MemberChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
-        await jobs.overtake_going(
+        await jobs.overtake_gone(
             turn.tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), turn.now
         )
         for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):

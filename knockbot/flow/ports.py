@@ -41,6 +41,10 @@ PROMPT_KEY: Final = "org.knockbot.prompt"
 REQUEST_KEY: Final = "org.knockbot.request"
 """Where a card, or the line of a decision, tells machines of its request (`domain/card/machines.py`)."""
 
+CONVERSATION_KEY: Final = "org.knockbot.conversation"
+"""Where the room of a conversation says, from its making on, whose it is (`user_id`) and for which protected room it
+was begun (`about`)."""
+
 REQUESTS_KEY: Final = "org.knockbot.requests"
 """On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
 
@@ -214,6 +218,9 @@ class Acts(Protocol):
 
     async def find_made(self, key: str) -> str | None:
         """The room of the bot's own with `EFFECT_KEY` of this key; `None` where it is in none."""
+
+    async def made_with(self, room_id: str) -> Mapping[str, Any] | None:
+        """What the bot wrote into a room when it made it; `None` for a room of somebody else, or one it cannot see."""
 
 
 class Wording(Protocol):

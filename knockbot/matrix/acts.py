@@ -81,16 +81,21 @@ class Acts:
     async def find_made(self, key: str) -> str | None:
         """The room that was made with this key, if the bot is in one."""
         for room_id in await self._homeserver.joined_rooms():
-            try:
-                create = await self._homeserver.state(room_id, "m.room.create") or {}
-            except Never:
-                continue
-            content = create.get("content")
-            # Anybody can write a key into their own room.
-            mine = create.get("sender") == self._homeserver.bot
-            if mine and isinstance(content, dict) and content.get(EFFECT_KEY) == key:
+            content = await self.made_with(room_id)
+            if content is not None and content.get(EFFECT_KEY) == key:
                 return room_id
         return None
+
+    async def made_with(self, room_id: str) -> Mapping[str, Any] | None:
+        """What the bot wrote into a room when it made it; `None` for a room of somebody else, or one it cannot see."""
+        try:
+            create = await self._homeserver.state(room_id, "m.room.create") or {}
+        except Never:
+            return None
+        content = create.get("content")
+        # Anybody can write a key into their own room.
+        mine = create.get("sender") == self._homeserver.bot
+        return content if mine and isinstance(content, dict) else None
 
 
 class SealingActs(Acts):

@@ -43,6 +43,33 @@ async def last(tx: Tx, user_id: str) -> Conversation | None:
     return _CONVERSATION.maybe(row)
 
 
+async def going_on(tx: Tx) -> list[Conversation]:
+    """Every conversation that goes on."""
+    return _CONVERSATION.all(await tx.fetch(f"{_CONVERSATION.select} WHERE {_GOES_ON} ORDER BY id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A conversation that has its room already, and is not on record."""
+
+    user_id: str
+    about: str
+    room_id: str
+    stage: Stage
+
+
+async def take_up(tx: Tx, found: Found, now: int) -> None:
+    """Put it on record."""
+    await tx.execute(
+        "INSERT INTO conversations (user_id, about, room_id, stage, begun_at, last_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        found.user_id,
+        found.about,
+        found.room_id,
+        found.stage,
+        now,
+    )
+
+
 async def begin(tx: Tx, user_id: str, about: str, now: int, *, most: int) -> Conversation | None:
     """Begin the conversation with an applicant, or return the one that another process has begun just now.
 

@@ -19,7 +19,7 @@ from typing import Any, Generic
 import asyncpg
 
 from knockbot.domain.coding import Malformed
-from knockbot.domain.jobs import SAID, Act, Invite, Job, JobKind, OnMember, P_co, Place, acts, decode, encode
+from knockbot.domain.jobs import SAID, Act, Invite, Job, JobKind, Leave, OnMember, P_co, Place, acts, decode, encode
 from knockbot.domain.notices import Notice, because, dumps
 from knockbot.store.db import Database, Tx, for_update, listed, portions
 from knockbot.store.rows import Columns, Row
@@ -490,8 +490,17 @@ async def overtake_all(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """Acts that still wait to get the bot into or out of a room are not needed any more."""
-    going = f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') AND act <> '{Act.CONVERSE}'"
-    await _overtake(tx, going, room_id, why, now)
+    await _overtake(tx, _GOING, room_id, why, now)
+
+
+async def overtake_gone(tx: Tx, room_id: str, why: Notice, now: int) -> None:
+    """The same where the bot is out of the room: what waits to leave it and to forget it has yet to forget it."""
+    await _overtake(tx, f"{_GOING} AND NOT (act = '{Act.LEAVE}' AND payload_json = '{_FORGETS}')", room_id, why, now)
+
+
+_GOING = f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') AND act <> '{Act.CONVERSE}'"
+
+_FORGETS = encode(Leave(forget=True))
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:

@@ -87,6 +87,24 @@ OF_VOTES = (Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK, Record
 """The kinds of line that tell of votes, which stay in the management room where they were given."""
 
 
+async def outcomes(tx: Tx, request_id: int) -> int:
+    """How many outcomes a request has had before now; more than one where an answer was undone."""
+    query = f"SELECT count(*) FROM audit WHERE request_id = $1 AND kind IN ({listed(OUTCOMES, 2)})"
+    return int(await tx.fetchval(query, request_id, *OUTCOMES))
+
+
+OUTCOMES = (
+    Recorded.ACCEPTED,
+    Recorded.JOINED,
+    Recorded.DECLINED,
+    Recorded.REJECTED,
+    Recorded.BANNED,
+    Recorded.WITHDRAWN,
+    Recorded.EXPIRED,
+    Recorded.INVITE_WITHDRAWN,
+)
+
+
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     """The lines about one request, oldest first."""
     return _ENTRY.all(await tx.fetch(f"{_ENTRY.select} WHERE request_id = $1 ORDER BY audit.id", request_id))

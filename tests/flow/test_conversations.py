@@ -20,8 +20,8 @@ from knockbot.store import conversations
 from knockbot.store.conversations import Budget
 from knockbot.store.db import Database
 from knockbot.times import DAY
-from tests.flow.house import GARDEN, MODS, House, housed
-from tests.flow.world import ALICE, BOT, FAR
+from tests.flow.house import GARDEN, MODS, House, housed, until_called
+from tests.flow.world import ALICE, BOT, FAR, Room
 
 A_DAY = DAY / 1000
 OTHER = "@other:elsewhere.example"
@@ -259,6 +259,47 @@ async def test_one_room_and_each_letter_once_whenever_it_is_killed(house: House,
     [room] = talks(house)
     assert len([event for event in house.world.rooms[room].said if event["sender"] == BOT]) == 2
     assert (house.membership(FAR, room), await stage(house)) == ("invite", Stage.INVITED)
+
+
+@pytest.mark.parametrize("call", ["leave", "forget"])
+@pytest.mark.parametrize("done", [False, True])
+async def test_a_conversation_is_left_and_forgotten_whenever_it_is_killed(house: House, call: str, done: bool) -> None:
+    await told(house, "one")
+    [room] = talks(house)
+    await house.later(7.1 * A_DAY)
+    await house.ring()
+    house.world.play(call, hang=asyncio.Event(), done=done)
+    await house.worker._start_due()
+    await until_called(house, call)
+    await house.die()
+    await house.start_again()
+    house.world.behave()
+    await house.live()
+    assert (await stage(house), house.membership(BOT, room)) == (Stage.LEFT, "leave")
+    assert house.world.calls.index(("leave", room)) < house.world.calls.index(("forget", room))
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_a_room_that_the_homeserver_makes_after_all_is_left_and_nobody_is_invited_there(house: House) -> None:
+    """The bot dies while it waits for the room, and does not find it when it looks: it is made after that."""
+    house.world.play("create_room", hang=asyncio.Event())
+    await tell(house.context, "one")
+    await house.worker._start_due()
+    await until_called(house, "create_room")
+    await house.die()
+    house.world.behave()
+    await house.start_again()
+    await house.live()
+    [room] = talks(house)
+
+    house.world.rooms["!late"] = Room("!late", "Your request", join_rule="invite")
+    house.world.rooms["!late"].create = house.world.rooms[room].create
+    house.world.change("!late", BOT, BOT, "join")
+    await house.live()
+    await told(house, "two")
+    assert (len(house.said(room)), house.membership(FAR, "!late")) == (2, None)
+    await at_rest(house, 1.1)
+    assert (house.membership(BOT, "!late"), house.membership(BOT, room)) == ("leave", "join")
 
 
 # --- others who come there ----------------------------------------------------------------------------------------

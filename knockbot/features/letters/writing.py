@@ -16,7 +16,7 @@ from knockbot.flow import conversations, place
 from knockbot.flow.context import Context
 from knockbot.flow.conversations import ToTell
 from knockbot.flow.place import Place
-from knockbot.store import requests
+from knockbot.store import records, requests
 from knockbot.store.timers import Timer
 
 WAITING: Final = "letter_waiting"
@@ -51,7 +51,9 @@ async def settled(context: Context, turn: Turn, request: Request) -> None:
     rule = there.settings.letters
     said = told.said(request, there.called) if told.wanted(rule) else None
     if said is not None:
-        _tell(context, turn, request, f"{request.state}:{turn.cause or turn.now}", (there, said))
+        # After a restore this is the same number again, so what was told before is not told twice.
+        occasion = f"{request.state}:{await records.outcomes(turn.tx, request.id)}"
+        _tell(context, turn, request, occasion, (there, said))
     if request.state is State.ACCEPTED and rule.invited is not None:
         at = turn.now + rule.invited
         await set_timer(context, turn, Timer(f"{INVITED}:{request.id}", INVITED, str(request.id), at))

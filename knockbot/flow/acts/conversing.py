@@ -17,7 +17,7 @@ from knockbot.flow import place
 from knockbot.flow.acts.going import Made
 from knockbot.flow.context import Context
 from knockbot.flow.keys import MEGOLM
-from knockbot.flow.ports import EFFECT_KEY
+from knockbot.flow.ports import CONVERSATION_KEY, EFFECT_KEY
 from knockbot.flow.tables import Doing
 from knockbot.store import conversations, encryption
 from knockbot.store.jobs import Claimed
@@ -77,7 +77,7 @@ async def _content(context: Context, talk: Conversation, key: str) -> dict[str, 
         "preset": "private_chat",
         "is_direct": True,
         "invite": [],  # not yet: the invite can fail although the room was made
-        "creation_content": {EFFECT_KEY: key},
+        "creation_content": {EFFECT_KEY: key, CONVERSATION_KEY: {"user_id": talk.user_id, "about": talk.about}},
         "power_level_content_override": {"invite": 50},  # it is for two
         "initial_state": [encrypted] if context.acts.encrypts else [],
     }
