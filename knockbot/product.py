@@ -32,6 +32,7 @@ from knockbot.engine.turn import Handler
 from knockbot.features.bulk import preview, proposing, running
 from knockbot.features.calls import callers, here, quiet
 from knockbot.features.claims import claiming
+from knockbot.features.cooldown import rejections
 from knockbot.features.deferring import deferring
 from knockbot.features.digests import daily as collecting
 from knockbot.features.dossier import membership, records
@@ -177,6 +178,12 @@ FEATURES: tuple[Feature, ...] = (
         at_once=approvals.at_once,
         let_go=giving.let_go,
         took_place=giving.took_place,
+    ),
+    Feature(
+        "cooldown",
+        gathers={Fact.LAST_REJECTION: rejections.last},
+        settled=rejections.settled,
+        unsaid=rejections.unsaid,
     ),
     Feature("bulk", settled=running.settled, looks=running.look),
     Feature(

@@ -12,6 +12,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.card.kinds import waiting
 from knockbot.domain.card.who import By, also_invited
+from knockbot.domain.cooldown import COOLDOWN
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Kind, Knock, Miss, Request
@@ -148,6 +149,8 @@ def _by_rule(decision: Decision, request: Request | None) -> Notice:
         return notice("explain.doubt_though", verdict=verdict, rule=rule, why=decision.doubt)
     if decision.rule == SERVER_ACL:
         return notice("explain.server_acl")
+    if decision.rule == COOLDOWN:
+        return notice("explain.cooldown", verdict=verdict, by=decided_by(COOLDOWN, None, card.origin_of(decision)))
     return (
         notice("explain.rule", verdict=verdict, rule=rule)
         if decision.rule != OTHERWISE

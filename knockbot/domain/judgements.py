@@ -29,6 +29,7 @@ from knockbot.domain.model import (
     Kind,
     Knock,
     Known,
+    LastRejection,
     Listed,
     Measure,
     Past,
@@ -190,6 +191,7 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         "twice": [place for place, listed in enumerate(facts.lists.values()) if listed.again],
         "came": facts.came,
         "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
+        "cool": None if facts.last_rejection is None else [facts.last_rejection.age],
         "denied": facts.denied or None,
     }
     return {key: value for key, value in data.items() if value not in EMPTY}
@@ -228,6 +230,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         },
         came=Came(data["came"]) if "came" in data else None,
         pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
+        last_rejection=LastRejection(*data["cool"]) if "cool" in data else None,
         denied=data.get("denied", False),
     )
 

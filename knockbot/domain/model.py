@@ -450,6 +450,14 @@ class PreApproved:
     """Why one that exists does not count, or why that is unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastRejection:
+    """When the applicant was last rejected at this room, unless they were accepted there since."""
+
+    age: int | None
+    """How long ago that was (milliseconds); none if they never were."""
+
+
 class Came(StrEnum):
     """The state of a third-party invite when somebody used it."""
 
@@ -489,6 +497,8 @@ class Fact(StrEnum):
     """Whether policy lists name the applicant or, for a third-party invite, its inviter (`Facts.lists`)."""
     PRE_APPROVED = "pre_approved"
     """Whether somebody who may accept the applicant has approved them in advance (`Facts.pre_approved`)."""
+    LAST_REJECTION = "last_rejection"
+    """When the applicant was last rejected at this room (`Facts.last_rejection`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,6 +559,8 @@ class Facts:
     """For a redeemed invite: its state at that moment; none before that is looked up."""
     pre_approved: PreApproved | None = None
     """Whether somebody approved the applicant in advance; none if not looked up."""
+    last_rejection: LastRejection | None = None
+    """When the applicant was last rejected; none if not looked up."""
     denied: bool = False
     """Whether the room denies the applicant's server (`m.room.server_acl`)."""
     measure: Measure | None = None
@@ -629,6 +641,8 @@ class Decision:
     """Whose name the applicant's name looks like, if a rule decided that asks it and does not accept."""
     origin: Origin | None = None
     """The room whose policy decided, if that is another room."""
+    may_ask_again: bool = False
+    """Whether whoever is rejected by it may knock again at once, though the policy has a cooldown."""
 
     @property
     def rehearsed(self) -> Verdict | None:

@@ -24,6 +24,7 @@ from knockbot.documents.text import shown
 from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
+from knockbot.domain.cooldown import COOLDOWN, cooled, read_cooldown
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
 from knockbot.domain.criteria.applicants import likeness_in
 from knockbot.domain.criteria.base import Condition, read_room
@@ -106,6 +107,8 @@ class Rule:
     reason: str | None = None
     """The text in the membership event, which the applicant can read."""
     kinds: frozenset[Kind] = frozenset({Kind.KNOCK})
+    may_ask_again: bool = False
+    """Whether whoever it rejects may knock again at once, though the policy has a cooldown."""
     origin: str = ""
     """The room whose policy it is a part of; empty for the default policy, and before that is known."""
 
@@ -165,7 +168,7 @@ def _read_name(value: object, path: Path) -> str:
     return name
 
 
-RESERVED = frozenset({OTHERWISE, OTHERWISE_INVITES, SERVER_ACL})
+RESERVED = frozenset({OTHERWISE, OTHERWISE_INVITES, SERVER_ACL, COOLDOWN})
 """What decisions are called that no rule gave; those of policy lists begin with `LIST`."""
 
 
@@ -187,6 +190,7 @@ RULE_KEYS = table(
     Key("when", _as_it_stands),  # it is compiled when the kinds of request of the rule are known
     Key("then", word(Verdict, LATER_VERDICTS)),
     Key("reason", _read_reason, None),
+    Key("may_ask_again", yes_or_no, False, False),
 )
 
 
@@ -246,6 +250,8 @@ class RoomSettings:
     """Milliseconds after which the moderators are reminded of a request that waits for an answer."""
     stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
+    cooldown: int | None = key(read_cooldown, written="off")
+    """Milliseconds after a rejection within which whoever knocks again is rejected."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
     timezone: str = key(read_zone, written=UTC)
     """The name of the time zone (IANA) in which the policy names times of the day."""
@@ -308,6 +314,8 @@ class Policy(RoomSettings):
             needed[need.fact] = (*needed.get(need.fact, ()), need.of)
         if self.lists:  # all of them: whoever asks about one may have to know of the others, too
             needed[Fact.LISTED] = tuple(one.name for one in self.lists)
+        if self.cooldown is not None:
+            needed[Fact.LAST_REJECTION] = ("",)
         return needed
 
     @property
@@ -420,6 +428,14 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         by_list = decide_by_lists([one], seen.get(one.origin, facts).lists)
         if by_list is not None:
             return replace(by_list, origin=policy.origin(one.origin))
+    decision = _decide_by_rules(knock, facts, policy, kind, seen)
+    if policy.cooldown is None or not KINDS[kind].has_words:
+        return decision
+    cold = cooled(decision, facts, policy.cooldown, policy.timezone)
+    return decision if cold is decision else replace(cold, origin=policy.origin(policy.set_in.get(COOLDOWN)))
+
+
+def _decide_by_rules(knock: Knock, facts: Facts, policy: Policy, kind: Kind, seen: Mapping[str, Facts]) -> Decision:
     missed: list[Miss] = []
     left = MAX_COST
     for rule in policy.rules_for(kind):
@@ -428,6 +444,7 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         left -= min(cost, left)
         if finding.truth is Truth.TRUE:
             decision = Decision(rule.then, rule.label, rule.reason, tuple(missed), origin=origin)
+            decision = replace(decision, may_ask_again=rule.may_ask_again)
             return _explained(decision, finding.why) if rule.then is not Verdict.ACCEPT else decision
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why, origin=origin)
@@ -541,6 +558,8 @@ def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
             yield one.then.verdict, ("lists", place, "then")
     for rule in policy.rules:
         yield rule.then, ("rules", rule.place - 1, "then")
+    if policy.cooldown is not None:
+        yield Verdict.REJECT, (COOLDOWN,)
     yield policy.otherwise, (OTHERWISE,)
     yield policy.otherwise_third_party, (OTHERWISE_INVITES,)
 

@@ -271,6 +271,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.pre_approval_void_why": "{by} pre-approved the user, but this has no effect now ({why})",
     "finding.pre_approved_unknown": "whether the user is pre-approved (not checked)",
     "finding.pre_approved_unknown_why": "whether the user is pre-approved ({why})",
+    "finding.cooldown_unknown": "when the user was last rejected (not stored)",
     "finding.inviter_unknown": "who invited them (the third-party invite is not known)",
     "finding.inviter_power_unknown": "what power level the inviter has",
     "finding.inviter_power_enough": "inviter has power level {power}, not less than {least}",
@@ -585,6 +586,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unreadable.not_allowed": "encryption is not allowed in the config",
     "unreadable.too_many": "too many messages from one sender",
     # --- what the bot itself tells applicants
+    "told.cooldown": "You were rejected before. You can ask again from {when}.",
     "told.withdrawn": "Withdrawn by the applicant.",
     "told.undone": "taken back by the moderators",
     "told.taken_back": "This invite was revoked.",

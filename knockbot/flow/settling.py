@@ -181,7 +181,9 @@ async def _is_announced(context: Context, turn: Turn, request: Request) -> bool:
     if request.answer.rule is None:
         return kind_of(request).answers_are_told
     there = await place.of(context, turn, request.room_id)
-    return there is None or there.settings.announce is not Announce.NONE
+    if there is not None and there.settings.announce is Announce.NONE:
+        return False
+    return not await tables.is_unsaid(context, turn, request)
 
 
 async def show_inviter_banned(context: Context, turn: Turn, request: Request) -> None:

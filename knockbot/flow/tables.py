@@ -108,6 +108,9 @@ stored."""
 Folds: TypeAlias = Callable[[Context, Turn, Request], Awaitable[int | None]]
 """The digest in which a request is shown in place of a card or a line of its own; `None` if it is not."""
 
+Unsaid: TypeAlias = Callable[[Context, Turn, Request], Awaitable[bool]]
+"""Whether no line tells what a rule did with a request, since enough was said of that."""
+
 Calls: TypeAlias = Callable[[Context, Tx, Place], Awaitable[Sequence[str]]]
 """The people who want to be called about a room, beside those whom its policy names."""
 
@@ -214,6 +217,8 @@ class Feature:
     """When a rule accepts somebody."""
     folds: Folds | None = None
     """Before a request gets a card, or a line about what a rule did."""
+    unsaid: Unsaid | None = None
+    """Before a line about what a rule did."""
     calls: Calls | None = None
     """Before a message calls those whom the policy names."""
     is_quiet: IsQuiet | None = None
@@ -410,6 +415,12 @@ async def folded(context: Context, turn: Turn, request: Request) -> int | None:
         if digest_id is not None:
             return digest_id
     return None
+
+
+async def is_unsaid(context: Context, turn: Turn, request: Request) -> bool:
+    """Whether no line tells what a rule did with a request."""
+    asked = [feature.unsaid for feature in rows(context) if feature.unsaid is not None]
+    return any([await unsaid(context, turn, request) for unsaid in asked])
 
 
 async def called(context: Context, tx: Tx, there: Place) -> list[str]:

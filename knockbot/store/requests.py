@@ -361,6 +361,19 @@ ROOMS_WITH_HISTORY = (
 """Of each such room the index `requests_of_applicant` tells whether there is any; by EXISTS, PostgreSQL may join."""
 
 
+async def rejected_since(tx: Tx, room_id: str, user_id: str) -> int | None:
+    """When somebody was last rejected at a room by what begins a cooldown, in milliseconds since the epoch; `None` if
+    they never were, or were accepted or banned since."""
+    row = await tx.fetchrow(LAST_REJECTION, room_id, user_id)
+    return int(row["counts_since"]) if row is not None and row["counts_as"] == State.REJECTED else None
+
+
+LAST_REJECTION = (
+    "SELECT counts_as, counts_since FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+    "AND counts_as IN ('accepted', 'joined', 'declined', 'rejected', 'banned') AND cools ORDER BY id DESC LIMIT 1"
+)
+
+
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
     """The open requests of a management room, or of one of its protected rooms, oldest first."""
     which, args = ("", []) if room_id is None else (" AND room_id = $2", [room_id])
@@ -883,6 +896,11 @@ LAST_REMOVAL = (
 async def counts_for_nothing(tx: Tx, request_id: int) -> None:
     """The outcome of this knock says nothing about its applicant."""
     await tx.execute("UPDATE requests SET counts_as = NULL WHERE id = $1", request_id)
+
+
+async def cools(tx: Tx, request_id: int, *, cools: bool) -> None:
+    """Note whether the rejection of this knock begins a cooldown."""
+    await tx.execute("UPDATE requests SET cools = $2 WHERE id = $1 AND cools <> $2", request_id, cools)
 
 
 async def reopened(tx: Tx, request_id: int, now: int) -> None:

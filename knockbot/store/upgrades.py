@@ -254,6 +254,8 @@ CREATE TABLE requests (
     -- Of a knock: what it counts as in the history of its applicant, and since when; none while nothing came of it.
     counts_as       TEXT,
     counts_since    BIGINT,
+    -- Whether a rejection begins a cooldown.
+    cools           BOOLEAN NOT NULL DEFAULT TRUE,
     -- How many characters the reason had, where it was cut when the request was settled.
     reason_length   INTEGER,
     -- How many knocks it has seen, each soon after the one before.

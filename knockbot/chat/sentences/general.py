@@ -104,6 +104,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.policy_key_of": says("the policy of {room} ({key})", key=Code, room=Room),
     "rule.of": says("{rule} of {room}", rule=Rule, room=Room),
     "by.server_acl": says("the room's server ACL"),
+    "by.cooldown": says("the cooldown"),
+    "by.cooldown_of": says("the cooldown of {room}", room=Room),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
     "by.also": says("{by} (also invited from {room})", by=By, room=Room),
@@ -382,6 +384,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Term, rule=Rule, why=Notice
     ),
     "explain.server_acl": says("Policy: not used, because the room's server ACL denies their server"),
+    "explain.cooldown": says("Policy: {verdict}, by {by}: they were rejected before", verdict=Term, by=By),
     "explain.rule": says("Policy: {verdict}, by rule {rule}", verdict=Term, rule=Rule),
     "explain.as_invite": says(
         "Policy: {verdict}, because no rule matches and the invite had this answer", verdict=Term

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.cooldown import COOLDOWN
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Miss, Request, State, ThirdPartyInvite, Verdict
@@ -58,7 +59,7 @@ def decided_by(rule_name: str | None, by: str | None, origin: str = "") -> By:
         return User(by or "")
     if not rule_name:
         return notice("by.policy")
-    if rule_name in (OTHERWISE, OTHERWISE_INVITES):
+    if rule_name in (OTHERWISE, OTHERWISE_INVITES, COOLDOWN):
         return _by_key(rule_name, origin)
     if rule_name == SERVER_ACL:
         return notice("by.server_acl")
@@ -69,6 +70,8 @@ def decided_by(rule_name: str | None, by: str | None, origin: str = "") -> By:
 
 
 def _by_key(key: str, origin: str) -> Notice:
+    if key == COOLDOWN:
+        return notice("by.cooldown") if not origin else notice("by.cooldown_of", room=Room("", origin))
     if not origin:
         return notice("by.policy_key", key=Code(key))
     return notice("by.policy_key_of", key=Code(key), room=Room("", origin))

@@ -86,6 +86,7 @@ rules:
   - name: short reason
     when: {{ not: {{ reason_length_at_least: 15 }} }}
     then: reject
+    may_ask_again: true
     reason: {TRY_AGAIN[Language.EN]}
 otherwise: forward
 """
