@@ -29,7 +29,7 @@ from knockbot.domain.model import (
 from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
-from knockbot.features.bulk import preview, proposing, running
+from knockbot.features.bulk import counting, preview, proposing, running
 from knockbot.features.calls import callers, here, quiet
 from knockbot.features.claims import claiming
 from knockbot.features.cooldown import rejections
@@ -185,7 +185,13 @@ FEATURES: tuple[Feature, ...] = (
         settled=rejections.settled,
         unsaid=rejections.unsaid,
     ),
-    Feature("bulk", settled=running.settled, looks=running.look),
+    Feature(
+        "bulk",
+        reopened=counting.changed,
+        voted=counting.changed,
+        settled=counting.settled,
+        looks=running.look,
+    ),
     Feature(
         "waves",  # after "history", which writes down the knocks that it counts
         knocked=course.knocked,
@@ -237,6 +243,7 @@ FEATURES: tuple[Feature, ...] = (
         clicks=voting.clicks,
         unclicked=voting.unclicked,
         unsupported=voting.unsupported,
+        takes_back=voting.taken_back,
         reopened=voting.reopened,
         revised=recount.revised,
         remarks=votes_shown.remarks,

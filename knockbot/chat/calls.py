@@ -231,7 +231,7 @@ def _to_be_answered(shown: Sequence[Request]) -> list[Request]:
 def _to_be_undone(shown: Sequence[Request]) -> list[Request]:
     if not answering.takes_clicks(shown):
         raise Refused(_shows_several(shown, "undo"))
-    return [one for one in shown if not one.awaits_moderators] or list(shown[-1:])
+    return [one for one in shown if not one.awaits_moderators] or list(shown)
 
 
 async def _meant(call: Call, text: str, of_card: OfCard) -> tuple[Meant, str] | None:

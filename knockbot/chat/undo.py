@@ -18,21 +18,22 @@ from knockbot.features.undo import asking, looking, many, taking
 from knockbot.features.undo.looking import Found, Wish
 from knockbot.flow import authority
 from knockbot.flow.authority import Wanted
-from knockbot.store import batches, records, requests, rooms
+from knockbot.store import batches, records, requests, rooms, undo_runs, votes
+from knockbot.store.db import Tx
 
 
 async def undo(call: Call, meant: Meant | None) -> Answered:
-    """Undo the answers to these requests, or what its author has answered last."""
+    """Undo the answers to these requests, or what its author has answered last; or take back their votes."""
     await authority.insist(call.context, Wanted(Deed.TAKE_BACK, call.actor, Room(call.room, call.room)))
     wish = Wish(call.actor, call.cause, own=meant is None)
-    wanted = meant.found if meant is not None else await _own(call)
-    batch = await _own_batch(call, wanted) if meant is None else None
+    wanted, batch = (meant.found, None) if meant is not None else await _own(call)
     if batch is not None:
         return _batch_undone(call, wish, batch)
     found = [await _looked_at(call, wish, one) for one in wanted]
 
     async def write(turn: Turn) -> Reply:
-        await requests.hold(turn.tx, [one.request.id for one in found if isinstance(one, Found)])
+        held = [one if isinstance(one, Request) else one.request for one in found if not isinstance(one, Refused)]
+        await requests.hold(turn.tx, [one.id for one in held])
         said = [await _undone(call, turn, wish, one) for one in found]
         kept = [one for one in dict.fromkeys(said) if one is not None]
         return below(*kept) if kept else AWAITED
@@ -40,26 +41,41 @@ async def undo(call: Call, meant: Meant | None) -> Answered:
     return write
 
 
-async def _own(call: Call) -> list[Request]:
-    """The requests that the author of a command has answered last, as far as they are managed from here."""
+async def _own(call: Call) -> tuple[list[Request], Batch | None]:
+    """The requests that the author of a command has answered last, or voted on, as far as they are managed from here;
+    and the batch by which they did, if it was one of theirs."""
     async with call.context.db.tx() as tx:
         managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
-        numbers = await records.last_answered_by(tx, call.actor, call.room)
-        found = [await requests.get(tx, one, held=False) for one in numbers]
-    theirs = [request for request in found if request.room_id in managed]
+        last = await records.last_answered_by(tx, call.actor, call.room)
+        answered = [await requests.get(tx, one, held=False) for one in last.request_ids]
+        theirs = [await _where_it_stands(tx, call, one) for one in answered if one.room_id in managed]
+        batch = await _own_batch(tx, call, theirs, undone=last.undone)
     if not theirs:
         raise Refused(notice("undo.none"))
-    return theirs
+    return theirs, batch
 
 
-async def _own_batch(call: Call, answered: Sequence[Request | Refused]) -> Batch | None:
-    """The batch that gave these answers, if the author of the command has begun it."""
-    causes = [one.answer.cause for one in answered if isinstance(one, Request) and one.answer is not None]
+async def _where_it_stands(tx: Tx, call: Call, request: Request) -> Request:
+    """The request on which their vote stands: the next one of the same applicant, if it went along."""
+    newest = await requests.latest(tx, request.room_id, request.user_id, held=False) if request.user_id else None
+    if newest is None or newest.id == request.id:
+        return request
+    given = (await votes.on(tx, [newest])).get(newest.id, [])
+    went_along = any((vote.voter, vote.from_number) == (call.actor, request.number) for vote in given)
+    return newest if went_along else request
+
+
+async def _own_batch(tx: Tx, call: Call, theirs: Sequence[Request], *, undone: bool) -> Batch | None:
+    """The batch that gave these answers or votes, if the author of the command has begun it; or that they have undone
+    already."""
+    if undone:
+        batch_id = await undo_runs.that_tried(tx, call.actor, [one.id for one in theirs]) if theirs else None
+        return await batches.find(tx, batch_id) if batch_id is not None else None
+    given = await votes.on(tx, [one for one in theirs if one.awaits_moderators])
+    causes = [one.answer.cause for one in theirs if one.answer is not None]
+    causes += [vote.cause for found in given.values() for vote in found if vote.voter == call.actor]
     batch_id = next((found for cause in causes if (found := batch_of(cause)) is not None), None)
-    if batch_id is None:
-        return None
-    async with call.context.db.tx() as tx:
-        batch = await batches.find(tx, batch_id)
+    batch = await batches.find(tx, batch_id) if batch_id is not None else None
     return batch if batch is not None and batch.given_by == call.actor else None
 
 
@@ -70,8 +86,9 @@ def _batch_undone(call: Call, wish: Wish, batch: Batch) -> Write[Reply]:
     return write
 
 
-async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Found | Refused:
-    if isinstance(one, Refused):
+async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Found | Request | Refused:
+    """How an answer can be undone; the request itself where it has none, and may have a vote."""
+    if isinstance(one, Refused) or one.awaits_moderators:
         return one
     try:
         return await looking.look(call.context, wish, one)
@@ -79,11 +96,13 @@ async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Found | 
         return refused
 
 
-async def _undone(call: Call, turn: Turn, wish: Wish, one: Found | Refused) -> Notice | None:
+async def _undone(call: Call, turn: Turn, wish: Wish, one: Found | Request | Refused) -> Notice | None:
     """What is said of one of them; nothing where a question says it."""
     if isinstance(one, Refused):
         return one.said
     try:
+        if isinstance(one, Request):
+            return await taking.take_back(call.context, turn, wish, one)
         if one.step is Step.REMOVE:
             await asking.ask(call.context, turn, wish, one)
             return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from knockbot.domain.model import Request, State, Verdict
+from knockbot.domain.model import Answer, Request, State, Verdict
+from knockbot.domain.undoing import carried_out
 from knockbot.times import MINUTE
 
 WITHIN: Final = 10 * MINUTE
@@ -52,6 +53,8 @@ class Left(StrEnum):
     """The applicant does not wait there any more, or the room is not managed from here."""
     VOTED = "voted"
     """It counts as a vote, and the answer takes more of them."""
+    UNVOTED = "unvoted"
+    """The vote that it was has been taken back, or another one has taken its place."""
     ANEW = "anew"
     """The applicant has knocked again since it was asked about."""
 
@@ -65,6 +68,10 @@ class Given(StrEnum):
     """It waits until somebody has fixed something, or for long until a server answers."""
     FAILED = "failed"
     """The act was given up; the request waits for an answer again."""
+    HELPED = "helped"
+    """It was one of the votes by which others gave this answer."""
+    UNDONE = "undone"
+    """Somebody has undone it."""
     OPEN = "open"
     """The answer does not bind, and the request still waits for one."""
 
@@ -140,20 +147,53 @@ REACHED: Final[Mapping[Verdict, frozenset[State]]] = {
 """The states that show that an answer was carried out."""
 
 
-def fate(batch: Batch, item: Item, request: Request | None) -> Fate:
-    """What becomes of a request of a batch; `request` is `None` where it is not managed from there any more."""
+def fate(batch: Batch, item: Item, request: Request | None, *, voted: bool = False) -> Fate:
+    """What becomes of a request of a batch; `request` is `None` where it is not managed from there any more. `voted`:
+    whether the vote that the batch gave on it, if it gave one, is still there."""
     if item.step is Step.WAITING:
         return None
-    if item.why is not None:
+    if item.why not in (None, Left.VOTED):
         return item.why
     if request is None or request.management_room != batch.management_room:
         return Left.GONE
-    ours = request.answer is not None and request.answer.cause == batch.answer_cause
+    if item.why is Left.VOTED and not _is_ours(batch, request.answer):
+        return _by_votes(batch, request, voted=voted)
+    return _by_answer(batch, request)
+
+
+def _is_ours(batch: Batch, answer: Answer | None) -> bool:
+    return answer is not None and answer.cause == batch.answer_cause
+
+
+def _by_votes(batch: Batch, request: Request, *, voted: bool) -> Fate:
+    """What becomes of a request on which the batch was a vote."""
+    if request.awaits_moderators:
+        return Left.VOTED if voted else Left.UNVOTED
+    if voted and was_undone(request) and request.undone and request.undone.state in REACHED[batch.verdict]:
+        return Given.UNDONE
+    given = request.answer.verdict is batch.verdict if request.open and request.answer else None
+    if voted and (given or request.state in REACHED[batch.verdict]):
+        return Given.HELPED
+    return Left.ANSWERED if request.open else settled_otherwise(request)
+
+
+def _by_answer(batch: Batch, request: Request) -> Fate:
+    """What becomes of a request that the batch has answered."""
+    ours = _is_ours(batch, request.answer)
     if request.open:
         return _on_its_way(request) if ours else _not_bound(request)
+    if request.undone is not None and _is_ours(batch, request.undone.answer):
+        if request.being_undone:
+            return Given.DONE
+        return Given.UNDONE if was_undone(request) else settled_otherwise(request)
     if ours:
         return Given.DONE if request.state in REACHED[batch.verdict] else Left.GONE
     return settled_otherwise(request)
+
+
+def was_undone(request: Request) -> bool:
+    """Whether the present outcome is what undid an earlier one."""
+    return carried_out(request) is not None
 
 
 def _on_its_way(request: Request) -> Given:
@@ -200,6 +240,8 @@ class Tally:
     given: Mapping[Given, list[int]] = field(default_factory=dict)
     left: Mapping[Left, list[int]] = field(default_factory=dict)
     """Those that were left out since."""
+    undone: Mapping[str, list[int]] = field(default_factory=dict)
+    """Those of which somebody has undone the answer, by who did."""
 
     def count(self, which: Given) -> int:
         """How many answers stand so."""
@@ -211,19 +253,23 @@ class Tally:
         return self.count(Given.UNDER_WAY)
 
 
-def tally(batch: Batch, found: Iterable[tuple[Item, Request | None]]) -> Tally:
-    """Count what has become of the requests of a batch. A request that is not managed from there has the number 0."""
+def tally(batch: Batch, found: Iterable[tuple[Item, Request | None]], voted: Collection[int] = frozenset()) -> Tally:
+    """Count what has become of the requests of a batch. A request that is not managed from there has the number 0.
+    `voted` are those on which a vote of the batch is still there, by their ids."""
     given: dict[Given, list[int]] = {}
     left: dict[Left, list[int]] = {}
+    undone: dict[str, list[int]] = {}
     count = Counter[str]()
     for item, request in found:
         count["total"] += 1
         number = request.number if request is not None and request.management_room == batch.management_room else 0
-        match fate(batch, item, request):
+        match fate(batch, item, request, voted=item.request_id in voted):
             case None:
                 count["waiting"] += 1
             case Left() as why:
                 left.setdefault(why, []).append(number)
+            case Given.UNDONE:
+                undone.setdefault((request.by if request is not None else None) or "", []).append(number)
             case Given() as how:
                 given.setdefault(how, []).append(number)
-    return Tally(count["total"], count["waiting"], given, left)
+    return Tally(count["total"], count["waiting"], given, left, undone)

@@ -182,6 +182,10 @@ if nobody did. May raise `Later` and `Never`."""
 Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
 """Writes what takes back the outcome of a request: the answer that says so, and the act."""
 
+TakesBack: TypeAlias = Callable[[Context, Turn, Request, str, str | None], Awaitable[Notice | None]]
+"""Takes back what somebody wants for a request that still waits for its answer: by whichever event they said so, or by
+this one alone. Returns what is said of it; `None` if there is nothing to be taken back."""
+
 Undone: TypeAlias = Callable[[Context, Turn, Request, Answer], Awaitable[Notice | None]]
 """Writes what else is taken back where somebody who was accepted, and has joined, is removed by an answer; returns what
 the reply says of it."""
@@ -291,6 +295,10 @@ class Feature:
     """Right before an answer is carried out that was not given just now."""
     reopened: Follows | None = None
     """Before an answer that is not carried out yet is undone."""
+    takes_back: TakesBack | None = None
+    """When somebody undoes what they want for a request that has no answer."""
+    voted: Follows | None = None
+    """After other moderators than before, or for something else, want an answer that takes several of them."""
     undone: Undone | None = None
     """When an accept is undone by which somebody has joined."""
     shortcuts: Shortcuts | None = None
@@ -564,6 +572,23 @@ async def reopened(context: Context, turn: Turn, request: Request) -> None:
     for feature in rows(context):
         if feature.reopened is not None:
             await feature.reopened(context, turn, request)
+
+
+async def taken_back(context: Context, turn: Turn, request: Request, actor: str, cause: str | None) -> Notice | None:
+    """Take back what somebody wants for a request that has no answer; returns what is said of it, `None` if there is
+    nothing."""
+    for feature in rows(context):
+        took = await feature.takes_back(context, turn, request, actor, cause) if feature.takes_back else None
+        if took is not None:
+            return took
+    return None
+
+
+async def voted(context: Context, turn: Turn, request: Request) -> None:
+    """Other moderators than before want an answer to a request: write what else follows."""
+    for feature in rows(context):
+        if feature.voted is not None:
+            await feature.voted(context, turn, request)
 
 
 async def undone(context: Context, turn: Turn, request: Request, answer: Answer) -> list[Notice]:

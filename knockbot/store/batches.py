@@ -130,6 +130,14 @@ async def put(tx: Tx, batch_id: int, request_ids: Sequence[int], step: Step, why
         )
 
 
+async def that_voted(tx: Tx, request_id: int) -> list[int]:
+    """The batches that were a vote on a request, oldest first."""
+    rows = await tx.fetch(
+        "SELECT batch_id FROM batch_requests WHERE request_id = $1 AND why = 'voted' ORDER BY batch_id", request_id
+    )
+    return [row["batch_id"] for row in rows]
+
+
 async def rooms_waiting(tx: Tx, batch_id: int) -> list[str]:
     """The rooms of the requests that wait for their turn, or whose outcome the room has not shown yet."""
     rows = await tx.fetch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.domain.invites import Fall
@@ -110,24 +111,35 @@ async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     return _ENTRY.all(await tx.fetch(f"{_ENTRY.select} WHERE request_id = $1 ORDER BY audit.id", request_id))
 
 
-ANSWERS = ("accept", "reject", "ban", "taken_back", "taken_back_with_ban", "undone")
-"""The kinds of line that say what somebody has answered, and that they have undone it."""
+UNDONE = ("undone", "vote_taken_back")
+ANSWERS = ("accept", "reject", "ban", "taken_back", "taken_back_with_ban", "voted", *UNDONE)
+"""The kinds of line that say what somebody has answered, or voted for, and that they have undone it."""
 
 
-async def last_answered_by(tx: Tx, actor: str, management_room: str) -> list[int]:
-    """The requests of a management room that somebody answered last, all at once; oldest first."""
+@dataclass(frozen=True, slots=True)
+class LastAnswered:
+    """What somebody did last about requests, all at once."""
+
+    request_ids: Sequence[int] = ()
+    """Oldest first."""
+    undone: bool = False
+    """Whether they undid something."""
+
+
+async def last_answered_by(tx: Tx, actor: str, management_room: str) -> LastAnswered:
+    """What somebody answered, voted for or undid last from a management room."""
     theirs = (
-        "SELECT request_id, audit.at FROM audit JOIN requests ON requests.id = request_id "
+        "SELECT request_id, audit.at, audit.kind FROM audit JOIN requests ON requests.id = request_id "
         f"WHERE actor = $1 AND management_room = $2 AND audit.kind IN ({listed(ANSWERS, 3)}) ORDER BY audit.id DESC"
     )
     last = await tx.fetchrow(f"{theirs} LIMIT 1", actor, management_room, *ANSWERS)
     if last is None:
-        return []
+        return LastAnswered()
     together = (
         f"SELECT DISTINCT request_id FROM ({theirs} LIMIT {MOST_AT_ONCE}) AS newest WHERE at = ${len(ANSWERS) + 3}"
     )
     rows = await tx.fetch(f"{together} ORDER BY request_id", actor, management_room, *ANSWERS, last["at"])
-    return [row["request_id"] for row in rows]
+    return LastAnswered([row["request_id"] for row in rows], last["kind"] in UNDONE)
 
 
 MOST_AT_ONCE = 100

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.domain.notices import Notice, dumps, loads
-from knockbot.store.db import Tx, for_update
+from knockbot.store.db import Tx, for_update, listed
 from knockbot.store.rows import Column, Row, optional
 
 
@@ -30,14 +30,17 @@ class UndoItem:
     tried: bool = False
     why: Notice | None = None
     """Why it is not undone."""
+    was_vote: bool = False
+    """Whether it was no answer, and a vote was taken back."""
 
 
 _RUN = Row(UndoRun, "undo_runs")
 _ITEM = Row(UndoItem, "undo_items", why=Column("why", optional(loads)))
 
 
-async def begin(tx: Tx, run: UndoRun) -> int | None:
-    """Begin to undo what a batch has answered; returns how many answers these are, or `None` if it was begun before."""
+async def begin(tx: Tx, run: UndoRun) -> tuple[int, int] | None:
+    """Begin to undo what a batch has answered; returns how many answers and how many votes these are, or `None` if it
+    was begun before."""
     row = await tx.fetchrow(
         "INSERT INTO undo_runs (batch_id, asked_by, cause, ended) VALUES ($1, $2, $3, FALSE) "
         "ON CONFLICT (batch_id) DO NOTHING RETURNING batch_id",
@@ -47,12 +50,38 @@ async def begin(tx: Tx, run: UndoRun) -> int | None:
     )
     if row is None:
         return None
-    added = await tx.fetch(
-        "INSERT INTO undo_items (batch_id, request_id, place, tried) SELECT batch_id, request_id, place, FALSE "
-        "FROM batch_requests WHERE batch_id = $1 AND step IN ('answered', 'settled') RETURNING request_id",
-        run.batch_id,
+    answers = await tx.fetch(f"{_ITEMS} AND step IN ('answered', 'settled') RETURNING request_id", run.batch_id)
+    votes = await tx.fetch(f"{_ITEMS} AND step = 'left' AND why = 'voted' RETURNING request_id", run.batch_id)
+    return len(answers), len(votes)
+
+
+_ITEMS = (
+    "INSERT INTO undo_items (batch_id, request_id, place, tried, was_vote) SELECT batch_id, request_id, place, FALSE, "
+    "FALSE FROM batch_requests WHERE batch_id = $1"
+)
+
+
+async def also(tx: Tx, batch_id: int, request_ids: Sequence[int]) -> None:
+    """Undo what stands of a batch on these requests as well."""
+    for request_id in request_ids:
+        await tx.execute(
+            "INSERT INTO undo_items (batch_id, request_id, place, tried, was_vote) "
+            "SELECT $1, $2, coalesce(max(place), 0) + 1, FALSE, FALSE FROM undo_items WHERE batch_id = $1 "
+            "ON CONFLICT (batch_id, request_id) DO NOTHING",
+            batch_id,
+            request_id,
+        )
+
+
+async def that_tried(tx: Tx, asked_by: str, request_ids: Sequence[int]) -> int | None:
+    """The batch that was undone for somebody last, if these requests were among its answers."""
+    batch_id = await tx.fetchval(
+        "SELECT max(undo_items.batch_id) FROM undo_items JOIN undo_runs ON undo_runs.batch_id = undo_items.batch_id "
+        f"WHERE asked_by = $1 AND tried AND undo_items.why IS NULL AND request_id IN ({listed(request_ids, 2)})",
+        asked_by,
+        *request_ids,
     )
-    return len(added)
+    return int(batch_id) if batch_id is not None else None
 
 
 async def find(tx: Tx, batch_id: int, *, held: bool = False) -> UndoRun | None:
@@ -89,13 +118,14 @@ async def waiting(tx: Tx, batch_id: int, limit: int) -> list[UndoItem]:
     return _ITEM.all(rows)
 
 
-async def tried(tx: Tx, batch_id: int, request_id: int, why: Notice | None) -> None:
-    """An answer is undone, or is not, and why."""
+async def tried(tx: Tx, batch_id: int, request_id: int, why: Notice | None, *, was_vote: bool = False) -> None:
+    """An answer is undone, or a vote is taken back; or it is not, and why."""
     await tx.execute(
-        "UPDATE undo_items SET tried = TRUE, why = $3 WHERE batch_id = $1 AND request_id = $2",
+        "UPDATE undo_items SET tried = TRUE, why = $3, was_vote = $4 WHERE batch_id = $1 AND request_id = $2",
         batch_id,
         request_id,
         dumps(why) if why is not None else None,
+        was_vote,
     )
 
 

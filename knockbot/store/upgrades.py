@@ -469,6 +469,7 @@ CREATE TABLE batch_requests (
     PRIMARY KEY (batch_id, request_id)
 );
 CREATE INDEX batch_requests_step ON batch_requests (batch_id, step, place);
+CREATE INDEX batch_requests_voted ON batch_requests (request_id, batch_id) WHERE why = 'voted';
 
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
@@ -751,8 +752,10 @@ CREATE TABLE undo_items (
     place      INTEGER NOT NULL,
     tried      BOOLEAN NOT NULL,
     why        TEXT,
+    was_vote   BOOLEAN NOT NULL,
     PRIMARY KEY (batch_id, request_id)
 );
+CREATE INDEX undo_items_of ON undo_items (request_id);
 CREATE INDEX undo_items_waiting ON undo_items (batch_id, place) WHERE NOT tried;
 CREATE INDEX undo_questions_open ON undo_questions (request_id) WHERE NOT ended;
 

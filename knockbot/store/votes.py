@@ -62,6 +62,23 @@ async def by_click(tx: Tx, management_room: str, cause: str) -> list[int]:
     return [row["request_id"] for row in rows]
 
 
+async def given_by(tx: Tx, cause: str, voter: str) -> frozenset[int]:
+    """The requests on which this gave a vote of somebody that is still there."""
+    rows = await tx.fetch("SELECT request_id FROM votes WHERE cause = $1 AND voter = $2", cause, voter)
+    return frozenset(row["request_id"] for row in rows)
+
+
+async def waiting_on(tx: Tx, cause: str, voter: str) -> list[int]:
+    """Those of these requests that are open."""
+    rows = await tx.fetch(
+        "SELECT request_id FROM votes JOIN requests ON requests.id = request_id "
+        "WHERE cause = $1 AND voter = $2 AND state = 'pending' ORDER BY request_id",
+        cause,
+        voter,
+    )
+    return [row["request_id"] for row in rows]
+
+
 async def with_votes(tx: Tx, room_id: str) -> list[int]:
     """The requests at a room that wait for an answer and were voted on."""
     rows = await tx.fetch(
@@ -95,6 +112,11 @@ async def take_back(tx: Tx, request_id: int, cause: str) -> Vote | None:
         f"DELETE FROM votes WHERE request_id = $1 AND cause = $2 RETURNING {_VOTE.columns}", request_id, cause
     )
     return _VOTE.maybe(row)
+
+
+async def remove_of(tx: Tx, request_id: int, voter: str) -> None:
+    """Delete somebody's vote on a request."""
+    await tx.execute("DELETE FROM votes WHERE request_id = $1 AND voter = $2", request_id, voter)
 
 
 async def remove(tx: Tx, request_id: int, verdict: Verdict) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from knockbot.domain.batches import Stage, batch_of
 from knockbot.domain.model import State, Verdict
-from knockbot.features.bulk import preview
+from knockbot.features.bulk import counting
 from knockbot.store import batches, requests
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.offered import offers
@@ -105,7 +105,7 @@ class Story:
             rows = await tx.fetch("SELECT id FROM batches ORDER BY id")
             found = [one for row in rows if (one := await batches.find(tx, row["id"])) is not None]
             shown = {one.id: {item.event_id for item in await batches.items(tx, one.id, asked=True)} for one in found}
-            tallies = [(one, await preview.count(tx, one)) for one in found]
+            tallies = [(one, await counting.count(tx, one)) for one in found]
         assert {one.stage for one in found} <= {Stage.DONE, Stage.STOPPED, Stage.DECLINED, Stage.LAPSED}
         for batch, tally in tallies:
             stood = sum(map(len, [*tally.given.values(), *tally.left.values()]))

@@ -25,6 +25,10 @@ def _given(text: str, plural: str) -> Sentence:
     return says(text, plural, how=Choice, count=Number, requests=Many)
 
 
+def _votes(text: str, plural: str) -> Sentence:
+    return says(text, plural, reached=Choice, count=Number, requests=Many)
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "command/accept all": says("accept all who wait, or those who fit; I ask you first", name=Choice),
     "command/reject all": says("reject all who wait, or those who fit; I ask you first", name=Choice),
@@ -33,8 +37,14 @@ SENTENCES: Mapping[str, Sentence] = {
     "bulk.asks/accept": _asks("Accept {count} request?", "Accept {count} requests?"),
     "bulk.asks/ban": _asks("Ban {count} applicant?", "Ban {count} applicants?"),
     "bulk.asks/reject": _asks("Reject {count} request?", "Reject {count} requests?"),
-    "bulk.all": says("These are all who wait."),
-    "bulk.selected": says("These are all who wait and fit {selection}.", selection=Code),
+    "bulk.asks_votes/accept": _asks("Vote to accept {count} request?", "Vote to accept {count} requests?"),
+    "bulk.asks_votes/ban": _asks("Vote to ban {count} applicant?", "Vote to ban {count} applicants?"),
+    "bulk.asks_votes/reject": _asks("Vote to reject {count} request?", "Vote to reject {count} requests?"),
+    "bulk.all/all": says("These are all who wait.", which=Choice),
+    "bulk.all/others": says("These are all others who wait.", which=Choice),
+    "bulk.selected/all": says("These are all who wait and fit {selection}.", which=Choice, selection=Code),
+    "bulk.selected/others": says("These are all others who wait and fit {selection}.", which=Choice, selection=Code),
+    "bulk.told_at": says("In {rooms} they are told: {reason}", rooms=Many, reason=Stranger),
     "bulk.told": says("They are told: {reason}", reason=Stranger),
     "bulk.others": says("… and {count} more", "… and {count} more", count=Number),
     "bulk.more": says(
@@ -51,6 +61,13 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "bulk.votes": says(
         "The policy takes several votes for this in {rooms}: there, ✅ gives your vote to each request.", rooms=Many
+    ),
+    "bulk.votes_reached/yes": _votes(
+        "{count} has enough votes with yours, and is answered then: {requests}",
+        "{count} have enough votes with yours, and are answered then: {requests}",
+    ),
+    "bulk.votes_reached/no": _votes(
+        "{count} takes more votes after yours: {requests}", "{count} take more votes after yours: {requests}"
     ),
     "bulk.left/anew": _left(
         "Left out: {count} knocked again after I asked: {requests}",
@@ -76,6 +93,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "bulk.left/power": _left(
         "Left out: {count} whom you or I may not answer so there: {requests}",
         "Left out: {count} whom you or I may not answer so there: {requests}",
+    ),
+    "bulk.left/unvoted": _left(
+        "{count} has no vote of yours any more: {requests}", "{count} have no vote of yours any more: {requests}"
     ),
     "bulk.left/voted": _left(
         "{count} has your vote now and takes more votes: {requests}",
@@ -115,6 +135,17 @@ SENTENCES: Mapping[str, Sentence] = {
         "{count} still waits for an answer: {requests}", "{count} still wait for an answer: {requests}"
     ),
     "bulk.given/under_way": _given("{count} is on its way: {requests}", "{count} are on their way: {requests}"),
+    "bulk.given/helped": _given(
+        "{count} was answered so with your vote and those of others: {requests}",
+        "{count} were answered so with your vote and those of others: {requests}",
+    ),
+    "bulk.undone": says(
+        "{count} was undone by {by}: {requests}",
+        "{count} were undone by {by}: {requests}",
+        count=Number,
+        by=User,
+        requests=Many,
+    ),
     "bulk.not_yours": says("Only {user}, who asked for this, can confirm or drop it.", user=User),
     "bulk.may_not_stop": says("Only {user}, or somebody who may give this answer there, can stop this.", user=User),
     "bulk.runs_already": says("Batch {number} runs already.", number=Number),

@@ -65,6 +65,18 @@ SENTENCES: Mapping[str, Sentence] = {
         batch=Number,
         count=Number,
     ),
+    "undo.batch_votes": says(
+        "I take back the {count} vote that batch {batch} gave. I tell you when it is done.",
+        "I take back the {count} answers and votes that batch {batch} gave. I tell you when it is done.",
+        batch=Number,
+        count=Number,
+    ),
+    "undo.batch_unvoted": says(
+        "Undo of batch {batch}: {count} vote was taken back.",
+        "Undo of batch {batch}: {count} votes were taken back.",
+        batch=Number,
+        count=Number,
+    ),
     "undo.batch_done": says(
         "Undo of batch {batch}: {count} answer was undone.",
         "Undo of batch {batch}: {count} answers were undone.",
@@ -106,6 +118,7 @@ SENTENCES: Mapping[str, Sentence] = {
     # What cannot be undone.
     "undo.none": says("You have answered nothing here that I could undo."),
     "undo.nothing": says("{request} has no answer that I could undo.", request=Numbered),
+    "undo.no_vote": says("{request} has no answer, and no vote of yours that I could take back.", request=Numbered),
     "undo.over/declined": says("{request}: nothing to undo. {user} declined the invite.", state=Choice, **_NO),
     "undo.over/expired": says("{request}: nothing to undo. Nobody answered {user} in time.", state=Choice, **_NO),
     "undo.over/withdrawn": says("{request}: nothing to undo. {user} withdrew the join request.", state=Choice, **_NO),

@@ -33,6 +33,13 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
         command=Code,
     ),
+    "vote.taken_back": says(
+        "Your vote for {request} is taken back: {sign} {votes} of {needed}.",
+        request=Numbered,
+        sign=Sign,
+        votes=Number,
+        needed=Number,
+    ),
     "vote.counted": says(
         "Your vote for {request} is noted: {sign} {votes} of {needed}.",
         request=Numbered,

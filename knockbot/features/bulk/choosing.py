@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from knockbot.domain import may
 from knockbot.domain.acl import ServerAcl
@@ -10,6 +11,7 @@ from knockbot.domain.batches import Batch, Item, Left, left_out
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.power import Powers
+from knockbot.domain.votes import Vote
 from knockbot.errors import Never, Refused
 from knockbot.flow import answering, authority, settling, tables
 from knockbot.flow.authority import Wanted
@@ -91,6 +93,16 @@ async def left_now(context: Context, batch: Batch, item: Item, request: Request)
 def wish(batch: Batch, item: Item) -> Wish:
     """What whoever asked for a batch wants for one of its requests."""
     return Wish(batch.given_by, batch.verdict, batch.answer_cause, batch.reason, knock=item.event_id, quiet=True)
+
+
+def vote(batch: Batch, request: Request) -> Vote:
+    """The vote that a batch would be on a request, where its answer takes several."""
+    room, by, cause = batch.management_room, batch.given_by, batch.answer_cause
+    return Vote(request.id, room, by, batch.verdict, cause, LAST, request.event_id, request.subject)
+
+
+LAST: Final = 2**62
+"""After every other vote."""
 
 
 async def _spared(context: Context, verdict: Verdict, request: Request) -> Left | None:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import card
-from knockbot.domain.batches import OPEN, WITHIN, Batch, Given, Item, Left, Stage, Tally, tally
-from knockbot.domain.model import Reaction, Request, Verdict
+from knockbot.domain.batches import OPEN, WITHIN, Batch, Given, Left, Stage, Tally, tally
+from knockbot.domain.model import Reaction, Request
 from knockbot.domain.notices import (
     Ago,
     Choice,
@@ -21,21 +21,18 @@ from knockbot.domain.notices import (
     Number,
     Numbered,
     Room,
-    Stranger,
     User,
     because,
     below,
-    listed,
     notice,
     numbered,
 )
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
 from knockbot.engine.timers import set_timer
 from knockbot.engine.turn import Turn, Write
-from knockbot.features.bulk import stopping
+from knockbot.features.bulk import asking, counting, stopping
 from knockbot.flow import place, saying
 from knockbot.flow.context import Context
-from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.flow.questions import hinting
 from knockbot.flow.saying import Audience
@@ -94,45 +91,30 @@ async def _said(context: Context, tx: Tx, batch: Batch) -> Notice:
         return await _asked(context, tx, batch)
     if batch.stage in (Stage.DECLINED, Stage.LAPSED):
         return _nothing_done(batch)
-    return _so_far(batch, await count(tx, batch))
-
-
-async def count(tx: Tx, batch: Batch) -> Tally:
-    """What has become of the requests of a batch."""
-    items = await batches.items(tx, batch.id, asked=True)
-    found = await requests.several(tx, [item.request_id for item in items])
-    return tally(batch, [(item, found.get(item.request_id)) for item in items])
+    return _so_far(batch, await counting.count(tx, batch))
 
 
 async def _asked(context: Context, tx: Tx, batch: Batch) -> Notice:
     asked, left = [await batches.items(tx, batch.id, asked=which) for which in (True, False)]
-    first = await requests.several(tx, [item.request_id for item in asked[:FIRST]])
+    known = await requests.several(tx, [item.request_id for item in (*asked, *left)])
     managed = await place.managed_by(context, tx, batch.management_room)
-    labels = {there.room_id: there.label for there in managed}
-    shown = [one for one in first.values() if one.management_room == batch.management_room and one.room_id in labels]
-    shown = _few(sorted(shown, key=lambda one: (one.opened_at, one.number)))
+    places = {there.room_id: there for there in managed}
+    meant = [one for item in asked if (one := known.get(item.request_id)) is not None]
+    here = [one for one in meant if one.management_room == batch.management_room and one.room_id in places]
+    labels = {room_id: there.label for room_id, there in places.items()}
+    shown = _few(sorted(here, key=lambda one: (one.opened_at, one.number))[:FIRST])
     others = len(asked) - len(shown)
-    out = await requests.several(tx, [item.request_id for item in left])
+    votes = await asking.votes(tx, batch, here, places)
     return below(
-        notice("bulk.asks", verdict=Choice(batch.verdict), count=Number(len(asked))),
-        _selected(batch),
-        notice("bulk.told", reason=Stranger(batch.reason, 500)) if batch.reason else None,
+        asking.question(batch, len(asked), here, places),
+        _selected(batch, others=bool(left)),
+        *asking.told(batch, here, places),
         *(_row(one, labels, context.now()) for one in shown),
         notice("bulk.others", count=Number(others)) if others and shown else None,
-        *_left_out(tally(batch, [(item, out.get(item.request_id)) for item in left])),
-        await _votes(tx, managed, asked, batch.verdict),
+        *_left_out(tally(batch, [(item, known.get(item.request_id)) for item in left])),
+        *votes,
         notice("bulk.confirm", user=User(batch.given_by), time=Duration(WITHIN)),
     )
-
-
-async def _votes(tx: Tx, managed: Sequence[Place], asked: Sequence[Item], verdict: Verdict) -> Notice | None:
-    """Where the answer takes the votes of several, and the batch is one of them."""
-    several = [there for there in managed if there.settings.votes.needed(verdict) > 1]
-    if not several:
-        return None
-    meant = {one.room_id for one in (await requests.several(tx, [item.request_id for item in asked])).values()}
-    named = listed(there.called for there in several if there.room_id in meant)
-    return notice("bulk.votes", rooms=named) if named.items else None
 
 
 def _few(shown: Sequence[Request]) -> list[Request]:
@@ -145,8 +127,12 @@ ROOM = 4000
 """Bytes of names and IDs in the message that asks; each stands in it several times."""
 
 
-def _selected(batch: Batch) -> Notice | None:
-    return notice("bulk.selected", selection=Code(batch.selection)) if batch.selection else notice("bulk.all")
+def _selected(batch: Batch, *, others: bool) -> Notice:
+    """Which they are; `others` if somebody who waits, or fits, is left out."""
+    which = Choice("others" if others else "all")
+    if not batch.selection:
+        return notice("bulk.all", which=which)
+    return notice("bulk.selected", which=which, selection=Code(batch.selection))
 
 
 def _row(request: Request, labels: Mapping[str, str], now: int) -> Notice:
@@ -200,10 +186,14 @@ def _so_far(batch: Batch, found: Tally) -> Notice:
         head = notice("bulk.done", verdict=verdict, number=number, user=by, done=done, count=count)
     given = [
         notice("bulk.given", how=Choice(how), count=Number(len(numbers)), requests=numbered(numbers))
-        for how in (Given.UNDER_WAY, Given.HELD, Given.FAILED, Given.OPEN)
+        for how in (Given.UNDER_WAY, Given.HELPED, Given.HELD, Given.FAILED, Given.OPEN)
         if (numbers := found.given.get(how)) and (how is not Given.UNDER_WAY or batch.stage is not Stage.RUNNING)
     ]
-    return below(head, *given, *_left_out(found), *rest)
+    undone = [
+        notice("bulk.undone", count=Number(len(numbers)), by=User(by), requests=numbered(numbers))
+        for by, numbers in found.undone.items()
+    ]
+    return below(head, *given, *undone, *_left_out(found), *rest)
 
 
 # --- clicks on it ---------------------------------------------------------------------------------------------

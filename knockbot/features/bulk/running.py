@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from knockbot.domain.batches import Batch, Given, Item, Left, Stage, Step, batch_of, fate, left_out
-from knockbot.domain.model import Request, Verdict
-from knockbot.domain.templates import named
+from knockbot.domain.batches import Batch, Given, Item, Left, Stage, Step, fate, left_out
+from knockbot.domain.model import Request
 from knockbot.engine.prompts import refresh
 from knockbot.engine.timers import set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
+from knockbot.features.bulk import asking
 from knockbot.features.bulk.choosing import left_now, wish
+from knockbot.features.bulk.counting import SHOWN
 from knockbot.features.bulk.preview import RUN
 from knockbot.flow import answering, offers, place
 from knockbot.flow.context import Context
@@ -33,9 +34,6 @@ FRESH: Final = 10 * SECOND
 
 PAUSE: Final = 250
 """Milliseconds between two steps of a batch."""
-
-SHOWN: Final = 5 * SECOND
-"""Milliseconds for which changes of what its message says are gathered."""
 
 
 async def run(context: Context, timer: Timer) -> Write[None] | None:
@@ -79,9 +77,8 @@ async def _answered(context: Context, turn: Turn, batch: Batch, item: Item) -> L
         return known
     there = await place.of(context, turn, request.room_id)
     wanted = wish(batch, item)
-    template = named(there.settings.templates, batch.reason) if there is not None and batch.reason else None
-    if template is not None and batch.verdict is not Verdict.ACCEPT:
-        wanted = replace(wanted, reason=template.text)
+    if there is not None and batch.reason:
+        wanted = replace(wanted, reason=asking.text_at(batch, there))
     try:
         missing = await answering.take(context, turn, wanted, request.id)
     except Refused:
@@ -100,17 +97,6 @@ async def _go_on(context: Context, turn: Turn, batch: Batch) -> None:
         return
     await batches.move_on(turn.tx, batch, Stage.DONE)
     await refresh(turn, batch.prompt_id)
-
-
-async def settled(_: Context, turn: Turn, request: Request) -> None:
-    """The outcome of a request is recorded: the batch that answered it counts it."""
-    batch_id = batch_of(request.answer.cause if request.answer is not None else None)
-    batch = await batches.find(turn.tx, batch_id) if batch_id is not None else None
-    if batch is None:
-        return
-    await batches.put(turn.tx, batch.id, [request.id], Step.SETTLED)
-    if batch.stage is not Stage.RUNNING:  # while it runs, its steps show that
-        await refresh(turn, batch.prompt_id, after=SHOWN)
 
 
 async def look(context: Context, there: Place) -> None:

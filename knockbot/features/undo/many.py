@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from knockbot.domain import undoing
 from knockbot.domain.batches import Batch, Stage
 from knockbot.domain.model import Request, Step
 from knockbot.domain.notices import Code, Notice, Number, Numbered, User, below, notice
@@ -15,11 +16,11 @@ from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
 from knockbot.features.undo.looking import Found, Wish, credited, look
-from knockbot.features.undo.taking import take
+from knockbot.features.undo.taking import take, take_back
 from knockbot.flow import refusals, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
-from knockbot.store import batches, requests, undo_runs
+from knockbot.store import batches, requests, undo_runs, votes
 from knockbot.store.timers import Timer
 from knockbot.store.undo_runs import UndoRun
 
@@ -41,11 +42,16 @@ async def begin(context: Context, turn: Turn, wish: Wish, batch: Batch) -> Notic
     number = Number(batch.number)
     if batch.stage is Stage.RUNNING:
         raise Refused(notice("undo.batch_running", batch=number))
-    count = await undo_runs.begin(turn.tx, UndoRun(batch.id, wish.actor, wish.cause))
-    if count is None:
+    begun = await undo_runs.begin(turn.tx, UndoRun(batch.id, wish.actor, wish.cause))
+    if begun is None:
         raise Refused(notice("undo.batch_already", batch=number))
+    answers, votes_given = begun
+    await undo_runs.also(turn.tx, batch.id, await votes.waiting_on(turn.tx, batch.answer_cause, wish.actor))
     await _plan(context, turn, batch, turn.now)
-    return notice("undo.batch", batch=number, count=Number(count))
+    count = Number(answers + votes_given)
+    if votes_given:
+        return notice("undo.batch_votes", batch=number, count=count)
+    return notice("undo.batch", batch=number, count=count)
 
 
 async def _plan(context: Context, turn: Turn, batch: Batch, due_at: int) -> None:
@@ -69,7 +75,9 @@ async def _run(context: Context, timer: Timer) -> Write[None] | None:
             return
         await requests.hold(turn.tx, [item.request_id for item in items])
         for item, one in zip(items, found, strict=True):
-            await undo_runs.tried(turn.tx, batch.id, item.request_id, await _why_not(context, turn, wish, one))
+            why = await _why_not(context, turn, wish, batch, one)
+            was_vote = isinstance(one, Request) and why is None
+            await undo_runs.tried(turn.tx, batch.id, item.request_id, why, was_vote=was_vote)
         if await undo_runs.waiting(turn.tx, batch.id, 1):
             await _plan(context, turn, batch, turn.now + PAUSE)
         else:
@@ -81,13 +89,16 @@ async def _run(context: Context, timer: Timer) -> Write[None] | None:
 TIMER: Final[TimerKind[Context]] = TimerKind(_run)
 
 
-async def _looked_at(context: Context, wish: Wish, batch: Batch, request: Request) -> Found | Refused:
-    """One answer of the batch, unless it cannot be undone, or somebody has to be asked first."""
+async def _looked_at(context: Context, wish: Wish, batch: Batch, request: Request) -> Found | Refused | Request:
+    """One answer of the batch, unless it cannot be undone, or somebody has to be asked first; the request itself where
+    it may have a vote."""
     number = Numbered(request.number)
     ours = request.answer is not None and request.answer.cause == batch.answer_cause
     if request.management_room != batch.management_room:
         return Refused(notice("undo.nothing", request=number))
-    if request.undone is None and not ours:
+    if request.awaits_moderators:
+        return request
+    if request.undone is None and not ours and request.state not in undoing.OVER:
         command = Code(f"!kb undo {request.number}")
         return Refused(notice("undo.not_yours", request=number, by=credited(request), command=command))
     try:
@@ -100,12 +111,17 @@ async def _looked_at(context: Context, wish: Wish, batch: Batch, request: Reques
     return found
 
 
-async def _why_not(context: Context, turn: Turn, wish: Wish, one: Found | Refused) -> Notice | None:
+async def _why_not(
+    context: Context, turn: Turn, wish: Wish, batch: Batch, one: Found | Refused | Request
+) -> Notice | None:
     """Why an answer is not undone; `None` once it is."""
     if isinstance(one, Refused):
         return one.said
     try:
-        await take(context, turn, wish, one)
+        if isinstance(one, Request):
+            await take_back(context, turn, wish, one, batch.answer_cause)
+        else:
+            await take(context, turn, wish, one)
     except Refused as refused:
         return refused.said
     return None
@@ -114,8 +130,11 @@ async def _why_not(context: Context, turn: Turn, wish: Wish, one: Found | Refuse
 async def _sum_up(context: Context, turn: Turn, batch: Batch, run: UndoRun) -> None:
     items = await undo_runs.end(turn.tx, batch.id)
     left = [item.why for item in items if item.why is not None]
+    votes_back = sum(item.was_vote for item in items)
+    answers, number = len(items) - len(left) - votes_back, Number(batch.number)
     said = below(
-        notice("undo.batch_done", batch=Number(batch.number), count=Number(len(items) - len(left))),
+        notice("undo.batch_done", batch=number, count=Number(answers)) if answers or not votes_back else None,
+        notice("undo.batch_unvoted", batch=number, count=Number(votes_back)) if votes_back else None,
         *left[:NAMED],
         notice("undo.batch_more", count=Number(len(left) - NAMED)) if len(left) > NAMED else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain import undoing
-from knockbot.domain.model import Answer, Step
+from knockbot.domain.model import Answer, Request, Step
 from knockbot.domain.notices import Choice, Notice, Numbered, User, because, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
@@ -32,6 +32,19 @@ async def take(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice
     also = await tables.undone(context, turn, request, answer) if step is Step.REMOVE else []
     said = notice("undo.done", step=Choice(step), request=number, user=User(request.subject), room=found.room, by=by)
     return below(said, *also) if also else said
+
+
+async def take_back(context: Context, turn: Turn, wish: Wish, request: Request, cause: str | None = None) -> Notice:
+    """Take back what somebody wants for a request that has no answer, such as a vote; by `cause` alone, if given.
+    Returns what is said of it. Raises `Refused` if there is nothing, or if the request has an answer by now."""
+    now = await requests.get(turn.tx, request.id)
+    number = Numbered(now.number)
+    if not now.awaits_moderators:
+        raise Refused(notice("undo.changed", request=number))
+    said = await tables.taken_back(context, turn, now, wish.actor, cause)
+    if said is None:
+        raise Refused(notice("undo.no_vote", request=number) if wish.own else notice("undo.nothing", request=number))
+    return said
 
 
 async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:

@@ -18,7 +18,7 @@ from knockbot.domain.records import Recorded
 from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, is_about, of_verdict, tally, with_vote
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
-from knockbot.flow import authority, place, remarks
+from knockbot.flow import authority, place, remarks, tables
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.store import requests, votes
@@ -68,9 +68,10 @@ async def weighed(context: Context, turn: Turn, wish: Wish, request: Request) ->
         await record(turn, request, wish.actor, Recorded.VOTED, verdict=wish.verdict, reason=wish.reason)
     await votes.put(turn.tx, mine)
     await votes.saw(turn.tx, request.id, seen)
-    await remarks.changed(turn, request.id)
+    await _changed(context, turn, request)
     if not found.is_reached or mine not in found.counted:
-        return _so_far(request, found)
+        number, sign, count, needed = _stands(request, found)
+        return notice("vote.counted", request=number, sign=sign, votes=count, needed=needed)
     whom = [vote.voter for vote in found.counted]
     await record(turn, request, wish.actor, Recorded.VOTED_FOR, verdict=wish.verdict, whom=whom, people=len(whom))
     return replace(wish, reason=wish.reason or found.text)
@@ -117,10 +118,10 @@ def seen_of(context: Context, request: Request, given: Sequence[Vote]) -> dict[s
     return found
 
 
-def _so_far(request: Request, found: Tally) -> Notice:
+def _stands(request: Request, found: Tally) -> tuple[Numbered, Sign, Number, Number]:
+    """How many votes there are for an answer, of those that it takes."""
     count, needed = Number(len(found.counted)), Number(found.needed)
-    sign = Sign(EMOJI[found.verdict])
-    return notice("vote.counted", request=Numbered(request.number), sign=sign, votes=count, needed=needed)
+    return Numbered(request.number), Sign(EMOJI[found.verdict]), count, needed
 
 
 # --- taken back ---------------------------------------------------------------------------------------------------
@@ -143,8 +144,7 @@ async def unclicked(context: Context, turn: Turn, request: Request, click: str, 
     gone = await votes.take_back(turn.tx, request.id, click)
     if gone is None:
         return False
-    await record(turn, request, by, Recorded.VOTE_TAKEN_BACK, verdict=gone.verdict, whom=[gone.voter], people=1)
-    await remarks.changed(turn, request.id)
+    await _put_back_on_record(context, turn, request, gone, by)
     answer = request.answer
     if answer is None or answer.verdict is not gone.verdict or not is_about(gone, request):
         return False
@@ -153,6 +153,32 @@ async def unclicked(context: Context, turn: Turn, request: Request, click: str, 
     rule = await rule_at(context, turn.tx, request.room_id)
     left = [vote for vote in before if vote.cause != click]
     return not tally(left, request, gone.verdict, rule).is_reached
+
+
+async def taken_back(context: Context, turn: Turn, request: Request, voter: str, cause: str | None) -> Notice | None:
+    """Take back somebody's vote on a request that waits for its answer; `cause`: only if this gave it."""
+    given = (await votes.on(turn.tx, [request])).get(request.id, [])
+    theirs = [vote for vote in given if vote.voter == voter and is_about(vote, request)]
+    gone = next((vote for vote in theirs if cause in (None, vote.cause)), None)
+    if gone is None:
+        return None
+    await votes.remove_of(turn.tx, request.id, voter)
+    await _put_back_on_record(context, turn, request, gone, voter)
+    rule = await rule_at(context, turn.tx, request.room_id)
+    left = tally([vote for vote in given if vote is not gone], request, gone.verdict, rule)
+    number, sign, count, needed = _stands(request, left)
+    return notice("vote.taken_back", request=number, sign=sign, votes=count, needed=needed)
+
+
+async def _put_back_on_record(context: Context, turn: Turn, request: Request, gone: Vote, by: str) -> None:
+    await record(turn, request, by, Recorded.VOTE_TAKEN_BACK, verdict=gone.verdict, whom=[gone.voter], people=1)
+    await _changed(context, turn, request)
+
+
+async def _changed(context: Context, turn: Turn, request: Request) -> None:
+    """Other votes stand on a request now."""
+    await remarks.changed(turn, request.id)
+    await tables.voted(context, turn, request)
 
 
 async def unsupported(context: Context, request: Request) -> str | None:
@@ -174,8 +200,8 @@ async def unsupported(context: Context, request: Request) -> str | None:
     return None if tally(left, request, answer.verdict, rule).is_reached else by
 
 
-async def reopened(_: Context, turn: Turn, request: Request) -> None:
+async def reopened(context: Context, turn: Turn, request: Request) -> None:
     """Somebody has undone the answer of a request: the votes that led to it are gone with it."""
     if request.answer is not None:
         await votes.remove(turn.tx, request.id, request.answer.verdict)
-        await remarks.changed(turn, request.id)
+        await _changed(context, turn, request)
