@@ -75,11 +75,15 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         if found is None and argument.question is not None and not argument.optional:
             if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
                 raise Refused(unknown_room(rest.partition(" ")[0]))
+            if argument is ROOM and not values and await _begins_with_a_room(call, rest.partition(" ")[2]):
+                raise Misuse(_room_first(rest))
             raise Misuse(argument.question)
         value, rest = found or (None, rest)
         values.append(value)
     if rest and _room_left_out(call, arguments, rest):
         raise Refused(unknown_room(rest))
+    if rest and arguments[:1] == (ROOM,) and await _begins_with_a_room(call, rest):
+        raise Misuse(_room_first(call.rest.strip()))
     if rest:
         several = {REQUESTS, SHOWN_REQUESTS}.intersection(arguments) and re.match(r"#?[0-9]", rest)
         raise Misuse(not_numbers(call.rest, rest) if several else not_understood(rest))
@@ -91,6 +95,18 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
 def not_understood(text: str) -> Notice:
     """That a part of a command means nothing there."""
     return notice("ask.not_understood", text=Stranger(text, 60))
+
+
+def _room_first(text: str) -> Notice:
+    """That the room belongs before the word with which a text begins."""
+    return notice("ask.room_first", text=Stranger(text.partition(" ")[0], 60))
+
+
+async def _begins_with_a_room(call: Call, text: str) -> bool:
+    try:
+        return bool(text.strip()) and await named_room(call, text.strip()) is not None
+    except Refused:
+        return False
 
 
 def _room_left_out(call: Call, arguments: tuple[Argument, ...], rest: str) -> bool:
@@ -255,6 +271,8 @@ async def _yaml_of_file(call: Call, text: str) -> tuple[str, str] | None:
 
 
 async def _typed_yaml(call: Call, text: str) -> tuple[str, str] | None:
+    if text != call.rest.strip() and await _begins_with_a_room(call, text):
+        raise Misuse(_room_first(call.rest.strip()))
     if call.below.strip() and (_NO_YAML.fullmatch(text) or ids.room_reference(text) is not None):
         if text == call.rest.strip():
             raise Refused(unknown_room(text))

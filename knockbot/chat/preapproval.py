@@ -10,7 +10,17 @@ from functools import partial
 
 from knockbot.chat import files, replies
 from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
-from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room, replied_to
+from knockbot.chat.calls import (
+    Answered,
+    Call,
+    Misuse,
+    Reply,
+    manages_rooms,
+    named_room,
+    only_room,
+    replied_to,
+    unknown_room,
+)
 from knockbot.chat.command import Command
 from knockbot.chat.typed import linked_lines
 from knockbot.documents.zones import UTC, zone
@@ -95,6 +105,15 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     return (only, text) if only is not None else None
 
 
+async def _room_alone(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """The same where no note can follow: what may be a room is one that is unknown here."""
+    if text and await named_room(call, text) is None:
+        only = await _room_of_card(call) or await only_room(call)
+        if only is None or _is_nearly(text, only):
+            raise Refused(unknown_room(text))
+    return await _room(call, text)
+
+
 async def _room_of_card(call: Call) -> ProtectedRoom | None:
     """The room of the card that a command replies to, if it is managed from here; none where the card has several."""
     shown = {request.room_id for request in await replied_to(call)}
@@ -107,10 +126,19 @@ async def _room_of_card(call: Call) -> ProtectedRoom | None:
 
 def _insist_on_no_room(text: str, only: ProtectedRoom) -> None:
     """Raises `Refused` where a text begins with nearly the name of the only room: it is hardly a note."""
-    typed = " ".join(text.split()[: len(only.name.split())])
-    alike = difflib.SequenceMatcher(None, typed.casefold(), only.name[:SHOWN_LETTERS].casefold()).ratio()
-    if typed and alike >= ALIKE and not approvals.is_quoted(text):
-        raise Refused(notice("allow.name_in_note", text=Letters(typed, SHOWN_LETTERS), room=_called(only)))
+    if _is_nearly(text, only) and not approvals.is_quoted(text):
+        typed = Letters(_as_long_as_a_name(text, only), SHOWN_LETTERS)
+        raise Refused(notice("allow.name_in_note", text=typed, room=_called(only)))
+
+
+def _as_long_as_a_name(text: str, room: ProtectedRoom) -> str:
+    return " ".join(text.split()[: len(room.name.split())])
+
+
+def _is_nearly(text: str, room: ProtectedRoom) -> bool:
+    typed = _as_long_as_a_name(text, room).casefold()
+    alike = difflib.SequenceMatcher(None, typed, room.name[:SHOWN_LETTERS].casefold()).ratio()
+    return bool(typed) and alike >= ALIKE
 
 
 async def _until(_: Call, text: str) -> tuple[str, str] | None:
@@ -126,6 +154,7 @@ async def _note(_: Call, text: str) -> tuple[str, str]:
 WHOM = notice("ask.allow")
 WHO = Argument("@user", WHOM, "@ana:example.org", _who, takes_lines=True)
 ALLOWED_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
+DISALLOWED_ROOM = replace(ALLOWED_ROOM, read=_room_alone)
 UNTIL = optional(Argument("until DATE", None, "until 2026-12-24", _until))
 NOTE = optional(Argument("note", None, "from the choir", _note))
 
@@ -222,14 +251,18 @@ async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | N
 
 
 async def _needless(call: Call, room: ProtectedRoom, whom: Sequence[str]) -> Notice | None:
-    """Why it helps somebody little to be approved: they are in the room, or banned; only one is looked up."""
+    """Why it helps somebody little to be approved: they are in the room, banned, or hardly anybody; only one is looked
+    up."""
     if len(whom) != 1 or approvals.is_about(whom[0]):
         return None
     member = await call.context.outside.member(room.room_id, whom[0])
     user, membership = User(whom[0]), member.membership if member is not None else None
     if membership is Membership.JOIN:
         return notice("allow.joined", user=user, room=_called(room))
-    return notice("allow.banned", user=user, room=_called(room)) if membership is Membership.BAN else None
+    if membership is Membership.BAN:
+        return notice("allow.banned", user=user, room=_called(room))
+    lower = User(whom[0].lower())
+    return notice("allow.capitals", user=user, lower=lower) if approvals.has_capitals(whom[0]) else None
 
 
 async def disallow(call: Call, who: str | None, room: ProtectedRoom) -> Answered:
@@ -353,7 +386,7 @@ def _row(one: Approval, days: _Days) -> Notice:
 
 COMMANDS = (
     Command("allow", (WHO, ALLOWED_ROOM, UNTIL, NOTE), allow, Deed.ALLOW),
-    Command("disallow", (WHO, ALLOWED_ROOM), disallow, Deed.ALLOW),
+    Command("disallow", (WHO, DISALLOWED_ROOM), disallow, Deed.ALLOW),
     Command("allowed", (SOME_ROOM,), allowed, Deed.LOOK),
 )
 """How people are approved before they knock."""

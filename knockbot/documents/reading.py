@@ -118,6 +118,8 @@ def unknown_word(word: str, known: Collection[str], later: Collection[str], path
     """The fault for a word that is none of the known ones: it names the nearest, or all."""
     if word in later:
         return Fault("{found} comes in a later version", path, found=found(word))
+    if len([part for part in re.split(r"[\s,;|/]+", word) if part in known]) > 1:
+        return Fault("expected one of {known}, found {found}", path, known=", ".join(known), found=found(word))
     nearest = get_close_matches(word.lower(), known, n=1)
     if nearest and found(word) == found(nearest[0]):
         return Fault(
@@ -146,7 +148,7 @@ def found(value: object) -> str:
         return str(value).lower()
     if value is None:
         return "nothing"
-    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "something else"
+    return "a list" if isinstance(value, list) else "keys and values" if isinstance(value, dict) else "something else"
 
 
 def in_clear(value: str) -> str | None:

@@ -187,15 +187,15 @@ class _Reading:
     def _key(self, event: Event) -> str:
         self._refuse_reference(event)
         if not isinstance(event, ScalarEvent):
-            raise self._fault("a key must be text, not a list or a mapping", event)
+            raise self._fault("a key must be text, and not a list or keys and values", event)
         if event.value == "<<":
             raise self._fault('merge keys ("<<") are not accepted', event)
-        key = self._scalar(event)
-        if not isinstance(key, str):
-            if not event.value:
-                raise self._fault("an empty key is not text; put it in quotes", event)
-            raise self._fault("the key {found} is not text; put it in quotes", event, found=found(event.value))
-        return key
+        if event.style is None and (mark := _NO_HYPHEN.match(event.value)):
+            raise self._fault('{mark} is no hyphen: type "- " before each part of a list', event, mark=mark[0])
+        if event.style is None and _NO_BLANK.match(event.value):
+            raise self._fault('a blank is missing behind the "-" of {found}', event, found=found(event.value))
+        self._scalar(event)
+        return str(event.value)  # a number, or a word such as true, is a name like any other where names are wanted
 
     def _scalar(self, event: ScalarEvent) -> Any:
         value = event.value
@@ -287,6 +287,11 @@ def _curly_quote(text: str) -> str | None:
     return text[0] if _CURLY_BEGINS.match(text) else curly[0] if alone else None
 
 
+_NO_HYPHEN = re.compile("[\u2010-\u2015\u2022\u2212](?=\\s)")
+"""A dash or another mark that a keyboard or a text program made of the hyphen before a part of a list."""
+
+_NO_BLANK = re.compile(r"-[^\W\d]")
+
 _NOTE_IN_BRACKETS = re.compile(r"[:,\[{]\s+#\S")
 """For YAML the rest of such a line is a comment, including the closing bracket."""
 
@@ -307,6 +312,10 @@ MENDS = (
     (re.compile(r"block scalar: expected"), 'text that begins with "|" or ">" needs quotes'),
     (re.compile(r"quoted scalar: found unexpected end of stream"), "a quotation mark is never closed"),
     (re.compile(r"flow (sequence|mapping|node): .*<stream end>"), "a bracket is never closed"),
+    (
+        re.compile(r"flow (sequence|mapping): expected ','"),
+        "a bracket that begins here is never closed, or a comma is missing in it",
+    ),
     (re.compile(r"unknown escape character"), BACKSLASH),
     (re.compile(r"expected '<document start>'"), "there is something after the end of the document"),
     (

@@ -101,6 +101,12 @@ def read_who(text: str) -> str:
     return storable(user_id)
 
 
+def has_capitals(user_id: str) -> bool:
+    """Whether a user ID has capital letters: only very old accounts have (Matrix specification, "Historical User IDs"),
+    so it may be a slip."""
+    return re.search("[A-Z]", user_id) is not None
+
+
 def _no_one(word: str) -> Notice:
     if set("*?") & set(word) and (":" in word or "." in word):
         return notice("allow.pattern", text=Letters(word), key=Code("user"))

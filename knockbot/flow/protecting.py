@@ -80,11 +80,14 @@ class Grant:
 
     async def write(self, context: Context, turn: Turn) -> Notice:
         """Store the protection, in the turn of the command; returns the reply."""
+        before = await rooms.find(turn.tx, self.view.room_id)
+        already = before is not None and before.management_room == self.ask.management_room
         await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
-        done = notice("protect.done", room=await place.called(context, turn, self.view.room_id))
+        room = await place.called(context, turn, self.view.room_id)
+        done = notice("protect.already", room=room) if already else notice("protect.done", room=room)
         show, set_ = (Code(f"!kb policy {verb} {self.view.room_id}") for verb in ("show", "set"))
         following = notice("protect.next", show=show, set=set_)
         ask = self.ask

@@ -18,6 +18,7 @@ from knockbot.domain.approvals import (
     Entry,
     Written,
     end_of,
+    has_capitals,
     is_about,
     names_of,
     read_day,
@@ -70,6 +71,11 @@ def refused(read: Callable[[], object]) -> str:
 def test_a_user_or_a_whole_server_is_meant(word: str, who: str) -> None:
     assert read_who(word) == who
     assert is_about(who) == ("" if who.startswith("@") else who[2:])
+
+
+@pytest.mark.parametrize(("user", "has"), [(ANA, False), ("@Ana:a.b", True), ("@ana:A.b", True), ("@ÄÖ:a.b", False)])
+def test_capital_letters_in_a_user_id_are_found(user: str, has: bool) -> None:
+    assert has_capitals(user) is has
 
 
 @pytest.mark.parametrize(

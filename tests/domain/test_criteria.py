@@ -405,7 +405,7 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
         ),
         ({"any": []}, ("any",), "the list is empty"),
         ({"all": []}, ("all",), "the list is empty"),
-        ({"any": {"local": True}}, ("any",), 'expected a list, found a mapping; write "- " before each part'),
+        ({"any": {"local": True}}, ("any",), 'expected a list, found keys and values; write "- " before each part'),
         (
             {"any": [{"local": True}, {}]},
             ("any", 1),

@@ -123,7 +123,7 @@ def test_every_code_is_of_a_mistake_that_is_found() -> None:
     [
         (
             "rules: {}",
-            'line 1: rules: expected a list, found a mapping; write "- " before each part.',
+            'line 1: rules: expected a list, found keys and values; write "- " before each part.',
             'Zeile 1: rules: erwartet wird eine Liste, gefunden: Schlüssel mit Werten; schreib "- " vor jeden Teil.',
         ),
         (

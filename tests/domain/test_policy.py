@@ -531,7 +531,7 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
             f'colour: unknown key "colour"; known: {", ".join(POLICY_KEYS)}',
         ),
         ({"rules": None}, ("rules",), "rules: expected a list, found nothing"),
-        ({"rules": {}}, ("rules",), 'rules: expected a list, found a mapping; write "- " before each part'),
+        ({"rules": {}}, ("rules",), 'rules: expected a list, found keys and values; write "- " before each part'),
         ({"otherwise": "no"}, ("otherwise",), 'otherwise: unknown word "no"; known: accept, forward, reject, ban'),
         (
             {"otherwise": False},

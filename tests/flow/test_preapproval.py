@@ -139,6 +139,17 @@ async def test_a_word_that_is_nearly_the_name_of_the_only_room_is_asked_about(ho
     assert "note: market" in await told(house, f"allow {BEA} market")
 
 
+async def test_disallow_takes_no_note_so_another_word_is_an_unknown_room(house: House) -> None:
+    said = await told(house, f"disallow {ANA} Garten")
+    assert said == "Garten is not managed from this room. !kb rooms shows which rooms are."
+
+
+async def test_a_user_id_with_capital_letters_is_told_to_be_another_one(house: House) -> None:
+    said = "{} and {} are two accounts."
+    assert said.format("@Ana:Tulip.example", "@ana:tulip.example") in await told(house, "allow @Ana:Tulip.example")
+    assert "two accounts" not in await told(house, f"allow {ANA}")
+
+
 async def test_an_edited_file_is_not_taken(house: House) -> None:
     await sent(house, CSV, None)
     [file] = [event for event in house.world.rooms[MODS].said if event["content"].get("msgtype") == "m.file"]

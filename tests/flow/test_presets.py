@@ -124,6 +124,13 @@ async def test_a_reply_of_the_emoji_alone_is_a_click(protected: House) -> None:
     assert len(await revisions(protected)) == 1
 
 
+async def test_a_room_that_is_protected_from_here_is_not_said_to_be_protected_now(protected: House) -> None:
+    protected.tell(f"protect {GARDEN}")
+    await protected.live()
+    replies = [said.split("\n")[0] for said in protected.spoken() if "protected" in said]
+    assert replies[-1] == "🚪 Garden is already protected from here."
+
+
 async def test_the_first_click_wins(protected: House) -> None:
     asked = choice(protected)
     for emoji in ("2️⃣", "1️⃣"):
@@ -146,14 +153,14 @@ async def test_who_clicks_after_it_was_taken_is_told_who_chose_and_what(protecte
     assert await click(protected, asked, "👍", by=BOB) == []
 
 
-@pytest.mark.parametrize("emoji", ["✅", "❌", "👍"])
+@pytest.mark.parametrize("emoji", ["✅", "❌", "👍", "9️⃣"])
 async def test_another_reaction_is_no_answer(protected: House, emoji: str) -> None:
     said = await click(protected, choice(protected), emoji)
     assert [one.partition(":")[0] for one in said] == ["That does not answer this question. The possible clicks are"]
     assert await revisions(protected) == []
 
 
-@pytest.mark.parametrize("emoji", ["9️⃣", "🎉"])
+@pytest.mark.parametrize("emoji", ["🎉", "❤️"])
 async def test_a_reaction_that_means_no_answer_is_let_be(protected: House, emoji: str) -> None:
     assert await click(protected, choice(protected), emoji) == []
     assert await revisions(protected) == []

@@ -842,6 +842,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "ask.one_address": says("One address at a time, please."),
     "ask.one_number": says("One number at a time, please."),
     "ask.not_understood": says("I do not understand “{text}” here.", text=Stranger),
+    "ask.room_first": says("Write the room before “{text}”.", text=Stranger),
     "ask.not_numbers": says(
         "I do not understand “{text}” here. Several numbers need commas: {numbers}.", text=Stranger, numbers=Code
     ),
@@ -906,6 +907,7 @@ SENTENCES: Mapping[str, Sentence] = {
         reason=Stranger,
     ),
     "protect.done": says("🚪 {room} is now protected. Join requests will appear here.", room=Room),
+    "protect.already": says("🚪 {room} is already protected from here.", room=Room),
     "protect.next": says("Next: {show} and {set}", show=Code, set=Code),
     "protect.ended": says(
         "{room} is no longer protected. Please answer its pending join requests yourself, in your client.", room=Room

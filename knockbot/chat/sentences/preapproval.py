@@ -56,6 +56,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "allow.banned": says(
         "⚠️ {user} is banned from {room}, and so cannot knock. Lift the ban first.", user=User, room=Room
     ),
+    "allow.capitals": says(
+        "⚠️ User IDs have no capital letters, except those of very old accounts. {user} and {lower} are two accounts.",
+        user=User,
+        lower=User,
+    ),
     "disallow.done": says("✅ No longer pre-approved for {room}: {who}.", room=Room, who=Notice),
     "disallow.missing": says("Not pre-approved for {room}, so nothing to take back: {who}.", room=Room, who=Notice),
     "disallow.server": says(
