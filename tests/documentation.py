@@ -187,6 +187,7 @@ NO_COMPLAINT_CODES = frozenset(
         "defer.line",
         "defer.off",
         "list.more",
+        "protect.already",
         "protect.done",
         "protect.ended",
         "preset.another",
