@@ -309,6 +309,7 @@ ASKS_FOR_POWER = {
 
 CATCHES_REFUSALS = {
     "chat/commands.py": "a command",
+    "chat/arguments.py": "words that may begin with a room, in the wrong place",
     "chat/applicant.py": "what an applicant writes in their conversation",
     "chat/presets.py": "a room that is not managed from here is the one whose members come in",
     "chat/orders.py": "one of several requests that a command is about",
