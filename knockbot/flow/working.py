@@ -74,6 +74,8 @@ def hooks(context: Context, keys: Keys | None = None) -> Hooks:
         request = await _note(turn.tx, job, error)
         if request is not None and request.card_id is not None:
             await cards.refresh(turn, request.card_id)  # it says why the answer is not carried out yet
+        elif request is not None and request.answer is not None and request.answer.instead:
+            await cards.show(context, turn, request.id)  # until then they may come in by what a rule gave them
         await encrypted.tell_if_silent(context, turn, job.room_id)
         # The look tells the moderators once, and the job goes on when the problem is fixed.
         turn.after(partial(context.look_at, job.room_id))

@@ -552,3 +552,109 @@ async def test_and_who_knocks_while_listed_waits_for_the_power_to_ban_as_ever(op
     house.world.set_levels(GARDEN, users=USERS | {MO: 80, BOT: 80}, ban=75)
     await house.later(3600)
     assert house.membership(ANA) == "ban"
+
+
+@pytest.mark.parametrize("then", ["ban", "reject", "forward"])
+async def test_where_the_bot_may_not_withdraw_the_invite_a_card_says_who_is_invited_and_what_is_missing(
+    open_garden: House, then: str
+) -> None:
+    await set_policy(open_garden, open_door(then), by=MO)
+    house = await invited_and(open_garden, bot_loses_power)
+    act = "ban" if then == "ban" else "kick"
+
+    card = house.card()
+    assert card.text.startswith("🚪 #1 @ana:tulip.example is invited to Garden and has not joined yet\n")
+    assert f"power level 0 is too low to {act}; level 50 is needed." in card.text
+    assert 'They are on list "community", which has "@ana:tulip.example": ads.' in card.text
+    assert (card.state, card.offers) == ("pending", ())
+    await looks(house)
+    assert len(house.cards()) == 1
+
+    bot_has_power(house)
+    await settled(house)
+    assert house.membership(ANA) == ("ban" if then == "ban" else "leave")
+    assert house.card().state == ("banned" if then == "ban" else "rejected")
+    assert len(house.cards()) == 1
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+@pytest.mark.parametrize("joins", [False, True])
+async def test_the_card_closes_by_what_they_do_themselves(open_garden: House, joins: bool) -> None:
+    house = await invited_and(open_garden, bot_loses_power)
+    house.world.change(GARDEN, ANA, ANA, "join" if joins else "leave")
+    await settled(house)
+    assert house.card().state == ("joined" if joins else "declined")
+    bot_has_power(house)
+    await settled(house)
+    assert house.membership(ANA) == ("join" if joins else "leave")
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_who_knocks_while_listed_gets_no_card_where_the_bot_may_do_nothing(open_garden: House) -> None:
+    house = open_garden
+    bot_loses_power(house)
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    assert house.cards() == []
+
+
+@pytest.mark.parametrize("then", ["ban", "reject"])
+async def test_so_it_is_for_the_guest_of_a_third_party_invite(open_garden: House, then: str) -> None:
+    house = open_garden
+    await set_policy(house, open_door(then), by=MO)
+    move_in(house)
+    await planted(house, by=MONA)
+    await redeemed(house, DAVE, join=False)
+    await settled(house)
+    bot_loses_power(house)
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, DAVE, reason="ads")
+    await settled(house)
+
+    card = house.card()
+    assert card.text.startswith("✉️ #1 @dave:tulip.example used a third-party invite to Garden")
+    assert "I cannot do that yet: power level 0 is too low to kick; level 50 is needed." in card.text
+    bot_has_power(house)
+    await settled(house)
+    assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+    assert (house.card().state, len(house.cards())) == ("rejected", 1)
+
+
+async def test_and_for_an_accepted_third_party_invite_whose_inviter_is_listed(open_garden: House) -> None:
+    house = open_garden
+    move_in(house)
+    await planted(house, by=MONA)
+    await settled(house)
+    house.world.set_levels(GARDEN, users=USERS | {BOT: 0, MONA: 60}, invite=50)
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, MONA, reason="ads")
+    await settled(house)
+
+    assert (await states(house), stands(house)) == (["pending"], True)
+    card = house.card()
+    assert "I cannot revoke the invite yet: power level 0 is too low to invite; level 50 is needed." in card.text
+    house.world.set_levels(GARDEN, users=USERS | {MONA: 60}, invite=50)
+    await settled(house)
+    assert (await states(house), stands(house), house.card().state) == (["revoked"], False, "revoked")
+
+
+async def test_the_report_on_a_new_list_does_not_promise_what_the_bot_may_not_do(open_garden: House) -> None:
+    house = open_garden
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await set_policy(house, "otherwise: accept", by=MO)
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    bot_loses_power(house)
+    await settled(house)
+    await set_policy(house, by=MO)
+
+    assert (
+        "The list community names 1 person who is invited to Garden and has not joined: @ana:tulip.example. "
+        "I have no power to withdraw the invite now. I do it once I have the power, unless a moderator accepted them."
+    ) in house.spoken()
+    assert "is invited to Garden and has not joined yet" in house.card().text
+    bot_has_power(house)
+    await settled(house)
+    assert house.membership(ANA) == "ban"

@@ -201,6 +201,15 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         users=Notice,
     ),
+    "policy_list.hits/invited_powerless": says(
+        "The list {name} names {count} person who is invited to {room} and has not joined: {users}. I have no power to withdraw the invite now. I do it once I have the power, unless a moderator accepted them.",
+        "The list {name} names {count} people who are invited to {room} and have not joined: {users}. I have no power to withdraw the invites now. I do it once I have the power, except for those whom a moderator accepted.",
+        who=Choice,
+        name=Stranger,
+        count=Number,
+        room=Room,
+        users=Notice,
+    ),
     "policy_list.hits/invited_only": says(
         "The list {name} names {count} person who is invited to {room} and has not joined: {users}. The list does not decide: the invite stays, unless a rule withdraws it.",
         "The list {name} names {count} people who are invited to {room} and have not joined: {users}. The list does not decide: the invites stay, unless a rule withdraws them.",

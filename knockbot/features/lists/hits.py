@@ -182,15 +182,24 @@ async def _groups(
     earlier = [user for user in waiting if user not in told and await _earlier_decides(context, there, asked, user)]
     decides = any(one.name == asked.name and one.then is not ListThen.NONE for one in there.settings.lists)
     invited = "invited_dry" if there.settings.dry_run else "invited" if decides else "invited_only"
+    to_withdraw = [user for user in people.invited if named.get(user)]
+    out_of_reach = await _out_of_reach(context, there, to_withdraw) if invited == "invited" else []
     groups = {
         "decided": [user for user in people.decided if named.get(user)],
         "waiting" if decides else "waiting_only": [user for user in waiting if user not in {*told, *earlier}],
         "after": earlier,
         "told": told,
-        invited: [user for user in people.invited if named.get(user)],
+        invited: [user for user in to_withdraw if user not in out_of_reach],
+        "invited_powerless": out_of_reach,
         "joined": [user for user in people.joined if named.get(user)],
     }
     return {group: users for group, users in groups.items() if users}
+
+
+async def _out_of_reach(context: Context, there: Place, users: Sequence[str]) -> list[str]:
+    """Those whose invite the bot has no power to withdraw now. May raise `Later` and `Never`."""
+    powers = await context.outside.powers(there.room_id) if users else None
+    return [user for user in users if powers is not None and not powers.may(context.bot, "kick", user)]
 
 
 async def _earlier_decides(context: Context, there: Place, asked: Asked, user_id: str) -> bool:
