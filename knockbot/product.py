@@ -41,7 +41,7 @@ from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
 from knockbot.features.letters import appealing
 from knockbot.features.letters import writing as writing_letters
-from knockbot.features.lists import again, hits, naming
+from knockbot.features.lists import again, hits, naming, visiting
 from knockbot.features.lists import facts as list_facts
 from knockbot.features.lists import following as list_following
 from knockbot.features.lists import telling as list_telling
@@ -333,6 +333,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     asking.UNCONFIRMED: asking.TIMER,
     many.BATCH: many.TIMER,
     "leave_unused_lists": list_following.UNUSED,
+    visiting.KIND: visiting.END,
     proposing.LAPSES: TimerKind(proposing.lapse),
     preview.RUN: TimerKind(running.run),
     **course.TIMERS,

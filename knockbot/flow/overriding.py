@@ -6,6 +6,7 @@ has used. Who joined stays: to remove members is for moderators. So are the answ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -77,6 +78,14 @@ async def can_only_kick(context: Context, request: Request, judged: Judgement) -
 
 
 _TAKING: Final = (Verdict.REJECT, Verdict.BAN)
+
+
+async def out_of_reach(context: Context, room_id: str, users: Sequence[str]) -> list[str]:
+    """Those of these invited users whose invite the bot has no power to withdraw now. May raise `Later` and `Never`."""
+    if not users:
+        return []
+    powers = await context.outside.powers(room_id)
+    return [user for user in users if shortfall(powers, ANSWERS[Kind.KNOCK][Verdict.REJECT], context.bot, user)]
 
 
 async def override(

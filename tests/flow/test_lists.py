@@ -1078,6 +1078,63 @@ async def test_a_list_that_no_policy_names_is_left(listed: House) -> None:
         assert await lists.all_lists(tx) == []
 
 
+async def minutes(house: House, kill: bool) -> None:
+    """Two minutes go by, perhaps with a death at their beginning."""
+    if kill:
+        await house.die()
+        await house.start_again()
+    await house.later(120)
+    await house.ring()
+    await settled(house)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+async def test_so_it_is_a_minute_after_the_policy_was_set(listed: House, kill: bool) -> None:
+    await set_policy(listed, "otherwise: forward")
+    assert listed.membership(BOT, BANS) == "join"
+    await minutes(listed, kill)
+    assert listed.membership(BOT, BANS) == "leave"
+
+
+LOOKS = {
+    "tried": f"policy try {GARDEN}\n{open_door()}",
+    "refused": f"policy set {GARDEN}\nlists: [{{room: '{BANS}'}}, {{room: '!closed:tulip.example', name: other}}]",
+}
+
+
+@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("looks", LOOKS)
+async def test_the_bot_leaves_a_list_that_it_joined_only_to_look(house: House, looks: str, kill: bool) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.tell(LOOKS[looks])
+    await settled(house)
+    assert "Revision 1 of the policy" not in " ".join(house.spoken())
+    await minutes(house, kill)
+    assert house.membership(BOT, BANS) == "leave"
+    assert await followed(house) == []
+
+
+async def test_a_list_that_was_tried_and_then_is_used_is_followed_on(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    house.tell(LOOKS["tried"])
+    await settled(house)
+    await set_policy(house)
+    await minutes(house, kill=False)
+    assert (house.membership(BOT, BANS), await followed(house)) == ("join", [BANS])
+
+
+async def test_the_bot_stays_in_a_list_that_it_was_invited_to(house: House) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="invite")
+    house.world.aliases[ALIAS] = BANS
+    house.world.change(BANS, ALICE, BOT, "invite")
+    await settled(house)
+    house.tell(LOOKS["tried"])
+    await minutes(house, kill=False)
+    assert house.membership(BOT, BANS) == "join"
+
+
 @pytest.mark.parametrize("restart", [True, False])
 async def test_a_list_that_was_dropped_and_is_named_again_counts_at_once(listed: House, restart: bool) -> None:
     """Nobody reads a list that no policy names: what was missed of it is found when one names it again."""

@@ -272,6 +272,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "letter_waiting",
             "list_hits",
             "list_moved",
+            "list_visit",
             "run_batch",
             "send_digest",
             "undo_batch",

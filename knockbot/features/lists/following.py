@@ -27,7 +27,7 @@ from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
 from knockbot.flow.tables import Doing
-from knockbot.store import bot_memberships, jobs, lists, rooms, timers
+from knockbot.store import bot_memberships, jobs, lists, pending_protects, rooms, timers
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 from knockbot.store.lists import ListRoom
@@ -331,22 +331,30 @@ async def _leave_unused(context: Context, _: Timer) -> Write[None]:
             if not await lists.sweep(tx):
                 break
 
-    async def write(turn: Turn) -> None:
-        named = {used.room_id for used in await using.everywhere(context, turn.tx)}
-        for known in await lists.all_lists(turn.tx):
-            if known.room_id not in named:
-                await _leave(turn, known.room_id)
+    return lambda turn: leave_unnamed(context, turn)
 
-    return write
+
+async def leave_unnamed(context: Context, turn: Turn) -> None:
+    """Follow those lists no more that no policy names."""
+    named = {used.room_id for used in await using.everywhere(context, turn.tx)}
+    for known in await lists.all_lists(turn.tx):
+        if known.room_id not in named:
+            await _leave(turn, known.room_id)
 
 
 async def _leave(turn: Turn, room_id: str) -> None:
     """Follow a list no more; leave its room, if the bot came only for the list."""
     log.info("the list %s is not followed any more: no policy names it", room_id)
     await lists.unfollow(turn.tx, room_id)
-    needed = await rooms.find(turn.tx, room_id) is not None or await rooms.is_management_room(turn.tx, room_id)
-    if not needed and await bot_memberships.inviter(turn.tx, room_id) is None:
+    if not await is_needed(turn.tx, room_id):
         await turn.plan(plan.leave(room_id, f"list {turn.now}"))
+
+
+async def is_needed(tx: Tx, room_id: str) -> bool:
+    """Whether the bot is in a room for something else than a list: it manages it or from it, or was invited there."""
+    managed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+    asked = managed or bool(await pending_protects.of_room(tx, room_id))
+    return asked or await bot_memberships.inviter(tx, room_id) is not None
 
 
 UNUSED: Final[TimerKind[Context]] = TimerKind(_leave_unused, every=HOUR)

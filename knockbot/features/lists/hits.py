@@ -20,7 +20,7 @@ from knockbot.errors import ActionError
 from knockbot.features.lists import around, matching, telling, using
 from knockbot.features.lists.around import Around
 from knockbot.features.lists.matching import Unread
-from knockbot.flow import inheriting, place, saying
+from knockbot.flow import inheriting, overriding, place, saying
 from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -183,7 +183,7 @@ async def _groups(
     decides = any(one.name == asked.name and one.then is not ListThen.NONE for one in there.settings.lists)
     invited = "invited_dry" if there.settings.dry_run else "invited" if decides else "invited_only"
     to_withdraw = [user for user in people.invited if named.get(user)]
-    out_of_reach = await _out_of_reach(context, there, to_withdraw) if invited == "invited" else []
+    out_of_reach = await overriding.out_of_reach(context, there.room_id, to_withdraw) if invited == "invited" else []
     groups = {
         "decided": [user for user in people.decided if named.get(user)],
         "waiting" if decides else "waiting_only": [user for user in waiting if user not in {*told, *earlier}],
@@ -194,12 +194,6 @@ async def _groups(
         "joined": [user for user in people.joined if named.get(user)],
     }
     return {group: users for group, users in groups.items() if users}
-
-
-async def _out_of_reach(context: Context, there: Place, users: Sequence[str]) -> list[str]:
-    """Those whose invite the bot has no power to withdraw now. May raise `Later` and `Never`."""
-    powers = await context.outside.powers(there.room_id) if users else None
-    return [user for user in users if powers is not None and not powers.may(context.bot, "kick", user)]
 
 
 async def _earlier_decides(context: Context, there: Place, asked: Asked, user_id: str) -> bool:

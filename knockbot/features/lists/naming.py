@@ -13,7 +13,7 @@ from knockbot.domain.listed import PolicyList
 from knockbot.domain.notices import Letters, Notice, Stranger, User, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later, Never, Refused
-from knockbot.features.lists import following, hits, showing
+from knockbot.features.lists import following, hits, showing, visiting
 from knockbot.flow import refusals, rulebook
 from knockbot.flow.changes import Sound
 from knockbot.flow.context import Context
@@ -56,6 +56,7 @@ async def _may_use(context: Context, author: str, one: PolicyList, room_id: str)
 
 async def _enter(context: Context, author: str, one: PolicyList, room_id: str) -> None:
     via = following.servers_of(one)
+    await visiting.begin(context, room_id)
     async with context.elsewhere.asking(via[0] if via else "", author):
         await context.acts.join(room_id, via)
 
@@ -109,6 +110,8 @@ async def enforced(context: Context, turn: Turn, sound: Sound) -> Notice | None:
     """A policy is in force: its lists are followed from now on, and it is told soon whom the new ones hit."""
     named = {one.room for one in sound.before.lists}
     before = await _meant_before(turn, sound)
+    if sound.before.lists:
+        await visiting.named_no_more(context, turn)
     untold = await hits.drop(turn, sound.change.room.room_id)
     for one in sound.policy.lists:
         room_id = sound.meant.get(one.room, one.room)
