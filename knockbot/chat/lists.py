@@ -88,14 +88,19 @@ def _odd(one: Shown) -> list[Notice | None]:
         return []
     everybody = Many(tuple(quoted(entry.entity or "") for entry in one.everybody))
     return [
-        notice("policy_list.unusable", count=Number(counts.unusable), why=one.unusable[0].why)
-        if one.unusable
-        else None,
+        *_useless(one, counts.unusable),
         notice("policy_list.everybody", entities=everybody) if one.everybody else None,
         notice("policy_list.row_behind") if one.behind else None,
         notice("policy_list.row_open") if known.writers is not None and known.writers.everybody else None,
         notice("policy_list.trouble", why=known.trouble) if known.trouble is not None else None,
     ]
+
+
+def _useless(one: Shown, count: int) -> list[Notice]:
+    """The entries that do nothing, by reason."""
+    more = count - sum(many for _, many in one.unusable)
+    rows = [notice("policy_list.unusable", count=Number(many), why=why) for why, many in one.unusable]
+    return [*rows, *([notice("policy_list.unusable_too", count=Number(more))] if more > 0 else [])]
 
 
 COMMANDS = (Command("lists", (SOME_ROOM,), show_lists, Deed.LOOK),)

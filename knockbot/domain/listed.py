@@ -107,7 +107,7 @@ def read_lists(value: object, path: Path) -> tuple[PolicyList, ...]:
         if len(lists) == MAX_LISTS:
             raise Fault("too many lists, at most {most}", path, most=MAX_LISTS)
         read = _read_list(one, at)
-        if read.name in {known.name for known in lists}:
+        if read.name.casefold() in {known.name.casefold() for known in lists}:
             raise Fault(
                 "another list has the same name {found}; choose another one", (*at, "name"), found=found(read.name)
             )

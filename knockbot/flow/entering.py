@@ -166,6 +166,7 @@ async def _cannot_be_read(context: Context, room_id: str) -> bool:
 
 def _is_out(context: Context, change: MemberChange) -> Write[None]:
     async def write(turn: Turn) -> None:
+        known = await bot_memberships.is_out(turn.tx, change.room_id)
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
         await jobs.overtake_gone(
             turn.tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), turn.now
@@ -179,8 +180,9 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
         if await rooms.is_management_room(turn.tx, change.room_id):
             turn.after(partial(context.look_at, change.room_id))
         there = await place.of(context, turn, change.room_id)
-        if there is not None and await rooms.set_trouble(turn.tx, change.room_id, checkup.NOT_THERE):
-            # The bot leaves no protected room: where an admin deletes one, the homeserver leaves it in the bot's name.
+        if there is not None and (await rooms.set_trouble(turn.tx, change.room_id, checkup.NOT_THERE) or not known):
+            # A look may have found that the bot is out; only this event says who has removed it. The bot leaves no
+            # protected room: where an admin deletes one, the homeserver leaves it in the bot's name.
             said = _removed(there.called, change)
             await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
 

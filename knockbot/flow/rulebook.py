@@ -107,9 +107,12 @@ async def _room_invited_to(context: Context, change: Change, reference: str) -> 
         room_id = change.meant.get(reference) or await _room_meant(context, change, reference)
         async with context.db.tx() as tx:
             managed = await rooms.find(tx, room_id)
-    if managed is not None and managed.management_room == change.room.management_room:
+    itself = managed is not None and managed.room_id == change.room.room_id
+    if managed is not None and managed.management_room == change.room.management_room and not itself:
         return managed.room_id
     place = mistakes.place(await _where(change, names=reference, key="also_invite"))
+    if itself:
+        raise _refused(notice("policy.invites_itself", place=place, room=Letters(reference)))
     raise _refused(notice("policy.invites_elsewhere", place=place, room=Letters(reference)))
 
 

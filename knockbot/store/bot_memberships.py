@@ -24,6 +24,12 @@ async def inviter(tx: Tx, room_id: str) -> str | None:
     return str(user_id) if user_id is not None else None
 
 
+async def is_out(tx: Tx, room_id: str) -> bool:
+    """Whether an event has told that the bot is not in a room any more."""
+    membership = await tx.fetchval("SELECT membership FROM bot_memberships WHERE room_id = $1", room_id)
+    return membership in ("leave", "ban")
+
+
 async def use(tx: Tx, room_id: str, now: int) -> None:
     """Somebody uses the bot in this room, so it stays there."""
     await tx.execute(

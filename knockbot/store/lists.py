@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
 from knockbot.domain.model import ListChange, Redaction
-from knockbot.domain.notices import Notice, dumps
+from knockbot.domain.notices import Notice, dumps, loads
 from knockbot.domain.writers import Writers
 from knockbot.store import inbox
 from knockbot.store.db import Tx, for_update, listed, portions
@@ -555,15 +555,15 @@ async def counts(tx: Tx, room_id: str) -> Counts:
     return Counts(dict(usable), everything, unusable)
 
 
-_UNUSABLE = Row(Unusable, "list_entries")
-
-
-async def unusable(tx: Tx, room_id: str, limit: int) -> list[Unusable]:
-    """Entries that cannot be used, and why; at most `limit`."""
+async def unusable(tx: Tx, room_id: str, limit: int) -> list[tuple[Notice, int]]:
+    """Why entries cannot be used, and how many each time, most of them first; at most `limit` reasons."""
     rows = await tx.fetch(
-        f"{_UNUSABLE.select} WHERE room_id = $1 AND gone_at IS NULL AND kind = '' ORDER BY id LIMIT $2", room_id, limit
+        "SELECT why, count(*) AS many FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND kind = '' "
+        "GROUP BY why ORDER BY count(*) DESC, min(id) LIMIT $2",
+        room_id,
+        limit,
     )
-    return _UNUSABLE.all(rows)
+    return [(loads(row["why"]), row["many"]) for row in rows]
 
 
 async def everything(tx: Tx, room_id: str, since: int, version: int) -> list[Entry]:

@@ -155,7 +155,7 @@ TABLES: Mapping[str, Table] = {
             "list_entries",
             "as long as the list is followed and has them",
             ("subject", "entity", "sha256", "reason", "sender"),
-            in_sql=("room_id", "gone_at"),
+            in_sql=("room_id", "gone_at", "why"),
             counts="id",
             in_back_ups=False,
         ),

@@ -212,6 +212,10 @@ def test_lists_are_settings_that_are_stored_and_read_back() -> None:
             [{"room": "#a:b.c"}, {"room": "#a:d.e"}],
             'lists.#2.name: another list has the same name "a"; choose another one',
         ),
+        (
+            [{"room": "#a:b.c", "name": "One"}, {"room": "#a:d.e", "name": "one"}],
+            'lists.#2.name: another list has the same name "one"; choose another one',
+        ),
         ([{"room": "#a:b.c"}, {"room": "#a:b.c", "name": "b"}], "lists.#2.room: another list has the same room"),
         ([{"room": f"#a{n}:b.c"} for n in range(MAX_LISTS + 1)], f"lists: too many lists, at most {MAX_LISTS}"),
     ],

@@ -577,6 +577,7 @@ async def test_children_are_the_rooms_that_the_space_itself_names(house: House) 
 REFUSED: dict[str, tuple[str, str]] = {
     "an unknown room": (f'also_invite: "!none:{HOME}"', "not managed from here"),
     "an unknown alias": (f'also_invite: "#none:{HOME}"', "not managed from here"),
+    "itself": (f'also_invite: ["{LAWN}", "{GARDEN}"]', "which is the room of this policy itself. Name other rooms."),
     "a room of others": (f'also_invite: "{OTHERS}"', "not managed from here"),
     "a name": ("also_invite: Lawn", "expected a room ID or alias"),
     "a number": ("also_invite: 5", "also_invite"),

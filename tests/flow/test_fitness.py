@@ -66,6 +66,27 @@ async def test_a_room_that_is_left_in_the_bots_name_is_told_once(house: House) -
     assert ["the homeserver removed me" in text for text in house.spoken()] == [True]
 
 
+@pytest.mark.parametrize(
+    ("by", "said"), [(BOT, "the homeserver removed me"), (ALICE, f"{ALICE} removed me from Garden")]
+)
+async def test_who_removed_the_bot_is_told_also_where_a_look_comes_before_the_event(
+    house: House, by: str, said: str
+) -> None:
+    house.world.change(GARDEN, by, BOT, "leave")
+    late, house.world.outbox = house.world.outbox, []
+    await house.look_everywhere()
+    await house.live()
+    assert "I am not in this room" in house.spoken()[-1]
+    house.world.outbox.extend(late)
+    await house.live()
+    house.world.change(GARDEN, ALICE, BOT, "ban")
+    await house.live()
+    await house.look_everywhere()
+
+    assert [said in text for text in house.spoken()].count(True) == 1
+    assert len(house.spoken()) == 2
+
+
 async def test_a_room_that_is_fit_again_is_told_once(house: House) -> None:
     set_rule(house, "public")
     await house.live()

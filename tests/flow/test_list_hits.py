@@ -7,11 +7,12 @@ import pytest
 from knockbot.documents.text import without_marks
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from knockbot.features.lists import hits
+from knockbot.features.lists import hits, visiting
+from knockbot.times import HOUR
 from tests.flow.house import GARDEN, House
 from tests.flow.test_lists import BANS, LIZ, settled
 from tests.flow.test_space_policies import POND, TOWN, room, town
-from tests.flow.world import ALICE, ANA, BEA, levels_for
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 EVE = "@eve:tulip.example"
 MONA = "@mona:tulip.example"
@@ -148,6 +149,37 @@ async def test_where_another_list_comes_first_and_decides_that_is_said(house: Ho
         "Another list that comes first in the policy decides about them."
     )
     assert house.membership(ANA) == "knock"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_what_was_missed_while_the_bot_was_out_of_the_list_is_told_too(
+    house: House, restart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visiting, "LONGEST", HOUR)  # it is followed on meanwhile
+    a_list(house)
+    await named(house, GARDEN, use("community"), more="otherwise: accept")
+    await named(house, GARDEN, more="otherwise: accept")
+    house.world.list_entity(BANS, LIZ, ANA, reason="ads")
+    await settled(house)
+    house.world.change(BANS, LIZ, BOT, "ban")
+    await settled(house)
+    house.world.list_entity(BANS, LIZ, BEA, reason="ads")
+    if restart:
+        await house.close()
+        await house.start_again()
+    for user in (ANA, BEA):
+        house.world.knock(GARDEN, user)
+    await settled(house)
+    assert [house.membership(user) for user in (ANA, BEA)] == ["invite", "invite"]
+    house.world.change(BANS, LIZ, BOT, "leave")
+    house.world.play("policy_rules", Later(foreign("slow"), retry_after=20))
+    await named(house, GARDEN, use("community"), more="otherwise: accept")
+    await house.later(30)
+    await settled(house)
+
+    told = " ".join(reports(house))
+    assert [user in told for user in (ANA, BEA)] == [True, True], told
+    assert [house.membership(user) for user in (ANA, BEA)] == ["ban", "ban"]
 
 
 @pytest.mark.parametrize("then", ["ban", "none"])

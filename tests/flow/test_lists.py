@@ -1246,6 +1246,38 @@ async def test_a_policy_names_only_lists_that_its_author_can_read(
     assert await followed(house) == ([BANS] if taken else [])
 
 
+Moves = tuple[tuple[str, str, str], ...]
+
+NOT_USED: dict[str, tuple[Moves, str]] = {
+    "invited": (((LIZ, ALICE, "invite"),), "You are invited to that room, and have not joined it."),
+    "banned bot": (((LIZ, BOT, "ban"),), "A list must be public"),
+    "banned bot and a stranger": (((LIZ, ALICE, "ban"), (LIZ, BOT, "ban")), "A list must be public"),
+    "left": (((ALICE, ALICE, "leave"),), "A list must be public"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_USED)
+async def test_why_a_list_cannot_be_used_is_said_to_whom_it_tells_nothing_of_others(house: House, case: str) -> None:
+    moves, why = NOT_USED[case]
+    joined = (LIZ, BOT) if case == "invited" else (LIZ, ALICE, BOT)
+    house.world.room(BANS, "Bans", *joined, levels=levels_for([LIZ], bot=0), join_rule="invite")
+    for by, who, membership in moves:
+        house.world.change(BANS, by, who, membership)
+    await settled(house)
+    reply = await set_policy(house, f'lists: [{{room: "{BANS}"}}]')
+    assert reply.startswith(f"Policy not changed: line 1: lists.#1.room names {BANS}. {why}"), reply
+    assert await followed(house) == []
+
+
+@pytest.mark.parametrize(
+    ("room_id", "why"), [(GARDEN, "the room of this policy itself"), (MODS, "the management room")]
+)
+async def test_a_list_has_a_room_of_its_own(house: House, room_id: str, why: str) -> None:
+    reply = await set_policy(house, f'lists: [{{room: "{room_id}"}}]')
+    assert f"lists.#1.room names {room_id}, which is {why}. A list has a room of its own." in reply
+    assert await followed(house) == []
+
+
 async def test_an_alias_that_leads_nowhere_is_named(house: House) -> None:
     assert "I cannot find #bans:tulip.example" in await set_policy(house)
 
@@ -1456,14 +1488,17 @@ async def test_what_a_list_has_and_where_it_is_used_is_shown(listed: House) -> N
     listed.world.list_entity(BANS, LIZ, "*.evil.example", EntityKind.SERVER)
     listed.world.list_entity(BANS, LIZ, "@*:*")
     listed.world.list_entity(BANS, LIZ, "nobody at all")
+    listed.world.list_entity(BANS, LIZ, f" {ANA} ")
+    listed.world.list_entity(BANS, LIZ, "a b", EntityKind.SERVER)
     await settled(listed)
     listed.tell("lists")
     await listed.live()
     lines = listed.spoken()[-1].splitlines()
     assert lines[0].startswith("community !bans:tulip.example: users 2, servers 1, rooms 0. Read ")
     assert lines[1] == "· in Garden: ban"
-    assert lines[2].startswith("· 1 entry does nothing, because ")
-    assert lines[3] == '· names everybody: "@*:*"'
+    assert lines[2] == "· 2 entries do nothing, each because the entity is no user ID, and no glob"
+    assert lines[3] == "· 1 entry does nothing, because the entity is no server name, and no glob"
+    assert lines[4] == '· names everybody: "@*:*"'
 
 
 async def test_lists_of_other_management_rooms_are_not_shown(listed: House) -> None:

@@ -220,12 +220,13 @@ async def test_entries_are_counted_by_kind_and_the_unusable_say_why(bans: Databa
 
     async with bans.tx() as tx:
         counts = await lists.counts(tx, BANS)
-        [unusable] = await lists.unusable(tx, BANS, 10)
+        unusable = await lists.unusable(tx, BANS, 10)
         [everything] = await lists.everything(tx, BANS, 0, 1000)
 
     assert counts == Counts({EntityKind.USER: 2, EntityKind.SERVER: 1}, 1, 1)
-    assert unusable == change("bad", recommendation="m.mute").now
-    assert isinstance(unusable, Unusable)
+    bad = change("bad", recommendation="m.mute").now
+    assert isinstance(bad, Unusable)
+    assert unusable == [(bad.why, 1)]
     assert everything.entity == "@*:*"
 
 

@@ -46,11 +46,26 @@ SENTENCES: Mapping[str, Sentence] = {
         "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Term, why=Notice
     ),
     "policy.names_closed_list": says(
-        "{place} names {room}. A list must be public, or you must have joined its room; and {bot} must "
-        "be able to join it. Invite {bot} there, and set the policy again.",
+        "{place} names {room}. A list must be public, or you must have joined its room. And {bot} must be able to join it: "
+        "invite {bot} there, and if it is banned there, lift the ban first. Then set the policy again.",
         place=Notice,
         room=Letters,
         bot=User,
+    ),
+    "policy.names_unjoined_list": says(
+        "{place} names {room}. You are invited to that room, and have not joined it. Join it, and set the policy again.",
+        place=Notice,
+        room=Letters,
+    ),
+    "policy.names_own_room_as_list": says(
+        "{place} names {room}, which is the room of this policy itself. A list has a room of its own.",
+        place=Notice,
+        room=Letters,
+    ),
+    "policy.names_management_room_as_list": says(
+        "{place} names {room}, which is the management room. A list has a room of its own.",
+        place=Notice,
+        room=Letters,
     ),
     "policy.names_list_twice": says(
         "{place} names {room}, which is the same room as that of the list {name}. Name each list once.",
@@ -123,6 +138,14 @@ SENTENCES: Mapping[str, Sentence] = {
         bot=User,
     ),
     "named.not_used": says("Policy not changed: I do not use {new}: {why}", new=Id, why=Notice),
+    "named.list_replaced_unseen": says(
+        "🚚 The policy of {room} uses the list {name}, and its room was replaced by {id}. What the list said last "
+        "stays in force. Click ✅ to use the new list in the policy, or type {command}.",
+        room=Room,
+        name=Id,
+        id=Id,
+        command=Code,
+    ),
     "named.list_lost": says(
         "⚠️ The policy of {room} uses the list {name}, and its room was replaced by {new}. What the list said last stays in "
         "force. I do not use the new list: {why}",
@@ -303,9 +326,14 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy_list.moved_refused": says("· ⚠️ moved to {new}: I do not use that room", new=Letters),
     "policy_list.unusable": says(
         "· {count} entry does nothing, because {why}",
-        "· {count} entries do nothing, one because {why}",
+        "· {count} entries do nothing, each because {why}",
         count=Number,
         why=Notice,
+    ),
+    "policy_list.unusable_too": says(
+        "· {count} more entry does nothing, for another reason",
+        "· {count} more entries do nothing, for other reasons",
+        count=Number,
     ),
     "policy_list.everybody": says("· names everybody: {entities}", entities=Many),
     "policy_list.trouble": says("· ⚠️ I cannot follow it now: {why}", why=Notice),

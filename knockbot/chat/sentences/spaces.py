@@ -91,6 +91,9 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "space.kept": says("{count} room stays protected:", "{count} rooms stay protected:", count=Number),
     # --- also_invite
+    "policy.invites_itself": says(
+        "{place} names {room}, which is the room of this policy itself. Name other rooms.", place=Notice, room=Letters
+    ),
     "policy.invites_elsewhere": says(
         "{place} names {room}, which is not managed from here. Protect it from here first.",
         place=Notice,

@@ -17,7 +17,7 @@ from knockbot.domain.notices import Choice, Notice, Number, Room, Stranger, belo
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError
-from knockbot.features.lists import around, matching, telling, using
+from knockbot.features.lists import around, behind, matching, telling, using
 from knockbot.features.lists.around import Around
 from knockbot.features.lists.matching import Unread
 from knockbot.flow import inheriting, overriding, place, saying
@@ -111,6 +111,7 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
     """What is told; none while the list has yet to be read."""
     name, room = Stranger(asked.name), there.called
     try:
+        await _insist_on_news(context, asked.list_room)
         found = await _compared(context, asked, await _using_it(context, there, asked))
         everybody = (await telling.writers(context, asked.list_room)).everybody
     except Unread:
@@ -120,6 +121,15 @@ async def _found(context: Context, there: Place, asked: Asked) -> Notice | None:
         return notice("policy_list.hits_unknown", name=name, room=room, why=error.why)
     opened = notice("policy_list.open_to_write") if everybody else None
     return below(*_told(name, found), _left_out(found), await _names_everybody(context, asked), opened)
+
+
+async def _insist_on_news(context: Context, list_room: str) -> None:
+    """Raises `Unread` while something of a list is not taken in, as after a start, or while the bot is out of it."""
+    async with context.db.tx() as tx:
+        known = await lists.find(tx, list_room)
+        is_behind = await behind.looked_up(context, tx, list_room) is not None
+    if known is None or known.trouble is not None or is_behind:
+        raise Unread
 
 
 async def _using_it(context: Context, there: Place, asked: Asked) -> list[Place]:

@@ -10,9 +10,10 @@ from knockbot.documents.reading import Path
 from knockbot.domain import mistakes
 from knockbot.domain.ids import room_meant
 from knockbot.domain.listed import PolicyList
+from knockbot.domain.model import Membership
 from knockbot.domain.notices import Letters, Notice, Stranger, User, below, notice
 from knockbot.engine.turn import Turn
-from knockbot.errors import Later, Never, Refused
+from knockbot.errors import ActionError, Later, Never, Refused
 from knockbot.features.lists import following, hits, showing, visiting
 from knockbot.flow import refusals, rulebook
 from knockbot.flow.changes import Sound
@@ -33,8 +34,9 @@ async def examine(context: Context, sound: Sound) -> None:
         room_id = sound.meant.get(one.room, one.room)
         if rooms.setdefault(room_id, one.name) != one.name and one.room not in sound.change.meant:
             raise await _named_twice(sound, place, one, rooms[room_id])
+        await _insist_on_a_room_of_its_own(sound, place, one, room_id)
         if not await _may_use(context, sound.change.author, one, room_id):
-            raise await _not_usable(context, sound, place, one)
+            raise await _not_usable(context, sound, place, one, room_id)
         await _insist_on_current(context, sound, place, one, room_id)
 
 
@@ -79,10 +81,32 @@ async def _insist_on_current(context: Context, sound: Sound, place: int, one: Po
         raise _refused(notice("policy.names_replaced_room", place=where, room=Letters(one.room), new=new))
 
 
-async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyList) -> Refused:
-    """The reply is the same whether the room is not there, or the bot or the author is not in it."""
+async def _insist_on_a_room_of_its_own(sound: Sound, place: int, one: PolicyList, room_id: str) -> None:
+    room = sound.change.room
+    if room_id not in (room.room_id, room.management_room):
+        return
+    where, named = mistakes.place(await _where(sound, place)), Letters(one.room)
+    if room_id == room.room_id:
+        raise _refused(notice("policy.names_own_room_as_list", place=where, room=named))
+    raise _refused(notice("policy.names_management_room_as_list", place=where, room=named))
+
+
+async def _not_usable(context: Context, sound: Sound, place: int, one: PolicyList, room_id: str) -> Refused:
+    """The reply is the same whether the room is not there, or the bot or the author is not in it. Only whoever is
+    invited there learns more."""
     where = mistakes.place(await _where(sound, place))
+    if await _is_invited(context, room_id, sound.change.author):
+        return _refused(notice("policy.names_unjoined_list", place=where, room=Letters(one.room)))
     return _refused(notice("policy.names_closed_list", place=where, room=Letters(one.room), bot=User(context.bot)))
+
+
+async def _is_invited(context: Context, room_id: str, user_id: str) -> bool:
+    """Whether somebody is invited to a room, as far as the bot can see that."""
+    try:
+        member = await context.outside.member(room_id, user_id)
+    except ActionError:
+        return False
+    return member is not None and member.membership is Membership.INVITE
 
 
 def _refused(why: Notice) -> Refused:

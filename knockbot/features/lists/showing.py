@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from knockbot.domain.listed import PolicyList
-from knockbot.domain.lists import Entry, Unusable
+from knockbot.domain.lists import Entry
 from knockbot.domain.notices import Id, Notice, Stranger, notice
 from knockbot.domain.upgrades import RoomUpgrade
 from knockbot.features.lists import behind, using
@@ -18,7 +18,10 @@ from knockbot.store.db import Tx
 from knockbot.store.lists import Counts, ListRoom
 
 EXAMPLES = 3
-"""Entries that are shown of those that do nothing."""
+"""Entries that are shown of those that name everybody."""
+
+REASONS = 5
+"""Reasons that are shown of those for which entries do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Shown:
     known: ListRoom | None
     """None where it is not followed yet."""
     counts: Counts | None
-    unusable: tuple[Unusable, ...] = ()
+    unusable: tuple[tuple[Notice, int], ...] = ()
+    """Why entries do nothing, and how many each time."""
     everybody: tuple[Entry, ...] = ()
     behind: bool = False
     """Whether something of it is not taken in yet."""
@@ -70,7 +74,7 @@ async def managed(context: Context, management_room: str, only: str | None = Non
                 found.append(Shown(room_id, tuple(used), None, None))
                 continue
             counts = await lists.counts(tx, room_id)
-            unusable = await lists.unusable(tx, room_id, EXAMPLES)
+            unusable = await lists.unusable(tx, room_id, REASONS)
             everybody = (await lists.everything(tx, room_id, 0, known.version))[:EXAMPLES]
             is_behind = await behind.looked_up(context, tx, room_id) is not None
             found.append(Shown(room_id, tuple(used), known, counts, tuple(unusable), tuple(everybody), is_behind))

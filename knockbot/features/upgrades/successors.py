@@ -133,6 +133,8 @@ async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room
     named = [name for name, room_id in meant.items() if room_id == upgrade.room_id]
     name, room = named[-1] if named else upgrade.room_id, Room(there.room_id, there.label)
     new_id, command = Id(upgrade.replacement), Code(f"!kb policy set {there.room_id}")
+    if _is_list(in_force, name) and new.label == new.room_id:
+        return notice("named.list_replaced_unseen", room=room, name=Id(name), id=new_id, command=command)
     if _is_list(in_force, name):
         return notice("named.list_replaced", room=room, name=Id(name), new=new, id=new_id, command=command)
     return notice("named.replaced", room=room, name=Id(name), new=new, id=new_id, command=command)
