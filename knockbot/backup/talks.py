@@ -45,7 +45,7 @@ async def _follow(context: Context, talk: Conversation, joined: frozenset[str]) 
         if event is Event.JOINED:
             await talking.reached(context, turn, talk.id, event)
         else:
-            await talking.over(turn, talk.id, event, DECLINED if event is Event.REFUSED else None)
+            await talking.over(context, turn, talk.id, event, DECLINED if event is Event.REFUSED else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,9 @@ async def _take_up(context: Context, found: _Found) -> None:
     async with context.turn() as turn:
         before = await conversations.current(turn.tx, found.user_id)
         if before is not None and before.room_id is None:
-            await talking.over(turn, before.id, Event.IDLE)  # it was made and is over, and another was begun since
+            await talking.over(
+                context, turn, before.id, Event.IDLE
+            )  # it was made and is over, and another was begun since
             before = None
         if stage is None or before is not None:
             await _leave(turn, found)

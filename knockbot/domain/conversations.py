@@ -44,7 +44,7 @@ class Event(StrEnum):
     REFUSED = "refused"
     """The invite was refused, at once or later; or they have left."""
     GAVE_UP = "gave_up"
-    """Their server did not answer for a day."""
+    """Their server did not answer for a day, or the homeserver makes no room."""
     IDLE = "idle"
     """Nobody has said anything for long, or the bot is in the room no more."""
 
@@ -105,14 +105,49 @@ def happened(change: MemberChange) -> Event | None:
 GAVE_UP: Final = because("conversation.gave_up")
 """Why somebody cannot be reached whose server did not answer."""
 
+NOT_MADE: Final = because("conversation.not_made")
+"""Why somebody cannot be reached for whom the homeserver makes no room."""
+
 DECLINED: Final = because("conversation.declined")
 """Why somebody cannot be reached who declined the invite, or left the conversation."""
+
+
+class Unsaid(StrEnum):
+    """Why an applicant was not told something, for the record of their request."""
+
+    REFUSED = "refused"
+    """They refuse the invite to the conversation, or cannot be invited."""
+    DECLINED = "declined"
+    """They declined the invite, or left the conversation."""
+    SILENT = "silent"
+    """Their server did not answer for a day."""
+    NOT_MADE = "not_made"
+    """The homeserver makes no room for the conversation."""
+    ENDED = "ended"
+    """The bot is out of the conversation."""
+    TOO_MANY = "too_many"
+    """So many conversations were begun on this day, or they were told so much, that this was too much."""
+
+
+def unsaid(why: Notice | None) -> Unsaid:
+    """The same by why a conversation is over; `None` where nobody refused anything."""
+    if why is None:
+        return Unsaid.ENDED
+    return _UNSAID.get(why.code, Unsaid.REFUSED)
+
+
+_UNSAID: Final = {
+    GAVE_UP.code: Unsaid.SILENT,
+    NOT_MADE.code: Unsaid.NOT_MADE,
+    DECLINED.code: Unsaid.DECLINED,
+}
+
 
 REST: Final = WEEK
 """Milliseconds for which somebody who refused an invite, or left, is not invited to another conversation."""
 
 SILENT: Final = DAY
-"""The same for somebody whose server did not answer."""
+"""The same for somebody whose server did not answer, or for whom no room was made."""
 
 IDLE: Final = WEEK
 """Milliseconds without a word after which the bot leaves."""
@@ -125,8 +160,8 @@ def rests_until(over: Conversation) -> int:
     """The moment until which somebody who could not be reached is left in peace."""
     if over.stage is not Stage.UNREACHABLE:
         return 0
-    gave_up = over.why is not None and over.why.code == GAVE_UP.code
-    return over.last_at + (SILENT if gave_up else REST)
+    theirs = over.why is None or over.why.code not in (GAVE_UP.code, NOT_MADE.code)
+    return over.last_at + (REST if theirs else SILENT)
 
 
 PAUSES: Final = (MINUTE, 10 * MINUTE, 60 * MINUTE, 4 * 60 * MINUTE, 8 * 60 * MINUTE)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypedDict
 
+from knockbot.domain.conversations import Unsaid
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
 from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, because, notice
@@ -69,6 +70,8 @@ class Recorded(StrEnum):
     """The request was read again from the management room, after a restore."""
     WROTE = "wrote"
     """The applicant was told by message."""
+    NOT_TOLD = "not_told"
+    """The applicant was not told something that the policy wants told (`unsaid`)."""
     APPEALED = "appealed"
     """The applicant objected to the rejection."""
     ALSO_INVITED_TO = "also_invited_to"
@@ -123,6 +126,7 @@ class Detail(TypedDict, total=False):
     rooms: Mapping[str, str]
     replacement: str
     requests: int
+    unsaid: Unsaid
     invited_to: str
     invited_to_name: str
     whom: Sequence[str]
@@ -141,6 +145,7 @@ def told(kind: Recorded, detail: Detail) -> Notice:
     args = {
         "verdict": notice("verdict.named", answer=Choice(detail["verdict"])) if "verdict" in detail else None,
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
+        "unsaid": Choice(detail["unsaid"]) if "unsaid" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
         "earlier": Numbered(detail["earlier"]) if "earlier" in detail else None,

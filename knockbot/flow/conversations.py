@@ -7,6 +7,7 @@ there, whoever invited them, are neither heard nor told anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,13 +16,16 @@ from knockbot.domain.conversations import (
     DECLINED,
     GAVE_UP,
     IDLE,
+    NOT_MADE,
     Conversation,
     Event,
     Stage,
+    Unsaid,
     happened,
     may_answer,
     moved,
     rests_until,
+    unsaid,
 )
 from knockbot.domain.jobs import LINE, Line, Say
 from knockbot.domain.languages import Language
@@ -76,9 +80,9 @@ async def _tell(context: Context, turn: Turn, what: ToTell) -> None:
         return
     letter = Letter(what.occasion, what.user_id, turn.now, request_id=what.request_id)
     talk = await _current(context, turn, what)
-    if talk is None:
+    if isinstance(talk, Unsaid):
         await conversations.note(turn.tx, letter)
-        await conversations.count_unsaid(turn.tx, turn.now)
+        await _drop(context, turn, [letter], talk)
         return
     line = Line(what.said, await language_of(turn.tx, what.user_id, what.there), aloud=True)
     letter = replace(letter, conversation_id=talk.id, line=context.cipher.lock(LINE.encode(line)))
@@ -88,21 +92,30 @@ async def _tell(context: Context, turn: Turn, what: ToTell) -> None:
         await _say(context, turn, talk, letter)
 
 
-async def _current(context: Context, turn: Turn, what: ToTell) -> Conversation | None:
-    """The conversation with an applicant, begun now if there is none; `None` if there must not be one now."""
+async def _drop(context: Context, turn: Turn, letters: Sequence[Letter], why: Unsaid) -> None:
+    """Count what is not said, and put it on record for the moderators."""
+    await conversations.count_unsaid(turn.tx, turn.now, len(letters))
+    for letter in letters:
+        request = await requests.find(turn.tx, letter.request_id) if letter.request_id is not None else None
+        if request is not None:
+            await record(turn, request, context.bot, Recorded.NOT_TOLD, unsaid=why)
+
+
+async def _current(context: Context, turn: Turn, what: ToTell) -> Conversation | Unsaid:
+    """The conversation with an applicant, begun now if there is none; or why there must not be one now."""
     if await conversations.written_since(turn.tx, what.user_id, turn.now - DAY) >= MOST_A_DAY:
-        return None
+        return Unsaid.TOO_MANY
     talk = await conversations.current(turn.tx, what.user_id)
     if talk is not None:
         return talk
     before = await conversations.last(turn.tx, what.user_id)
     if before is not None and rests_until(before) > turn.now:
-        return None
+        return unsaid(before.why)
     most, about = context.settings.notices.per_day, what.there.room_id
     begun = await conversations.begin(turn.tx, what.user_id, about, turn.now, most=most)
     if begun is not None and begun.stage is Stage.MAKING:
         await turn.plan(plan.converse(about, what.user_id, begun.id))
-    return begun
+    return begun or Unsaid.TOO_MANY
 
 
 async def language_of(tx: Tx, user_id: str, there: Place) -> Language:
@@ -171,21 +184,23 @@ async def reached(context: Context, turn: Turn, conversation_id: int, event: Eve
         await _say(context, turn, talk, letter)
 
 
-async def over(turn: Turn, conversation_id: int, event: Event, why: Notice | None = None) -> None:
+async def over(context: Context, turn: Turn, conversation_id: int, event: Event, why: Notice | None = None) -> None:
     """A conversation is over, if this event ends it: what waits is dropped, and the bot leaves the room."""
     talk = await conversations.get(turn.tx, conversation_id)
     stage = moved(talk.stage, event) if talk is not None else None
     if talk is None or stage is None:
         return
     await conversations.move(turn.tx, talk.id, stage, turn.now, why)
-    await conversations.count_unsaid(turn.tx, turn.now, len(await conversations.take_waiting(turn.tx, talk.id)))
+    await _drop(context, turn, await conversations.take_waiting(turn.tx, talk.id), unsaid(why))
     if talk.room_id is not None:
         await turn.plan(plan.leave(talk.room_id, f"conversation:{talk.id}", forget=True))
 
 
-async def gave_up(turn: Turn, conversation_id: int, why: Notice | None) -> None:
-    """The applicant could not be invited: they refused, or (without a reason) their server was silent for a day."""
-    await over(turn, conversation_id, Event.REFUSED if why is not None else Event.GAVE_UP, why or GAVE_UP)
+async def gave_up(context: Context, turn: Turn, conversation_id: int, why: Notice | None) -> None:
+    """The applicant could not be invited: they refused, there is no room, or (without a reason) their server was silent
+    for a day."""
+    refused = why is not None and why.code != NOT_MADE.code
+    await over(context, turn, conversation_id, Event.REFUSED if refused else Event.GAVE_UP, why or GAVE_UP)
 
 
 async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
@@ -201,9 +216,9 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
         if event is Event.JOINED:
             await reached(context, turn, talk.id, event)
         elif change.user_id == context.bot:
-            await over(turn, talk.id, Event.IDLE)
+            await over(context, turn, talk.id, Event.IDLE)
         else:
-            await over(turn, talk.id, Event.REFUSED, DECLINED)
+            await over(context, turn, talk.id, Event.REFUSED, DECLINED)
 
     return write
 
@@ -211,10 +226,10 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
 # --- timers -----------------------------------------------------------------------------------------------------
 
 
-async def leave_idle(_: Context, turn: Turn) -> None:
+async def leave_idle(context: Context, turn: Turn) -> None:
     """Leave the conversations in which nobody has said anything for long."""
     for talk in await conversations.idle(turn.tx, turn.now - IDLE):
-        await over(turn, talk.id, Event.IDLE)
+        await over(context, turn, talk.id, Event.IDLE)
 
 
 async def forget(_: Context, turn: Turn) -> None:

@@ -17,6 +17,7 @@ from knockbot.chat.markup import Words
 from knockbot.chat.sentences import ALL, SENTENCES
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import digest, notices
+from knockbot.domain.conversations import Unsaid
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
 from knockbot.domain.model import State, Verdict
@@ -311,9 +312,11 @@ def test_what_no_sentence_fits_is_told_by_its_code(said: Notice) -> None:
 def test_every_line_of_the_record_can_be_told(kind: Recorded) -> None:
     detail = Detail(verdict=Verdict.ACCEPT, revision=3, reverts=1, whom=["@ana:b.c", "*:b.c"], people=3)
     detail |= Detail(invited_to="!lawn:b.c", invited_to_name="Lawn", earlier=1)
-    falls: list[Detail] = [Detail(**detail, fell=fall) for fall in Fall] if f"record.{kind}/left" in ALL else [detail]
+    chosen: list[Detail] = [Detail(**detail, fell=fall) for fall in Fall] if f"record.{kind}/left" in ALL else [detail]
+    if kind is Recorded.NOT_TOLD:
+        chosen = [Detail(unsaid=why) for why in Unsaid]
 
-    for one in falls:
+    for one in chosen:
         for language in Language:
             said = Notice(told(kind, one).code, {n: a for n, a in told(kind, one).args.items() if n in _places(kind)})
             assert "cannot be shown" not in render(said).plain

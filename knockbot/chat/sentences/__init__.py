@@ -62,7 +62,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **waves.SENTENCES,
 }
 
-CHOSEN = {"concern": "concern", "day": "day"}
+CHOSEN = {"concern": "concern", "day": "day", "record.not_told": "unsaid"}
 """What differs by a choice, where that is not how an inviter fell."""
 
 

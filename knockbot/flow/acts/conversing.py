@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from knockbot.domain.conversations import LONGEST, Conversation, Event, Stage, pause
+from knockbot.domain.conversations import LONGEST, NOT_MADE, Conversation, Event, Stage, pause
 from knockbot.domain.jobs import Act, Converse, Job
 from knockbot.domain.model import Membership
 from knockbot.domain.notices import Room, because, notice
+from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Outcome, Overtaken
 from knockbot.errors import Later, Never
 from knockbot.flow import conversations as talking
 from knockbot.flow import place
 from knockbot.flow.acts.going import Made
-from knockbot.flow.context import Context
+from knockbot.flow.context import Context, log
 from knockbot.flow.keys import MEGOLM
 from knockbot.flow.ports import CONVERSATION_KEY, EFFECT_KEY
 from knockbot.flow.tables import Doing
@@ -58,12 +59,20 @@ async def _room(context: Context, claimed: Claimed[Converse], talk: Conversation
     key = claimed.job.key
     room_id = await context.acts.find_made(key) if claimed.tried_before else None
     if room_id is None:
-        room_id = await context.acts.create_room(await _content(context, talk, key))
+        room_id = await _made(context, await _content(context, talk, key))
     async with context.db.tx() as tx:
         await conversations.made(tx, talk.id, room_id)
         if context.acts.encrypts:
             await encryption.note(tx, [room_id])
     return room_id
+
+
+async def _made(context: Context, content: Mapping[str, Any]) -> str:
+    try:
+        return await context.acts.create_room(content)
+    except Never as error:
+        log.warning("the homeserver makes no room for a conversation: %s", in_words(error.why))
+        raise Never(NOT_MADE) from error
 
 
 async def _content(context: Context, talk: Conversation, key: str) -> dict[str, Any]:
@@ -97,11 +106,11 @@ async def _ended(context: Context, turn: Turn, job: Job[Converse], came: Outcome
         await talking.reached(context, turn, job.payload.conversation_id, Event.INVITED)
     elif isinstance(came, Overtaken):
         why = came.why if came.why.code != TOO_OLD.code else None
-        await talking.gave_up(turn, job.payload.conversation_id, why)
+        await talking.gave_up(context, turn, job.payload.conversation_id, why)
 
 
-async def _refused(_: Context, turn: Turn, job: Job[Converse], error: Never) -> None:
-    await talking.gave_up(turn, job.payload.conversation_id, error.why)
+async def _refused(context: Context, turn: Turn, job: Job[Converse], error: Never) -> None:
+    await talking.gave_up(context, turn, job.payload.conversation_id, error.why)
 
 
 ACTS: Mapping[Act, Doing] = {Act.CONVERSE: Doing(converse, ended=_ended, refused=_refused)}
