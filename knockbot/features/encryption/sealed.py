@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.domain.ids import is_user_id
-from knockbot.domain.model import RoomChange
+from knockbot.domain.model import Message, RoomChange
 from knockbot.domain.notices import Notice, User, because, notice
 from knockbot.domain.reasons import in_words
 from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import SetAside
+from knockbot.flow import conversations as talking
 from knockbot.flow import encrypted, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.keys import KeyMissing, Keys, Opened, Unreadable
 from knockbot.flow.saying import Audience
-from knockbot.store import inbox
+from knockbot.store import conversations, inbox
 from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
 
@@ -99,7 +100,12 @@ def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> 
             return  # it comes from a device that the bot no longer has
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
         text = notice("message.unreadable", user=User(sender), why=why)
-        await saying.say(context, turn, Audience(waiting.room_id), occasion, text, reply_to=turn.cause)
+        talk = await conversations.in_room(turn.tx, waiting.room_id)
+        if talk is None:
+            await saying.say(context, turn, Audience(waiting.room_id), occasion, text, reply_to=turn.cause)
+        elif sender == talk.user_id and talk.goes_on:  # only the applicant is heard there
+            unread = Message(waiting.room_id, turn.cause, sender, turn.now, "")
+            await talking.reply(context, turn, unread, text, occasion=occasion)
 
     return say_so
 
