@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from knockbot.backup.talks import recall_talks
-from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdPartyInvite
+from knockbot.domain.card import UNDONE_FROM, NoRejection
+from knockbot.domain.model import (
+    Answer,
+    Kind,
+    MemberChange,
+    Request,
+    State,
+    Step,
+    ThirdPartyInvite,
+    Undone,
+    Verdict,
+)
 from knockbot.domain.notices import Code, Moment, Notice, notice
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Recorded
@@ -216,6 +227,7 @@ async def _take_up(
         await requests.shown(turn.tx, request.id, request.event_id, card.id, one.card)
     if one.block["state"] != State.PENDING:
         by = one.block.get("by") or context.bot
+        await _undone(turn, request, one, by)
         await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)
         await _count(turn, request, one)
 
@@ -225,13 +237,25 @@ async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -
     state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
-        await settling.record_outcome(context, turn, request, state, one.block.get("by") or context.bot)
+        by = one.block.get("by") or context.bot
+        await _undone(turn, request, one, by)
+        await settling.record_outcome(context, turn, await requests.get(turn.tx, request.id), state, by)
         await _count(turn, request, one)
 
 
+async def _undone(turn: Turn, request: Request, one: _Shown, by: str) -> None:
+    """Note that the outcome is what undid another one, where the bot said so."""
+    how = str(one.block.get("undone"))
+    if how not in UNDONE_FROM:
+        return
+    answer = Answer(Verdict.REJECT, by, turn.now, request.event_id)
+    undone = Undone(UNDONE_FROM[NoRejection(how)], Step(how))
+    await requests.undo(turn.tx, request.id, answer, undone)
+
+
 async def _count(turn: Turn, request: Request, one: _Shown) -> None:
-    """Where only the invite of a rule was withdrawn, that is no rejection."""
-    if one.block.get("withdrawn_by"):
+    """Where only an invite of a rule was withdrawn, or an answer undone, that is no rejection."""
+    if one.block.get("withdrawn_by") or str(one.block.get("undone")) in UNDONE_FROM:
         await requests.counts_for_nothing(turn.tx, request.id)
 
 

@@ -605,6 +605,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.invite_withdrawn": "invite withdrawn",
     "record.kicked_later": "kicked after joining",
     "record.banned_later": "banned after joining",
+    "record.removed": "removed again",
+    "record.ban_lifted": "ban lifted",
     "record.standing": "invite approved",
     "record.redeemed": "invite used",
     "record.revoked": "revoked",

@@ -29,6 +29,10 @@ class Recorded(StrEnum):
     EXPIRED = "expired"
     INVITE_WITHDRAWN = "invite_withdrawn"
     """The invite of a rule was taken back, and nobody has rejected the applicant."""
+    REMOVED = "removed"
+    """Somebody who had joined was removed, because their accept was undone."""
+    BAN_LIFTED = "ban_lifted"
+    """The ban was undone."""
     STANDING = "standing"
     REDEEMED = "redeemed"
     REVOKED = "revoked"
@@ -136,7 +140,17 @@ class Detail(TypedDict, total=False):
     """The number of an earlier request of the same applicant."""
 
 
-ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorded.BANNED})
+ENDS = frozenset(
+    {
+        Recorded.JOINED,
+        Recorded.DECLINED,
+        Recorded.REJECTED,
+        Recorded.BANNED,
+        Recorded.INVITE_WITHDRAWN,
+        Recorded.REMOVED,
+        Recorded.BAN_LIFTED,
+    }
+)
 """The possible last entries of a redeemed third-party invite."""
 
 

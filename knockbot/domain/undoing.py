@@ -53,9 +53,6 @@ VERDICTS: Mapping[Step, Verdict] = {
 }
 """The answer that takes the place of the one that is undone."""
 
-NO_REJECTION = frozenset({Step.WITHDRAW, Step.LIFT})
-"""What leaves a knock rejected although nobody has rejected the applicant; to remove a member is like a kick."""
-
 GIVEN: Mapping[State, Verdict] = {
     State.ACCEPTED: Verdict.ACCEPT,
     State.JOINED: Verdict.ACCEPT,

@@ -7,10 +7,10 @@ in the room and uses that one instead.
 from __future__ import annotations
 
 from knockbot.domain import plan
-from knockbot.domain.card import changed_anew
+from knockbot.domain.card import NoRejection, changed_anew, no_rejection
 from knockbot.domain.jobs import JOBS, Act
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import MemberChange, Membership, Removal, Request, State, Verdict
+from knockbot.domain.model import MemberChange, Membership, Removal, Request, State, Step, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
@@ -179,7 +179,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
 
     async def write(turn: Turn) -> None:
         if removed:
-            await _note_removal(turn, change)
+            await _note_removal(context, turn, change)
         for request in await requests.about(turn.tx, change.room_id, change.user_id):
             if overridden and _is_overriding(request):
                 continue  # the act that puts this right is on its way
@@ -213,12 +213,22 @@ async def _was_removed(context: Context, change: MemberChange, last: Request | N
     return last.state is State.JOINED and (before is None or change.membership is Membership.BAN)
 
 
-async def _note_removal(turn: Turn, change: MemberChange) -> None:
-    """Note of somebody who is removed after they joined that they were rejected, or banned, in the end."""
+async def _note_removal(context: Context, turn: Turn, change: MemberChange) -> None:
+    """Note of somebody who is removed after they joined that they were rejected, or banned, in the end; but to undo an
+    accept rejects nobody."""
+    undone = await requests.last_undone(turn.tx, change.room_id, change.user_id)
+    if undone is not None and change.sender == context.bot and _undoes_an_accept(undone):
+        return
     removal = Removal(REMOVED[change.membership], change.sender, turn.now)
     request = await requests.put_out(turn.tx, change.room_id, change.user_id, removal)
     if request is not None and not request.being_undone:
         await record(turn, request, change.sender, ON_RECORD[change.membership])
+
+
+def _undoes_an_accept(request: Request) -> bool:
+    """Whether somebody undoes an accept by which the applicant had joined, or has just undone it."""
+    removes = request.undone is not None and request.undone.step is Step.REMOVE
+    return removes and (request.being_undone or no_rejection(request) is NoRejection.REMOVE)
 
 
 REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}

@@ -6,21 +6,22 @@ from dataclasses import replace
 
 from knockbot.domain import plan
 from knockbot.domain.card import (
+    NO_REJECTION_ON_RECORD,
+    NoRejection,
     decision_line,
-    is_invite_withdrawn,
     is_withdrawn_accept,
     machine_block,
+    no_rejection,
     origin_of,
     policy_key,
     ruling,
 )
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
-from knockbot.domain.model import Answer, Decision, Request, State, Step, Verdict
+from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.undoing import NO_REJECTION, carried_out
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
 from knockbot.flow import cards, place, saying, tables, undoing
@@ -156,14 +157,13 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
         request = await requests.get(turn.tx, request.id)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     await tables.settled(context, turn, request)
-    withdrawn = is_invite_withdrawn(request)
-    step = carried_out(request)
-    if withdrawn or step in NO_REJECTION:
+    unrejected = no_rejection(request)
+    if unrejected is not None:
         await requests.counts_for_nothing(turn.tx, request.id)
     answer = request.answer if request.answer is not None and request.answer.by == by else None
-    by_rule = answer is not None and (withdrawn or not is_withdrawn_accept(request))
+    by_rule = answer is not None and (unrejected is NoRejection.BY_POLICY or not is_withdrawn_accept(request))
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
-    kind = Recorded.INVITE_WITHDRAWN if withdrawn or step is Step.WITHDRAW else Recorded(state)
+    kind = Recorded(state) if unrejected is None else NO_REJECTION_ON_RECORD[unrejected]
     detail = Detail(rule=rule) | _from(ruling(request) if by_rule else None) | _also(answer)
     await record(turn, request, by, kind, **detail)
     if request.card_id is not None and answer is not None and answer.quiet:

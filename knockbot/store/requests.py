@@ -881,6 +881,16 @@ async def put_out(tx: Tx, room_id: str, user_id: str, removal: Removal) -> Reque
     return _REQUEST.maybe(row)
 
 
+async def last_undone(tx: Tx, room_id: str, user_id: str) -> Request | None:
+    """The newest request about a user of which somebody undid the outcome, or is undoing it."""
+    row = await tx.fetchrow(
+        f"{_REQUEST.select} WHERE room_id = $1 AND user_id = $2 AND undone_json IS NOT NULL ORDER BY id DESC LIMIT 1",
+        room_id,
+        user_id,
+    )
+    return _REQUEST.maybe(row)
+
+
 async def last_removal(tx: Tx, room_id: str, user_id: str) -> Removal | None:
     """How somebody who had knocked and joined was last removed from the room, if they ever were."""
     text = await tx.fetchval(LAST_REMOVAL, room_id, user_id)

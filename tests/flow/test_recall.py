@@ -133,6 +133,33 @@ async def test_an_invite_that_was_withdrawn_since_is_no_rejection(house: House, 
     assert restored.membership(ANA) == "knock"
 
 
+@pytest.mark.parametrize("verdict", ["accept", "ban"])
+@pytest.mark.parametrize("late", [False, True], ids=["asked before the back-up", "asked since"])
+async def test_an_answer_that_was_undone_since_is_no_rejection(
+    house: House, attic: Attic, verdict: str, late: bool
+) -> None:
+    if late:
+        await attic.put()
+    house.world.knock(GARDEN, ANA, "hello")
+    await settled(house)
+    if not late:
+        await attic.put()
+    house.tell(f"{verdict} 1")
+    await settled(house)
+    house.tell("undo 1")
+    await settled(house)
+
+    restored = await attic.bring_back()
+
+    assert (await restored.request(ANA)).state is State.REJECTED
+    await set_policy(restored, "rules: [{name: again, when: {rejected_before: true}, then: ban}]")
+    restored.world.knock(GARDEN, ANA, "once more")
+    await settled(restored)
+    assert restored.membership(ANA) == "knock"
+    came = {"accept": "accepted, then the invite was withdrawn", "ban": "banned, then the ban was lifted"}[verdict]
+    assert f"Before: {came} by {ALICE}" in restored.cards()[-1].text
+
+
 async def test_a_request_that_moderators_answered_since_is_settled_in_their_name(house: House, attic: Attic) -> None:
     house.world.knock(GARDEN, ANA, "hello")
     house.world.knock(GARDEN, BOB, "hello")

@@ -10,6 +10,7 @@ import pytest
 
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
+from knockbot.store import requests
 from tests.flow.house import GARDEN, MODS, House, until_called
 from tests.flow.planted import DAVE, MONA, STAND, invite, move_in, planted, redeemed
 from tests.flow.test_also_invite import gardens, let_in
@@ -267,22 +268,80 @@ async def test_a_lifted_ban_counts_for_nothing(house: House) -> None:
 
 
 TAKEN_BACK = {
-    "accept": "Before: accepted, then the invite was withdrawn by @bob:tulip.example",
-    "ban": "Before: banned, then the ban was lifted by @bob:tulip.example",
+    "accept": ("Before: accepted, then the invite was withdrawn by @bob:tulip.example", "invite withdrawn"),
+    "ban": ("Before: banned, then the ban was lifted by @bob:tulip.example", "ban lifted"),
+    "join": ("Before: accepted, then removed again by @bob:tulip.example", "removed again"),
 }
+"""By what was undone: what the next card says, and the log."""
 
 
-@pytest.mark.parametrize("verdict", TAKEN_BACK)
-async def test_an_accept_or_a_ban_that_was_taken_back_is_no_rejection(house: House, verdict: str) -> None:
+async def taken_back(house: House, what: str) -> None:
+    """Somebody is answered, joins perhaps, and Bob undoes that."""
     await moderated(house)
-    await answered(house, verdict)
+    await answered(house, "ban" if what == "ban" else "accept")
+    if what == "join":
+        house.world.change(GARDEN, ANA, ANA, "join")
+        await house.live()
     await undo(house, by=BOB)
-    await house.set_policy("rules: [{when: {rejected_before: true}, then: reject}]\notherwise: forward")
+    if what == "join":
+        house.world.react(MODS, BOB, question(house), "✅")
+        await house.later()
+
+
+@pytest.mark.parametrize("policy", ["rejected_before: true", "accepted_before: true"])
+@pytest.mark.parametrize("what", TAKEN_BACK)
+async def test_an_accept_or_a_ban_that_was_taken_back_counts_for_nothing(house: House, what: str, policy: str) -> None:
+    await taken_back(house, what)
+    await house.set_policy(f"rules: [{{when: {{{policy}}}, then: reject}}]\notherwise: forward")
     house.world.knock(GARDEN, ANA, "hello again")
     await house.later()
 
     assert house.membership(ANA) == "knock"
-    assert TAKEN_BACK[verdict] in house.cards()[-1].text
+    assert TAKEN_BACK[what][0] in house.cards()[-1].text
+    assert "ejected" not in house.cards()[-1].text
+
+
+@pytest.mark.parametrize("what", TAKEN_BACK)
+async def test_the_log_calls_no_rejection_what_was_taken_back(house: House, what: str) -> None:
+    await taken_back(house, what)
+    kinds = [kind for _, kind in await house.history(await house.request(ANA))]
+    house.tell("log 1")
+    await house.later()
+
+    assert f"· {TAKEN_BACK[what][1]} · by {BOB}" in house.spoken()[-1]
+    assert not {"rejected", "kicked_later"} & {*kinds}
+
+
+@pytest.mark.parametrize("first", ["the echo", "the act"])
+async def test_whoever_is_removed_again_is_not_rejected_whatever_is_heard_first(house: House, first: str) -> None:
+    await moderated(house)
+    await answered(house, "accept")
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    await undo(house, by=BOB)
+    house.world.react(MODS, BOB, question(house), "✅")
+    await house.hear()
+    if first == "the echo":
+        house.world.change(GARDEN, BOT, ANA, "leave")
+        await house.hear()
+    await house.later()
+    async with house.db.tx() as tx:
+        assert await requests.history(tx, GARDEN, ANA) == []
+    assert (await house.request(ANA)).removal is None
+
+
+async def test_who_is_kicked_while_that_is_under_way_is_rejected_by_whoever_kicked(house: House) -> None:
+    await moderated(house)
+    await answered(house, "accept")
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    await undo(house, by=BOB)
+    house.world.react(MODS, BOB, question(house), "✅")
+    await house.hear()
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.later()
+    async with house.db.tx() as tx:
+        assert [state for state, _ in await requests.history(tx, GARDEN, ANA)] == ["rejected"]
 
 
 async def test_a_rejection_that_nobody_took_back_still_counts(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from json import dumps
 
 import pytest
 
@@ -155,6 +156,12 @@ async def outcome(house: House) -> tuple[str | None, str]:
     return house.membership(ANA), first.state
 
 
+def batch_line(house: House) -> str:
+    """What the message of the batch says now."""
+    said = [e["content"] for e in house.world.rooms[MODS].said if '"batch"' in dumps(e["content"])]
+    return str(said[-1].get("m.new_content", said[-1])["body"])
+
+
 async def times_undone(house: House) -> int:
     first, *_ = await house.requests(ANA)
     return [kind for _, kind in await house.history(first)].count("undone")
@@ -176,7 +183,10 @@ async def test_what_has_happened_since_decides(
     done = said.startswith("I ")
     assert await times_undone(house) == done
     assert not done or CREDIT[source] in said
+    await passes(house)
     assert await house.jobs("due", "running", "blocked") == {}
+    if source == "batch":
+        assert (f"1 was undone by {by}: #1" in batch_line(house)) is done
 
 
 @pytest.mark.parametrize(("source", "by"), WHO)

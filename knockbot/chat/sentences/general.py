@@ -168,6 +168,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "Before: accepted, then the invite was withdrawn by {by}, {when}.", by=By, when=Notice
     ),
     "before.undone/lift": _taken_back("Before: banned, then the ban was lifted by {by}, {when}."),
+    "before.undone/remove": _taken_back("Before: accepted, then removed again by {by}, {when}."),
     "before.undone/withdraw": _taken_back("Before: accepted, then the invite was withdrawn by {by}, {when}."),
     "before.removed/rejected": says("Then kicked by {by}, {when}.", state=Choice, by=User, when=Notice),
     "before.removed/banned": says("Then banned by {by}, {when}.", state=Choice, by=User, when=Notice),

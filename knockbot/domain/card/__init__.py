@@ -5,6 +5,8 @@ about each kind of request is a row in `kinds.py:TOLD`.
 """
 
 from knockbot.domain.card.doors import doors_card
+from knockbot.domain.card.endings import ON_RECORD as NO_REJECTION_ON_RECORD
+from knockbot.domain.card.endings import UNDONE_FROM, NoRejection, no_rejection
 from knockbot.domain.card.kinds import (
     TOLD,
     applicant,
@@ -45,10 +47,13 @@ from knockbot.domain.card.who import (
 __all__ = [
     "EMOJI",
     "NOTHING_ELSE",
+    "NO_REJECTION_ON_RECORD",
     "OUTCOMES",
     "SIGNS",
     "TOLD",
+    "UNDONE_FROM",
     "Around",
+    "NoRejection",
     "already_answered",
     "answered_with",
     "applicant",
@@ -67,6 +72,7 @@ __all__ = [
     "machine_block",
     "may_have_withdrawn",
     "moved_away",
+    "no_rejection",
     "not_shown_yet",
     "numbered",
     "origin_of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from knockbot.domain.card.endings import UNDONE_FROM, no_rejection
 from knockbot.domain.card.who import is_withdrawn_accept, ruling
 from knockbot.domain.model import Decision, Request
 
@@ -13,6 +14,7 @@ def machine_block(request: Request) -> dict[str, Any]:
     answer = request.answer
     by_answer = answer is not None and answer.by == request.by
     withdrawn = by_answer and is_withdrawn_accept(request)
+    unrejected = no_rejection(request)
     return {
         "number": request.number,
         "kind": request.kind.value,
@@ -23,6 +25,7 @@ def machine_block(request: Request) -> dict[str, Any]:
         "rule": answer.rule if answer and by_answer and not withdrawn else None,
         "by": request.by,
         **({"withdrawn_by": answer.rule} if answer and withdrawn else {}),
+        **({"undone": unrejected.value} if unrejected in UNDONE_FROM else {}),
         **(_from(ruling(request)) if by_answer else {}),
         **_would(request),
         **({"inviter": request.invite.inviter} if request.invite is not None else {}),

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from knockbot.domain.card.approvals import void_approval
+from knockbot.domain.card.endings import NoRejection, no_rejection
 from knockbot.domain.card.kinds import TOLD, reason_of, standing
 from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
-from knockbot.domain.card.who import credit, is_invite_withdrawn
+from knockbot.domain.card.who import credit
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Shortcut, State, Verdict
 from knockbot.domain.notices import (
@@ -26,7 +27,6 @@ from knockbot.domain.notices import (
     notice,
 )
 from knockbot.domain.plan import REACTIONS
-from knockbot.domain.undoing import NO_REJECTION, carried_out
 from knockbot.times import MINUTE
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
@@ -104,11 +104,11 @@ def _time(since: int) -> Duration | Notice:
 
 
 def _ended(earlier: Request, when: Notice) -> Notice:
-    if is_invite_withdrawn(earlier):
+    why = no_rejection(earlier)
+    if why is NoRejection.BY_POLICY:
         return notice("before.invite_withdrawn", by=credit(earlier), when=when)
-    step = carried_out(earlier)
-    if step in NO_REJECTION:
-        return notice("before.undone", step=Choice(step), by=credit(earlier), when=when)
+    if why is not None:
+        return notice("before.undone", step=Choice(why), by=credit(earlier), when=when)
     if earlier.state in BEFORE_BY:
         return notice("before.by", state=Choice(earlier.state), by=credit(earlier), when=when)
     return notice("before.alone", state=Choice(earlier.state), when=when)

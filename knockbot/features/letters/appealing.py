@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from knockbot.domain.card import no_rejection
 from knockbot.domain.model import Request, State
 from knockbot.domain.notices import Code, Hidden, Notice, Numbered, Stranger, User, notice
 from knockbot.domain.policy import Reasons
@@ -38,7 +39,9 @@ A_DAY: Final = 3
 def may_be_appealed(one: Own, now: int) -> bool:
     """Whether this is a rejection that the moderators could still undo."""
     request = one.request
-    return request.state is State.REJECTED and not request.taken_back and now - request.changed_at <= LONGEST
+    if request.state is not State.REJECTED or request.taken_back or no_rejection(request) is not None:
+        return False
+    return now - request.changed_at <= LONGEST
 
 
 async def appeal(context: Context, turn: Turn, one: Own, text: str) -> None:

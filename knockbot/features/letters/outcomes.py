@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain.acl import SERVER_ACL
-from knockbot.domain.card import is_invite_withdrawn
+from knockbot.domain.card import NoRejection, no_rejection
 from knockbot.domain.letters import LetterRule
-from knockbot.domain.model import Request, State, Step
+from knockbot.domain.model import Request, State
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.domain.reasons import told_with
 
@@ -35,12 +35,13 @@ def accepted(request: Request, room: Room) -> Notice:
 def rejected(request: Request, room: Room) -> Notice | None:
     """That they are rejected, or that an invite which they had not taken is theirs no more.
 
-    Who had joined before has seen that they were removed, and who is denied by the room's server ACL cannot join it.
+    Who had joined before has seen that they were removed, and a ban that was lifted was not told either. Who is denied
+    by the room's server ACL cannot join it.
     """
-    answer, undone = request.answer, request.undone
-    if undone is not None and undone.step is Step.REMOVE:
+    answer, unrejected = request.answer, no_rejection(request)
+    if unrejected in (NoRejection.REMOVE, NoRejection.LIFT):
         return None
-    if is_invite_withdrawn(request) or (undone is not None and undone.step is Step.WITHDRAW):
+    if unrejected is not None:
         return notice("letter.invite_withdrawn", room=room)
     if answer is not None and answer.rule == SERVER_ACL:
         return None

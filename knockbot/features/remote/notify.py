@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.card import no_rejection
 from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Answer, Request, State, Verdict
@@ -39,6 +40,7 @@ def _concerns(context: Context, request: Request, answer: Answer) -> bool:
     return (
         rejected
         and request.state is State.REJECTED
+        and no_rejection(request) is None
         and kind_of(request).waits_outside
         and request.moved_from is None
         and server_of(request.user_id) != context.home
