@@ -26,7 +26,7 @@ async def defer(call: Call, meant: Meant, when: tuple[When]) -> Answered:
         if isinstance(ends, int | date):
             await deferring.defer(call.context, turn, request, call.actor, ends)
         else:
-            await deferring.take_back(turn, request)
+            await deferring.take_back(call.context, turn, request)
 
     return await to_each(meant, do, partial(answering.insist_on_being_able, call.context, Deed.DEFER, call.actor))
 

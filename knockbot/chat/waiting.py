@@ -67,7 +67,7 @@ MOST_OFF = 20
 
 def _page(fitting: Sequence[Waiting], wanted: Selection, pages: int, now: int, off: Notice | None) -> Notice:
     some = fitting[(wanted.page - 1) * PAGE : wanted.page * PAGE]
-    count, page, number = Number(len(fitting)), Number(wanted.page), Number(pages)
+    count, page, number = Number(sum(one.waits for one in fitting)), Number(wanted.page), Number(pages)
     head = notice("list.page", count=count, page=page, pages=number) if pages > 1 else None
     command = Code(" ".join(filter(None, ("!kb list", wanted.written, str(wanted.page + 1)))))
     more = notice("list.next", command=command) if wanted.page < pages else None

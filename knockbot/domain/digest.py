@@ -49,9 +49,13 @@ class Summary:
     """The first ones."""
     settled: Mapping[State, int] = field(default_factory=dict)
     """How many are over, by their outcome."""
+    deferred: Sequence[int] = ()
+    """The numbers of those that are off the list for now."""
 
 
-def summed_up(waiting: Sequence[InDigest], settled: Mapping[State, int], *, more: int = 0) -> Summary:
+def summed_up(
+    waiting: Sequence[InDigest], settled: Mapping[State, int], *, more: int = 0, deferred: Sequence[int] = ()
+) -> Summary:
     """Count requests, oldest first; `more` wait beside these."""
     by_server = Counter(server_of(one.user_id) for one in waiting).most_common()
     others = by_server[SERVERS:]
@@ -62,6 +66,7 @@ def summed_up(waiting: Sequence[InDigest], settled: Mapping[State, int], *, more
         reasons=_same_reasons(waiting),
         numbers=tuple(one.number for one in waiting[:NUMBERS]),
         settled=settled,
+        deferred=deferred,
     )
 
 
@@ -88,7 +93,9 @@ def told(summary: Summary, *, hidden: bool) -> list[Notice]:
         ]
         if summary.reasons and not hidden:
             lines.append(notice("digest.reasons", reasons=_reasons(summary)))
-        lines.append(notice("digest.numbers", numbers=_numbers(summary)))
+        lines.append(notice("digest.numbers", numbers=_named(summary.numbers, summary.waiting)))
+    if summary.deferred:
+        lines.append(notice("digest.deferred", numbers=_named(summary.deferred[:NUMBERS], len(summary.deferred))))
     if summary.settled:
         lines.append(notice("digest.settled", outcomes=_settled(summary)))
     return lines
@@ -119,9 +126,10 @@ def _reasons(summary: Summary) -> Many:
     )
 
 
-def _numbers(summary: Summary) -> Many:
-    more = summary.waiting - len(summary.numbers)
-    shown = [*numbered(summary.numbers).items]
+def _named(numbers: Sequence[int], count: int) -> Many:
+    """The first of so many requests."""
+    more = count - len(numbers)
+    shown = [*numbered(numbers).items]
     return listed([*shown, notice("list.more", count=Number(more))] if more > 0 else shown)
 
 

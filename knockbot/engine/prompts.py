@@ -61,7 +61,7 @@ class PromptKind(Generic[C_contra]):
     """Its message was redacted."""
     shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str], str | None], Awaitable[None]] | None = None
     """It was posted or edited, and shows these details since this message; none where it is not known by which."""
-    is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
+    is_outdated: Callable[[Turn, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
     """Whether it would show other details than these by now: a change during the posting does not lead to an edit."""
     unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None
     """Something was redacted in a room: it may be a click that gave an answer."""

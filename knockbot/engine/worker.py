@@ -19,7 +19,7 @@ from knockbot.engine.turn import Turn, Turns
 from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import Later, Never
 from knockbot.store import jobs
-from knockbot.store.db import Database, Tx, Unusable
+from knockbot.store.db import Crossed, Database, Tx, Unusable
 from knockbot.store.jobs import Claimed
 
 log = logging.getLogger("knockbot.engine")
@@ -211,7 +211,7 @@ class Worker:
                 else:
                     await self._postpone(claimed, came, took)
                 return
-            except Unusable:
+            except (Unusable, Crossed):
                 await asyncio.sleep(FIRST_PAUSE)
             except Exception as error:
                 failures += 1

@@ -13,6 +13,7 @@ from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Turn
 from knockbot.flow import digests, sharing, tables
 from knockbot.flow.context import Context
+from knockbot.store import digests as folded
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
@@ -54,6 +55,19 @@ async def fold(context: Context, turn: Turn, request: Request) -> bool:
     await requests.put_on_card(turn.tx, request.id, digest_id)
     await refresh(turn, digest_id)
     return True
+
+
+async def back_on_the_list(context: Context, turn: Turn, request_id: int) -> None:
+    """A request was off the list, and is on it again. If it is in a digest, and no digest stands for others like it any
+    more, it gets a card."""
+    request = await requests.get(turn.tx, request_id)
+    if request.card_id is None:
+        return
+    shown = await prompts.get(turn.tx, request.card_id)
+    if shown.kind != CARD and await tables.folded(context, turn, request) is None:
+        await folded.take_off(turn.tx, request_id)
+        await show(context, turn, request_id)
+    await refresh(turn, shown.id, unposted=True)
 
 
 async def join_others(context: Context, turn: Turn, room_id: str) -> None:

@@ -114,7 +114,7 @@ async def _face(digest: Digest, context: Context, prompt: Prompt) -> Face:
         there = await place.find(context, tx, prompt.about)
         if there is None or there.management_room != prompt.room_id:
             return await _gone(context, tx, prompt)
-        summary = await _summary(tx, prompt)
+        summary = await _summary(tx, prompt, context.now())
         said = _said(await digest.heading(context, tx, there, prompt), summary, there)
         calls = await calling.about(context, tx, [there])
     write = partial(_message, context, said, language=there.language, aloud=True, blocks=_block(prompt))
@@ -144,19 +144,21 @@ def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **h
     return context.wording.message(said, key, calls=calls, **how)
 
 
-async def _summary(tx: Tx, prompt: Prompt) -> Summary:
-    waiting = await digests.waiting(tx, prompt.id)
-    more = await digests.count_waiting(tx, prompt.id) - len(waiting) if len(waiting) == digests.MOST_READ else 0
-    return sums.summed_up(waiting, await digests.settled(tx, prompt.id), more=more)
+async def _summary(tx: Tx, prompt: Prompt, now: int) -> Summary:
+    waiting = await digests.waiting(tx, prompt.id, now)
+    more = await digests.count_waiting(tx, prompt.id, now) - len(waiting) if len(waiting) == digests.MOST_READ else 0
+    deferred = await digests.deferred(tx, prompt.id, now)
+    return sums.summed_up(waiting, await digests.settled(tx, prompt.id), more=more, deferred=deferred)
 
 
 async def _takes_no_clicks(_: Tx, __: Prompt) -> bool:
     return False
 
 
-async def _is_outdated(tx: Tx, prompt: Prompt, details: Mapping[int, str]) -> bool:
+async def _is_outdated(turn: Turn, prompt: Prompt, details: Mapping[int, str]) -> bool:
     """Whether others came in, or were answered, while it was being posted."""
-    return prompt.closes_at is not None or details.get(prompt.id) != str(await digests.count_waiting(tx, prompt.id))
+    waiting = await digests.count_waiting(turn.tx, prompt.id, turn.now)
+    return prompt.closes_at is not None or details.get(prompt.id) != str(waiting)
 
 
 async def _clicked(context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
@@ -177,7 +179,7 @@ async def _clicked(context: Context, prompt: Prompt, reaction: Reaction) -> Writ
 async def _post_anew(_: Context, turn: Turn, prompt: Prompt) -> None:
     """Its message was redacted: another one stands for its requests, unless it is closed and nobody waits in it."""
     now = await prompts.get(turn.tx, prompt.id)  # another message may stand for them already
-    if now.closes_at is not None and not await digests.count_waiting(turn.tx, now.id):
+    if now.closes_at is not None and not await digests.count_waiting(turn.tx, now.id, turn.now):
         return
     another = await prompts.new(turn.tx, now.room_id, now.kind, now.about, turn.now, closes_at=now.closes_at)
     await prompts.close(turn.tx, now.id, turn.now)

@@ -145,9 +145,9 @@ async def _shown(_: Context, turn: Turn, card: Prompt, details: Mapping[int, str
         await requests.shown(turn.tx, request_id, event_id, card.id, said_in)
 
 
-async def _is_outdated(tx: Tx, card: Prompt, details: Mapping[int, str]) -> bool:
+async def _is_outdated(turn: Turn, card: Prompt, details: Mapping[int, str]) -> bool:
     """Whether something changed while the card was being posted, when there was no card to edit yet."""
-    on_card = await requests.on_card(tx, card.id)
+    on_card = await requests.on_card(turn.tx, card.id)
     if not on_card:
         return bool(details)  # its request moved to another card meanwhile
     return any(not request.awaits_moderators or details.get(request.id) != request.event_id for request in on_card)

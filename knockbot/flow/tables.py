@@ -307,6 +307,8 @@ class Feature:
     """The lines of a card that help to decide; `Line` has their order, and a card shows the first few."""
     puts_off: PutsOff | None = None
     """Requests that wait for an answer, and that the moderators do not want to see on the list for a time."""
+    listed: Follows | None = None
+    """After a request was taken off the list, or is on it again."""
     remarks: Remarks | None = None
     """Lines about a request that come from the moderators: on its card, in lists, and where all about it is shown. Who
     changes them calls `remarks.changed`."""
@@ -511,6 +513,13 @@ async def put_off(context: Context, tx: Tx, about: Sequence[Request]) -> dict[in
     """The requests that are off the list for now, by the ID of each: its number, and until when."""
     putting = [feature.puts_off for feature in rows(context) if feature.puts_off is not None]
     return {one: said for puts_off in putting for one, said in (await puts_off(context, tx, about)).items()}
+
+
+async def listed(context: Context, turn: Turn, request: Request) -> None:
+    """This request was taken off the list, or is on it again: write what else follows."""
+    for feature in rows(context):
+        if feature.listed is not None:
+            await feature.listed(context, turn, request)
 
 
 def remarks(context: Context) -> list[Remarks]:

@@ -31,7 +31,8 @@ from mautrix.util.async_db import Database as Pool
 from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN
 from yarl import URL
 
-from knockbot.errors import Unavailable
+from knockbot.domain.notices import because
+from knockbot.errors import Later, Unavailable
 from knockbot.store.refusals import (
     POSTGRES_CONNECTIONS,
     cannot_be_used_now,
@@ -96,6 +97,20 @@ class Unusable(Unavailable):
 
     The work was not done, but is not lost: it is to be tried again later.
     """
+
+
+class Crossed(Later):
+    """Two transactions waited for each other, and PostgreSQL has rolled this one back: it is to be done again.
+
+    Nothing is wrong: for example, one holds a timer and needs its request, the other one the reverse.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(because("act.crossed"), retry_after=1.0)
+
+    @property
+    def is_failure(self) -> bool:
+        return False
 
 
 DATABASE_AWAY = (Unusable, *REFUSED)
@@ -203,7 +218,8 @@ class Database:
         It begins with the first statement that changes or holds something. Statements before that only read, and need
         no transaction: each sees what is committed by then, as it does in a transaction.
         With `first` it goes before all others that wait: somebody outside waits for this one.
-        Raises `Unusable`. A task has one at a time: a second one would wait for ever for SQLite's only connection.
+        Raises `Unusable`, and `Crossed`. A task has one at a time: a second one would wait for ever for SQLite's only
+        connection.
         """
         return _Use(self, first=first)
 
@@ -254,7 +270,9 @@ class Database:
         self._insist_on_use(error)
 
     def _insist_on_use(self, error: BaseException | None) -> None:
-        """Raises `Unusable` where that is what an error means."""
+        """Raises `Unusable` or `Crossed` where that is what an error means."""
+        if isinstance(error, asyncpg.DeadlockDetectedError):
+            raise Crossed from error
         if isinstance(error, Exception) and cannot_be_used_now(error):
             raise self._unusable(error) from error
 

@@ -22,12 +22,23 @@ class Deferral:
     """The knock that was deferred, or what the request was about: another one is on the list."""
 
     def is_of(self, request: Request) -> bool:
-        """Whether it is about the request as it is now, and as long as that waits for an answer."""
+        """Whether it is, or was until now, about the request as it is now, and that waits for an answer."""
         same = (self.management_room, self.event_id) == (request.management_room, request.event_id)
         return same and request.awaits_moderators
 
 
 _DEFERRAL = Row(Deferral, "deferrals")
+
+_OF_ITS_REQUEST = (
+    "deferrals.request_id = requests.id AND deferrals.event_id = requests.event_id "
+    "AND deferrals.management_room = requests.management_room"
+)
+"""Where the request is what was deferred: not after another knock, nor in another management room."""
+
+
+def in_force(now: str) -> str:
+    """The condition that a request is deferred at a moment, which is the value at this place of the query."""
+    return f"EXISTS (SELECT 1 FROM deferrals WHERE {_OF_ITS_REQUEST} AND deferrals.until > {now})"
 
 
 async def put(tx: Tx, deferral: Deferral) -> None:
@@ -50,13 +61,15 @@ async def find(tx: Tx, request_id: int) -> Deferral | None:
 
 
 async def on(tx: Tx, about: Sequence[Request], now: int) -> dict[int, Deferral]:
-    """The deferrals of these requests that are in force now."""
+    """The deferrals of these requests that are in force now: those that need no answer are not deferred."""
     found: list[Deferral] = []
-    known = {request.id: request for request in about}
-    for ids in portions([*known]):
-        rows = await tx.fetch(f"{_DEFERRAL.select} WHERE until > $1 AND request_id IN ({listed(ids, 2)})", now, *ids)
+    asked = f"SELECT 1 FROM requests WHERE {_OF_ITS_REQUEST} AND state = 'pending' AND answer_json IS NULL"
+    for ids in portions([request.id for request in about]):
+        rows = await tx.fetch(
+            f"{_DEFERRAL.select} WHERE until > $1 AND request_id IN ({listed(ids, 2)}) AND EXISTS ({asked})", now, *ids
+        )
         found += _DEFERRAL.all(rows)
-    return {one.request_id: one for one in found if one.is_of(known[one.request_id])}
+    return {one.request_id: one for one in found}
 
 
 async def end(tx: Tx, request_id: int) -> None:

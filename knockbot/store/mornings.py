@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx
-from knockbot.store.requests import UNSETTLED
 from knockbot.store.rows import Row
+from knockbot.store.waiting import waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ async def end(tx: Tx, room_id: str) -> None:
     await tx.execute("DELETE FROM mornings WHERE room_id = $1", room_id)
 
 
-async def came(tx: Tx, morning: Morning) -> list[int]:
+async def came(tx: Tx, morning: Morning, now: int) -> list[int]:
     """The numbers of the requests that came since then and wait for an answer, in their order."""
     rows = await tx.fetch(
-        f"SELECT number FROM requests WHERE room_id = $1 AND {UNSETTLED} AND state = 'pending' "
-        "AND answer_json IS NULL AND card_id IS NOT NULL AND management_room = $2 AND changed_at >= $3 ORDER BY id",
+        f"SELECT number FROM requests WHERE room_id = $1 AND {waits('$4')} "
+        "AND card_id IS NOT NULL AND management_room = $2 AND changed_at >= $3 ORDER BY id",
         morning.room_id,
         morning.management_room,
         morning.since,
+        now,
     )
     return [int(row["number"]) for row in rows]

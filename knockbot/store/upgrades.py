@@ -279,6 +279,11 @@ CREATE INDEX requests_pending ON requests (management_room, user_id) WHERE state
 CREATE INDEX requests_unsettled ON requests (room_id, state, id)
     WHERE state IN ('pending', 'accepted', 'standing', 'redeemed');
 CREATE INDEX requests_on_card ON requests (card_id);
+-- Who waits for an answer, the longest wait first; and of them the knocks that may expire.
+CREATE INDEX requests_waiting ON requests (room_id, management_room, opened_at)
+    WHERE state = 'pending' AND answer_json IS NULL;
+CREATE INDEX requests_knocking ON requests (room_id, changed_at)
+    WHERE state = 'pending' AND answer_json IS NULL AND kind = 'knock' AND untaken_json IS NULL;
 CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;

@@ -8,6 +8,7 @@ from knockbot.domain.model import Request, Verdict
 from knockbot.domain.votes import Lapse, Vote
 from knockbot.store.db import Tx, listed, portions
 from knockbot.store.rows import Row
+from knockbot.store.waiting import waits
 
 _VOTE = Row(Vote, "votes")
 
@@ -90,12 +91,13 @@ async def with_votes(tx: Tx, room_id: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def count_waiting(tx: Tx, management_room: str) -> int:
+async def count_waiting(tx: Tx, management_room: str, now: int) -> int:
     """How many requests of a management room wait for an answer and were voted on there."""
     found = await tx.fetchval(
-        "SELECT count(*) FROM requests WHERE management_room = $1 AND state = 'pending' AND answer_json IS NULL "
+        f"SELECT count(*) FROM requests WHERE management_room = $1 AND {waits('$2')} "
         "AND id IN (SELECT request_id FROM votes WHERE votes.management_room = $1)",
         management_room,
+        now,
     )
     return int(found)
 

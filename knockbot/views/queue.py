@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from knockbot.domain.batches import Batch, Stage
 from knockbot.flow.context import Context
-from knockbot.store import batches, jobs, requests, rooms, undo_runs, votes, waves
+from knockbot.store import batches, jobs, rooms, undo_runs, votes, waiting, waves
 from knockbot.store.jobs import Open
 from knockbot.store.undo_runs import UnderWay
 from knockbot.store.waves import Wave
@@ -51,16 +51,17 @@ async def of_management_room(context: Context, management_room: str) -> Queue:
     """What is pending, due and failing there."""
     async with context.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, management_room)}
-        waiting = [one for one in await requests.pending(tx, management_room) if one.room_id in labels]
+        now = context.now()
+        unanswered = [len(await waiting.at(tx, room_id, management_room, now)) for room_id in labels]
         found = await jobs.open_for(tx, [*labels, management_room])
         running = [one for one in await batches.open_in(tx, management_room) if one.stage is Stage.RUNNING]
         counted = [(one, await batches.counts(tx, one.id)) for one in running]
         undone = await undo_runs.under_way(tx, management_room)
-        voted = await votes.count_waiting(tx, management_room)
+        voted = await votes.count_waiting(tx, management_room, now)
         going_on = await waves.at_any(tx, [*labels])
     due = tuple(Due(job, labels.get(job.room_id)) for job in found)
     return Queue(
-        sum(request.awaits_moderators for request in waiting),
+        sum(unanswered),
         due,
         tuple(Running(one, *count) for one, count in counted),
         tuple(undone),

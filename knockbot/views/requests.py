@@ -12,6 +12,7 @@ from knockbot.flow import place, remarks, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import addressees, records, requests
+from knockbot.store import waiting as store
 from knockbot.store.addressees import Addressee
 from knockbot.store.records import Entry
 
@@ -28,6 +29,8 @@ class Waiting:
     """What the moderators have made of it, in short."""
     off: Notice | None = None
     """If it is off the list for now: its number, and until when."""
+    waits: bool = False
+    """Whether it waits for an answer: not if it is off the list, or has one that is being carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ async def waiting(context: Context, management_room: str, only: str | None = Non
         found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in managed]
         said = await remarks.of(context, tx, found, Extent.ROW)
         off = await tables.put_off(context, tx, found)
-    each = [_waiting(one, managed[one.room_id]) for one in found]
+        waits = await store.ids(tx, management_room, context.now())
+    each = [_waiting(one, managed[one.room_id], waits) for one in found]
     return tuple(replace(one, remarks=said.get(one.request.id, ()), off=off.get(one.request.id)) for one in each)
 
 
-def _waiting(request: Request, there: Place) -> Waiting:
-    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN)
+def _waiting(request: Request, there: Place, waits: frozenset[int]) -> Waiting:
+    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN, waits=request.id in waits)
 
 
 async def story(context: Context, request: Request) -> Story:

@@ -103,7 +103,7 @@ async def test_a_request_can_be_answered_before_and_after_it_is_told(house: Hous
     await tell(house, "reject 2")
     await house.later(11)
     assert house.membership(BEN) == "leave"
-    assert "Nobody waits for an answer." in sent(house)[0].text
+    assert "No knock in this message waits for an answer." in sent(house)[0].text
 
 
 async def test_what_still_waits_is_in_that_of_the_next_day(house: House) -> None:
@@ -114,7 +114,7 @@ async def test_what_still_waits_is_in_that_of_the_next_day(house: House) -> None
     await come(house, "09:00")
     await house.later(11)
     first, second = sent(house)
-    assert "Nobody waits" in first.text
+    assert "No knock in this message waits" in first.text
     assert "Their numbers: #1, #2" in second.text
     await come(house, "08:00")
     await come(house, "09:00")

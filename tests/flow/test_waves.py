@@ -343,7 +343,7 @@ async def test_one_click_judges_those_who_are_left_by_the_policy(house: House) -
     [over] = offers(house, "wave_over")
     assert over.emojis == ()
     await house.later(30)
-    assert "Nobody waits for an answer." in only_digest(house).text
+    assert "No knock in this message waits for an answer." in only_digest(house).text
 
 
 async def test_a_few_who_are_left_get_cards(house: House) -> None:
@@ -568,7 +568,8 @@ async def test_a_room_that_is_upgraded_in_the_middle_takes_the_wave_along(house:
     await pass_by(house, 31 * 60)
     assert await wave(house, NEW) is None
     [over] = offers(house, "wave_over")
-    assert "8 requests wait for you" in over.text
+    assert f"{len(came_over) + 8} requests wait for you" in over.text
+    assert f"{len(came_over)} of them came over from another room" in over.text
     await click(house, over)
     await house.later(60)
     assert invited(house, everybody, NEW) == everybody[12:]

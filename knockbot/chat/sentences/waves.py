@@ -16,7 +16,8 @@ SENTENCES: Mapping[str, Sentence] = {
         "{count} knocks wait for an answer.",
         count=Number,
     ),
-    "digest.nobody": says("Nobody waits for an answer."),
+    "digest.nobody": says("No knock in this message waits for an answer."),
+    "digest.deferred": says("Deferred: {numbers}", numbers=Many),
     "digest.servers": says("From: {servers}", servers=Many),
     "digest.server": says("{server} ({number})", server=Letters, number=Number),
     "digest.other_servers": says(
@@ -51,6 +52,11 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
     "wave.ends_at": says("It ends at {moment}, or with {command}.", moment=Moment, command=Code),
+    "wave.others": says(
+        "{count} more request waits at this room, with a card of its own.",
+        "{count} more requests wait at this room, with cards of their own.",
+        count=Number,
+    ),
     "wave.was": says("🌊 The wave of knocks at {room} is over.", room=Room),
     "wave.over": says("🌊 The wave of knocks at {room} is over. Rules accept people again.", room=Room),
     "wave.over_waiting": says(
@@ -59,6 +65,16 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         count=Number,
         command=Code,
+    ),
+    "wave.over_in_digest": says(
+        "{count} of them is counted in the message about the wave; the others have cards of their own.",
+        "{count} of them are counted in the message about the wave; the others have cards of their own.",
+        count=Number,
+    ),
+    "wave.over_moved": says(
+        "{count} of them came over from another room, and the policy does not judge it.",
+        "{count} of them came over from another room, and the policy does not judge them.",
+        count=Number,
     ),
     "wave.begun": says("Rules accept nobody at {room} from now on, until {moment} at least.", room=Room, moment=Moment),
     "wave.lasts": says("A wave goes on at {room} already. It lasts until {moment} at least.", room=Room, moment=Moment),

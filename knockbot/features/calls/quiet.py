@@ -19,7 +19,6 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import mornings, timers
-from knockbot.store.db import Tx
 from knockbot.store.mornings import Morning
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.store.timers import Timer
@@ -87,7 +86,7 @@ async def _tell(context: Context, turn: Turn, management_room: str) -> None:
             await _plan(context, turn, there)
             continue
         await mornings.end(turn.tx, one.room_id)
-        said = await _came(turn.tx, there, one) if there is not None and managed else []
+        said = await _came(turn, there, one) if there is not None and managed else []
         if there is not None and said:
             over.append(there)
             lines += said
@@ -95,9 +94,9 @@ async def _tell(context: Context, turn: Turn, management_room: str) -> None:
         await _say(context, turn, over, below(notice("quiet.over"), *lines))
 
 
-async def _came(tx: Tx, there: Place, one: Morning) -> list[Notice]:
+async def _came(turn: Turn, there: Place, one: Morning) -> list[Notice]:
     """What came to one room, in a line or two; nothing if all of it was answered."""
-    numbers = await mornings.came(tx, one)
+    numbers = await mornings.came(turn.tx, one, turn.now)
     lines = []
     if numbers:
         said = notice("quiet.came", room=there.called, count=Number(len(numbers)), numbers=numbered(numbers))

@@ -18,7 +18,7 @@ from knockbot.domain.remarks import Extent
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
-from knockbot.flow import answering, calling, place, remarks, saying
+from knockbot.flow import answering, calling, cards, place, remarks, saying, tables
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import deferrals, prompts, requests
@@ -37,15 +37,21 @@ async def defer(context: Context, turn: Turn, request: Request, by: str, when: i
     await deferrals.put(turn.tx, Deferral(now.id, now.management_room, by, ends, now.event_id))
     await set_timer(context, turn, Timer(f"{KIND}:{now.id}:{ends}", KIND, str(now.id), ends))
     await remarks.changed(turn, now.id)
+    await tables.listed(context, turn, now)
 
 
-async def take_back(turn: Turn, request: Request) -> None:
+async def take_back(context: Context, turn: Turn, request: Request) -> None:
     """Put a request back on the list. Raises `Refused` where it is there."""
     now = await remarks.still_there(turn, request)
     if not await deferrals.on(turn.tx, [now], turn.now):
         raise Refused(notice("defer.none", request=Numbered(now.number)))
     await deferrals.end(turn.tx, now.id)
-    await remarks.changed(turn, now.id)
+    await _is_back(context, turn, now)
+
+
+async def _is_back(context: Context, turn: Turn, request: Request) -> None:
+    await cards.back_on_the_list(context, turn, request.id)
+    await tables.listed(context, turn, request)
 
 
 # --- shown --------------------------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
             return
         await deferrals.end(turn.tx, request.id)
         if there.is_of(request) and await answering.is_managed(turn.tx, request, there.management_room):
-            await remarks.changed(turn, request.id)
+            await _is_back(context, turn, request)
             await _tell(context, turn, request, there)
 
     return bring_back
@@ -105,6 +111,14 @@ async def _tell(context: Context, turn: Turn, request: Request, there: Deferral)
     to = Audience(request.management_room, request, calls=calls)
     occasion, reply_to = f"{KIND}:{request.id}:{there.until}", card.event_id if card is not None else None
     await saying.say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to)
+
+
+async def left_open(context: Context, turn: Turn, request: Request) -> None:
+    """Another knock is back on the list, whatever was deferred."""
+    there = await deferrals.find(turn.tx, request.id) if request.card_id is not None else None
+    if there is not None and not there.is_of(request):
+        await deferrals.end(turn.tx, request.id)
+        await _is_back(context, turn, request)
 
 
 async def answered(_: Context, turn: Turn, request: Request) -> None:

@@ -17,7 +17,7 @@ from knockbot.domain.reminders import DIGEST, LATE
 from knockbot.engine import prompts as prompting
 from knockbot.engine.timers import TimerKind, replace_timer, set_timer
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import cards, digests, inheriting, place, tables
+from knockbot.flow import cards, digests, inheriting, place
 from knockbot.flow.context import Context
 from knockbot.flow.digests import Digest
 from knockbot.flow.place import Place
@@ -70,9 +70,9 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
         there = await place.of(context, turn, timer.about)
         if there is None:
             return
-        waiting = await folded.at(turn.tx, there.room_id, DIGEST)
+        waiting = await folded.at(turn.tx, there.room_id, DIGEST, turn.now)
         if waiting and turn.now - timer.due_at < LATE:
-            await _send(context, turn, there, waiting)
+            await _send(turn, there, waiting)
         if waiting and there.settings.digest is not None:
             await set_timer(context, turn, _timer(there, there.settings.digest.minute, turn.now))
 
@@ -82,12 +82,11 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
 SEND: Final = TimerKind(rings)
 
 
-async def _send(context: Context, turn: Turn, there: Place, waiting: dict[int, int]) -> None:
-    """One message for all of them but those that are deferred; the earlier ones tell of them no more."""
+async def _send(turn: Turn, there: Place, waiting: dict[int, int]) -> None:
+    """One message for all of them; the earlier ones tell of them no more."""
     await requests.hold(turn.tx, [*waiting])
-    found = [await requests.get(turn.tx, request_id) for request_id in waiting]
-    off = await tables.put_off(context, turn.tx, found)
-    told = [one.id for one in found if one.id not in off and one.awaits_moderators]
+    now_waiting = await folded.at(turn.tx, there.room_id, DIGEST, turn.now)
+    told = [request_id for request_id in waiting if request_id in now_waiting]
     if not told:
         return
     now = turn.now
@@ -102,7 +101,8 @@ async def _send(context: Context, turn: Turn, there: Place, waiting: dict[int, i
 
 
 async def revised(context: Context, turn: Turn, room_id: str) -> None:
-    """Another policy is in force: with another time or zone it is planned anew; without a time there are cards."""
+    """Another policy is in force: with another time or zone it is planned anew; without a time there are cards, for a
+    deferred request once it is back on the list."""
     for one in await inheriting.where_it_decides(turn.tx, room_id):
         there = await place.of(context, turn, one.room_id)
         if there is not None:
@@ -110,7 +110,7 @@ async def revised(context: Context, turn: Turn, room_id: str) -> None:
 
 
 async def _plan(context: Context, turn: Turn, there: Place) -> None:
-    waiting = await folded.at(turn.tx, there.room_id, DIGEST)
+    waiting = await folded.at(turn.tx, there.room_id, DIGEST, turn.now)
     if waiting and there.settings.digest is not None:
         await replace_timer(context, turn, _timer(there, there.settings.digest.minute, turn.now))
         return

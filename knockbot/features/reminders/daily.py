@@ -10,11 +10,12 @@ from knockbot.domain.notices import Number, notice, numbered
 from knockbot.domain.reminders import DIGEST, HOUR_OF_DAY, NOT_BEFORE
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import place, saying, tables
+from knockbot.flow import place, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import digests, reminders, requests, timers
+from knockbot.store import reminders, timers
+from knockbot.store.reminders import Reminded
 from knockbot.store.timers import Timer
 
 KIND: Final = "daily"
@@ -47,20 +48,26 @@ DAILY: Final = TimerKind(rings)
 
 
 async def _tell(context: Context, turn: Turn, there: Place) -> None:
-    found = await requests.unsettled(turn.tx, there.room_id)
-    here = [one for one in found if one.awaits_moderators and one.management_room == there.management_room]
-    reminded = await reminders.of(turn.tx, [one.id for one in here])
-    daily_anyway = await digests.at(turn.tx, there.room_id, DIGEST)
-    waiting = [one for one in here if one.id in reminded and one.id not in daily_anyway]
-    if not waiting:
+    found = await _reminded(turn, there)
+    if not found:
         return
     await plan(context, turn, there, after=0)
-    off = await tables.put_off(context, turn.tx, waiting)
-    numbers = [one.number for one in waiting if one.id not in off]
+    numbers = [one.number for one in found if not one.is_deferred]
     if numbers:
         said = notice("remind.daily", room=there.called, count=Number(len(numbers)), numbers=numbered(numbers))
         to = Audience(there.management_room, place=there.room_id)
         await saying.say(context, turn, to, f"{KIND}:{there.room_id}:{turn.now}", said)
+
+
+async def _reminded(turn: Turn, there: Place) -> list[Reminded]:
+    return await reminders.reminded(turn.tx, there.room_id, there.management_room, DIGEST, turn.now)
+
+
+async def make_sure(context: Context, turn: Turn, there: Place) -> None:
+    """Make sure that it is planned where there is something to tell: the room may be protected anew, or replace the one
+    at which moderators were reminded."""
+    if there.settings.remind_after is not None and await _reminded(turn, there):
+        await plan(context, turn, there, after=0)
 
 
 async def replan(context: Context, turn: Turn, there: Place) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from knockbot.domain.compare import is_stale
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request
 from knockbot.engine.timers import TimerKind, replace_timer
@@ -15,14 +14,16 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.flow import missed, place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import reminders, requests, timers
+from knockbot.store import reminders, timers
 from knockbot.store.timers import Timer
-from knockbot.times import MINUTE
 
 KIND: Final = "expire"
 
 AT_ONCE: Final = 50
 """Requests that expire in one turn."""
+
+PAUSE: Final = 250
+"""Milliseconds between two such turns, in which the answers of people and new knocks come first."""
 
 
 def key(room_id: str) -> str:
@@ -57,10 +58,10 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
         if there is None:
             return
         oldest = turn.now - there.settings.stale_after
-        stale = [one for one in await requests.unsettled(turn.tx, there.room_id) if is_stale(one, oldest)]
-        for request in stale[:AT_ONCE]:
-            await missed.expire(context, turn, request.id, oldest)
-        await plan(context, turn, there, pause=0 if len(stale) > AT_ONCE else MINUTE)
+        stale = await reminders.stale(turn.tx, there.room_id, oldest, AT_ONCE)
+        for request_id in stale:
+            await missed.expire(context, turn, request_id, oldest)
+        await plan(context, turn, there, pause=PAUSE)
 
     return write
 

@@ -16,13 +16,14 @@ from knockbot.domain.reminders import DIGEST, TOGETHER
 from knockbot.engine.timers import TimerKind, replace_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.reminders import daily
-from knockbot.flow import calling, place, saying, tables
+from knockbot.flow import calling, place, saying
 from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import digests, prompts, reminders, requests, timers
+from knockbot.store import digests, prompts, reminders, requests, timers, waiting
 from knockbot.store.timers import Timer
+from knockbot.store.waiting import Waiting
 
 KIND: Final = "remind"
 
@@ -42,14 +43,14 @@ async def left_open(context: Context, turn: Turn, request: Request) -> None:
         turn.after(context.wakeups.timers.set)
 
 
-async def plan(context: Context, turn: Turn, there: Place, *, pause: int = 0) -> None:
-    """Plan the next reminder of a room anew, or none; not before a pause (milliseconds) is over."""
+async def plan(context: Context, turn: Turn, there: Place) -> None:
+    """Plan the next reminder of a room anew, or none."""
     after = there.settings.remind_after
     first = await reminders.first(turn.tx, there.room_id, there.management_room) if after is not None else None
     if after is None or first is None:
         await timers.end(turn.tx, key(there.room_id))
         return
-    due = max(turn.now + pause, first + after)
+    due = max(turn.now, first + after)
     await replace_timer(context, turn, Timer(key(there.room_id), KIND, there.room_id, due))
 
 
@@ -60,7 +61,7 @@ async def rings(context: Context, timer: Timer) -> Write[None]:
         there = await place.of(context, turn, timer.about)
         if there is not None:
             await _remind(context, turn, there)
-            await plan(context, turn, there, pause=TOGETHER)
+            await plan(context, turn, there)
 
     return write
 
@@ -72,37 +73,30 @@ async def _remind(context: Context, turn: Turn, there: Place) -> None:
     after = there.settings.remind_after
     if after is None:
         return
-    waiting = await who_waits(turn, there)
-    due = [request for request in waiting if request.opened_at + after <= turn.now + TOGETHER]
-    off = await tables.put_off(context, turn.tx, due)
-    daily_anyway = await digests.at(turn.tx, there.room_id, DIGEST)
-    new = [one for one in due if await reminders.note(turn.tx, one.id, turn.now)]
-    told = [one for one in new if one.id not in off and one.id not in daily_anyway]
+    until = turn.now + TOGETHER - after
+    new = await reminders.note(turn.tx, there.room_id, there.management_room, until, turn.now)
+    waits = await waiting.those(turn.tx, new, turn.now)
+    daily_anyway = await digests.at(turn.tx, there.room_id, DIGEST, turn.now) if waits else {}
+    told = [one for one in waits if one.id not in daily_anyway]
     if told:
         await _say(context, turn, there, told)
+    if new:
         await daily.plan(context, turn, there)
 
 
-async def who_waits(turn: Turn, there: Place) -> list[Request]:
-    """The requests at a room that wait for its moderators, and that they can see."""
-    found = await requests.unsettled(turn.tx, there.room_id)
-    here = [one for one in found if one.management_room == there.management_room and one.card_id is not None]
-    return [one for one in here if one.awaits_moderators]
-
-
-async def _say(context: Context, turn: Turn, there: Place, told: Sequence[Request]) -> None:
-    first = told[0]
+async def _say(context: Context, turn: Turn, there: Place, told: Sequence[Waiting]) -> None:
+    first = await requests.get(turn.tx, told[0].id, held=False)
     only = first if len(told) == 1 else None
     calls = await calling.aloud(context, turn, there)
     to = Audience(there.management_room, only, there.room_id, calls)
     occasion, reply_to = f"{KIND}:{first.id}", await _card_of(turn, only) if only is not None else None
-    await saying.say(context, turn, to, occasion, _words(there, told), urgency=Urgency.ALOUD, reply_to=reply_to)
+    await saying.say(context, turn, to, occasion, _words(there, first, told), urgency=Urgency.ALOUD, reply_to=reply_to)
 
 
-def _words(there: Place, told: Sequence[Request]) -> Notice:
-    since = Moment(told[0].opened_at, zone(there.settings.timezone).key)
-    if len(told) == 1 and told[0].subject:
-        return notice("remind.one", request=Numbered(told[0].number), user=User(told[0].subject), since=since)
+def _words(there: Place, first: Request, told: Sequence[Waiting]) -> Notice:
+    since = Moment(first.opened_at, zone(there.settings.timezone).key)
+    if len(told) == 1 and first.subject:
+        return notice("remind.one", request=Numbered(first.number), user=User(first.subject), since=since)
     numbers = numbered([one.number for one in told])
     return notice("remind.many", room=there.called, count=Number(len(told)), numbers=numbers, since=since)
 

@@ -44,6 +44,7 @@ async def look(context: Context, there: Place) -> None:
     """Make sure that all is planned: the config file may have another default policy now, or the room may be new."""
     async with context.turn() as turn:
         await _plan(context, turn, there)
+        await daily.make_sure(context, turn, there)
 
 
 async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:

@@ -145,8 +145,9 @@ async def end(context: Context, turn: Turn, wave: Wave) -> bool:
 
 
 async def _few_in(turn: Turn, prompt: Prompt) -> list[int]:
-    """The requests of a digest that wait for an answer, if they are few enough to get cards."""
-    found = await folded.first_waiting(turn.tx, prompt.id, CARDS + 1)
+    """The requests of a digest that wait for an answer, if they are few enough to get cards. Those that are deferred
+    get theirs when they are back on the list."""
+    found = await folded.first_waiting(turn.tx, prompt.id, CARDS + 1, turn.now)
     return found if len(found) <= CARDS else []
 
 

@@ -6,14 +6,17 @@ from functools import partial
 from typing import Final
 
 from knockbot.domain.model import Reaction, Request
-from knockbot.domain.notices import Code, Notice, Number, notice
+from knockbot.domain.notices import Code, Notice, Number, below, notice
+from knockbot.engine.prompts import refresh
 from knockbot.engine.turn import Turn, Write
+from knockbot.features.waves.shown import DIGEST
 from knockbot.flow import offers, place, rulebook, saying
 from knockbot.flow.context import Context
+from knockbot.flow.digests import PACE
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import requests
+from knockbot.store import digests, prompts, waiting
 from knockbot.store.prompts import Prompt
 from knockbot.store.waves import Wave
 
@@ -25,18 +28,28 @@ async def tell(context: Context, turn: Turn, wave: Wave) -> None:
     there = await place.of(context, turn, wave.room_id)
     if there is None:
         return
-    if await requests.awaiting(turn.tx, wave.room_id):
+    if await _to_judge(turn, wave.room_id, there.management_room):
         await offers.make(context, turn, OVER, wave.room_id)
         return
     said, to = notice("wave.over", room=there.called), Audience(there.management_room, place=there.room_id)
     await saying.say(context, turn, to, f"wave over:{wave.id}", said)
 
 
+async def _to_judge(turn: Turn, room_id: str, management_room: str) -> bool:
+    """Whether anybody waits whom the policy can judge."""
+    return any(one.moved_from is None for one in await waiting.at(turn.tx, room_id, management_room, turn.now))
+
+
 async def _words(context: Context, there: Place) -> Notice:
     async with context.db.tx() as tx:
-        count = len(await requests.awaiting(tx, there.room_id))
-    command = Code(f"!kb policy apply {there.room_id}")
-    return notice("wave.over_waiting", room=there.called, count=Number(count), command=command)
+        found = await waiting.at(tx, there.room_id, there.management_room, context.now())
+        in_digests = await digests.at(tx, there.room_id, DIGEST.name, context.now())
+    count, command = Number(len(found)), Code(f"!kb policy apply {there.room_id}")
+    said = notice("wave.over_waiting", room=there.called, count=count, command=command)
+    counted = notice("wave.over_in_digest", count=Number(len(in_digests))) if 0 < len(in_digests) < len(found) else None
+    moved = sum(one.moved_from is not None for one in found)
+    not_judged = notice("wave.over_moved", count=Number(moved)) if moved else None
+    return below(said, counted, not_judged)
 
 
 async def _take(context: Context, there: Place, prompt: Prompt, reaction: Reaction) -> Write[Notice]:
@@ -54,16 +67,18 @@ OVER: Final = Offer("wave_over", _words, (YES,), _take)
 
 
 async def changed(_: Context, turn: Turn, request: Request) -> None:
-    """A request that waited was answered or settled: the offer says how many wait now, and is closed where nobody
-    does."""
+    """A request that waited was answered or settled, or is off the list: the digest and the offer say how many wait
+    now, and the offer is closed where nobody does."""
     if request.card_id is not None:
-        turn.at_last(partial(_recount, turn, request.room_id))
+        turn.at_last(partial(_recount, turn, request.room_id, request.management_room))
 
 
-async def _recount(turn: Turn, room_id: str) -> None:
+async def _recount(turn: Turn, room_id: str, management_room: str) -> None:
+    for prompt in await prompts.still_open(turn.tx, DIGEST.name, room_id):
+        await refresh(turn, prompt.id, after=PACE)
     if not await offers.are_open(turn, OVER, room_id):
         return
-    if await requests.awaiting(turn.tx, room_id):
+    if await _to_judge(turn, room_id, management_room):
         await offers.renew(turn, OVER, room_id)
     else:
         await offers.close(turn, OVER, room_id)

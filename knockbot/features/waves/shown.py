@@ -11,18 +11,21 @@ from knockbot.flow import digests, place
 from knockbot.flow.context import Context
 from knockbot.flow.digests import Digest
 from knockbot.flow.place import Place
-from knockbot.store import waves
+from knockbot.store import waiting, waves
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.store.waves import Wave
 from knockbot.times import MINUTE
 
 
-async def _heading(_: Context, tx: Tx, there: Place, prompt: Prompt) -> Notice:
+async def _heading(context: Context, tx: Tx, there: Place, prompt: Prompt) -> Notice:
     wave = await waves.at(tx, there.room_id)
     if wave is None or prompt.closes_at is not None:
         return notice("wave.was", room=there.called)
-    return below(_goes_on(there, wave), notice("wave.means"), _end(there, wave))
+    found = await waiting.at(tx, there.room_id, there.management_room, context.now())
+    others = sum(one.card_id != prompt.id for one in found)
+    beside = notice("wave.others", count=Number(others)) if others else None
+    return below(_goes_on(there, wave), notice("wave.means"), _end(there, wave), beside)
 
 
 def _goes_on(there: Place, wave: Wave) -> Notice:

@@ -93,7 +93,7 @@ async def _posted(context: Context, turn: Turn, job: Job[PostPrompt], came: Outc
     if isinstance(came, Shown) and came.event_id is not None:
         await prompts.posted(turn.tx, job.payload.prompt_id, came.event_id, came.digest)
         prompt, kind = await _follow(context, turn, job, came)
-        if kind.is_outdated is not None and await kind.is_outdated(turn.tx, prompt, came.details):
+        if kind.is_outdated is not None and await kind.is_outdated(turn, prompt, came.details):
             await refresh(turn, prompt.id)
         await calling.asked(context, turn, came.quiet)
 
