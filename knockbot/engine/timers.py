@@ -26,7 +26,8 @@ from knockbot.times import MINUTE
 log = logging.getLogger("knockbot.engine")
 
 AGAIN: Final = MINUTE
-"""Milliseconds after which a failed timer is tried again."""
+"""Milliseconds after which a timer is tried again that has failed, or that has left something to do for the moment at
+which it rang: it would do so again, for ever."""
 
 ELSEWHERE: Final = 1.0
 """Seconds to wait while another process runs the timer that is due."""
@@ -52,7 +53,8 @@ C = TypeVar("C", bound=Needs)
 C_contra = TypeVar("C_contra", contravariant=True)
 
 Rings: TypeAlias = Callable[[C_contra, Timer], Awaitable[Write[None] | None]]
-"""Looks at what a timer is about, and returns what to write. May raise `Later`. It may plan the same key again."""
+"""Looks at what a timer is about, and returns what to write. May raise `Later`. It may plan the same key again; where
+that is due at once, it is put off (`AGAIN`): what is done in portions leaves a pause between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Timers(Generic[C]):
                 await timers.move(turn.tx, timer, turn.now + every)
             if write is not None:
                 await write(turn)
+            await timers.not_before(turn.tx, timer.key, turn.now, turn.now + AGAIN)
         return True
 
     async def _put_off(self, timer: Timer, wish: float | None = None) -> None:

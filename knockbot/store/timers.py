@@ -88,6 +88,11 @@ async def move(tx: Tx, timer: Timer, due_at: int) -> None:
     await tx.execute("UPDATE timers SET due_at = $3 WHERE key = $1 AND due_at = $2", timer.key, timer.due_at, due_at)
 
 
+async def not_before(tx: Tx, key: str, now: int, due_at: int) -> None:
+    """Let it happen at this time instead, if it is planned for now or earlier."""
+    await tx.execute("UPDATE timers SET due_at = $3 WHERE key = $1 AND due_at <= $2", key, now, due_at)
+
+
 async def hasten(tx: Tx, kind: str, due_at: int) -> None:
     """Let all of a kind that would happen later than this happen then."""
     await tx.execute("UPDATE timers SET due_at = $2 WHERE kind = $1 AND due_at > $2", kind, due_at)

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from knockbot.demo.people import until
 from knockbot.domain import plan
+from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.engine.timers import AGAIN, TimerKind, Timers
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later
 from knockbot.flow.context import Context
 from knockbot.product import TIMERS
-from knockbot.store import inbox, jobs, messages, timers
+from knockbot.store import inbox, jobs, messages, requests, timers
+from knockbot.store.db import Tx
 from knockbot.store.timers import Timer
 from knockbot.times import HOUR
 from tests.flow.house import GARDEN, House, housed
@@ -133,6 +136,30 @@ async def test_what_a_timer_plans_may_be_itself_again(house: House) -> None:
     assert await due(house) == {"a": 7000}
 
 
+@pytest.mark.parametrize("back", [0, 5000])
+async def test_one_that_leaves_something_to_do_for_the_same_moment_rings_again_a_minute_later(
+    house: House, back: int
+) -> None:
+    """Else one that is planned by another condition than it acts by would ring without end."""
+    rung: list[int] = []
+
+    async def rings(_: Context, timer: Timer) -> Write[None]:
+        async def write(turn: Turn) -> None:
+            rung.append(turn.now)
+            assert len(rung) < 9, "it rings without end"
+            await timers.add(turn.tx, Timer(timer.key, timer.kind, timer.about, turn.now - back))
+
+        return write
+
+    await planned(house, "a", 0)
+    at_work = Timers(house.context, {"bell": TimerKind(rings)})
+    await at_work.run_due()
+    assert (len(rung), await due(house)) == (1, {"a": AGAIN})
+    house.clock.go_on(AGAIN / 1000)
+    await at_work.run_due()
+    assert len(rung) == 2
+
+
 async def test_a_kind_that_only_another_version_knows_is_left_to_it(house: House) -> None:
     await planned(house, "a", 0, kind="tomorrows")
     await house.ring()
@@ -180,6 +207,44 @@ async def test_what_another_process_is_at_is_not_waited_for(shared: House) -> No
         await other.close()
 
     assert (pause, bell.rung) == (1.0, [])
+
+
+async def test_two_that_wait_for_each_other_are_no_mistake_and_it_rings_later(
+    shared: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody knocks again just as the request is to expire: one holds the request, and the other one the timer."""
+    house = shared
+    await house.set_policy("stale_after: 2h")
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    request = await house.request(ANA)
+    house.clock.go_on(2 * HOUR / 1000)
+    caplog.clear()
+    other = await opened(house.url)
+    try:
+        async with other.tx() as tx:
+            await requests.get(tx, request.id)
+            ringing = asyncio.create_task(Timers(house.context, TIMERS).run_due())
+            await until_it_waits(tx)
+            await timers.at_latest(tx, Timer(f"expire:{GARDEN}", "expire", GARDEN, 0))
+        await ringing
+    finally:
+        await other.close()
+
+    assert [record for record in caplog.records if record.exc_info] == []
+    assert "another change came at the same moment" in caplog.text
+    house.clock.go_on(AGAIN / 1000)
+    await house.ring()
+    assert (await house.request(ANA)).state is State.EXPIRED
+
+
+async def until_it_waits(tx: Tx) -> None:
+    """Until another transaction waits for this one."""
+
+    async def blocked() -> int:
+        return int(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    await until(blocked, bool, lambda _: "nobody waits for it")
 
 
 async def test_it_sleeps_until_something_is_due_or_planned(house: House) -> None:
