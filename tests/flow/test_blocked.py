@@ -8,7 +8,7 @@ import pytest
 
 from knockbot.domain.notices import Duration, because
 from knockbot.errors import Later
-from tests.flow.house import GARDEN, House
+from tests.flow.house import GARDEN, House, working_until
 from tests.flow.planted import planted
 from tests.flow.world import ANA
 
@@ -112,9 +112,7 @@ async def test_what_runs_again_and_takes_long_is_said_to_be_on_its_way(house: Ho
     await house.hear()
     house.clock.go_on(10)
     await house.hear()
-    while "on its way" not in house.card().text:
-        await house.worker._start_due()
-        await asyncio.sleep(0)
+    await working_until(house, lambda: "on its way" in house.card().text, "the card says that it is on its way")
 
     assert "I cannot" not in house.card().text
     hangs.set()

@@ -20,7 +20,7 @@ from knockbot.store import conversations
 from knockbot.store.conversations import Budget
 from knockbot.store.db import Database
 from knockbot.times import DAY
-from tests.flow.house import GARDEN, MODS, House, housed, until_called
+from tests.flow.house import GARDEN, MODS, House, housed, until_called, working_until
 from tests.flow.world import ALICE, BOT, FAR, Room
 
 A_DAY = DAY / 1000
@@ -223,19 +223,14 @@ async def test_a_black_hole_delays_neither_answers_nor_other_applicants(house: H
     for_ever = asyncio.Event()
     house.world.play("invite", hang=for_ever)
     await tell(house.context, "one")
-    for _ in range(3):
-        await house.worker._start_due()
-        await asyncio.sleep(0.05)
+    await until_called(house, "invite")
     assert len(house.world.asked("invite")) == 1
 
     house.world.knock(GARDEN, "@bea:far.example")  # of the same server
     await house.hear()
     house.tell("accept 1")
-    for _ in range(20):
-        await house.hear()
-        await house.worker._start_due()
-        await asyncio.sleep(0.01)
-    assert house.membership("@bea:far.example") == "invite"
+    await house.hear()
+    await working_until(house, lambda: house.membership("@bea:far.example") == "invite", "bea is invited")
     for_ever.set()
 
 
@@ -248,9 +243,7 @@ async def test_one_room_and_each_letter_once_whenever_it_is_killed(house: House,
     await tell(house.context, "one")
     await tell(house.context, "two")
     house.world.play(call, hang=asyncio.Event(), done=done)
-    for _ in range(8):
-        await house.worker._start_due()
-        await asyncio.sleep(0.05)
+    await until_called(house, call)
     await house.die()
     await house.start_again()
     house.world.behave()

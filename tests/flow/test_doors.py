@@ -16,7 +16,7 @@ from knockbot.flow.sharing import CROWDED, DOORS
 from knockbot.flow.working import hooks
 from knockbot.store import rooms
 from knockbot.store.jobs import Claimed
-from tests.flow.house import GARDEN, MODS, Card, House
+from tests.flow.house import GARDEN, MODS, Card, House, until_called
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 SPACE, POND, ROSE, SHED = "!space:tulip.example", "!pond:tulip.example", "!rose:tulip.example", "!shed:tulip.example"
@@ -769,8 +769,7 @@ async def test_killed_between_the_acts_of_one_click_all_are_done_once(house: Hou
     await house.hear()
     hangs = asyncio.Event()
     house.world.play("invite", hang=hangs)
-    await house.worker._start_due()
-    await asyncio.sleep(0)
+    await until_called(house, "invite")
     await house.die()
     house.world.behave()
     await house.start_again()

@@ -9,7 +9,7 @@ import pytest
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Never
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, until_called
 from tests.flow.world import ALICE, ANA, BOT, FAR, levels_for
 
 LETTERS = "letters: {received: true, waiting: 24h, accepted: true, rejected: true, invited: 24h}\n"
@@ -209,10 +209,7 @@ async def test_each_letter_is_sent_once_whenever_it_is_killed(house: House, call
     house.world.knock(GARDEN, ANA)
     await house.hear()
     house.world.play(call, hang=asyncio.Event(), done=done)
-    for _ in range(8):
-        await house.hear()
-        await house.worker._start_due()
-        await asyncio.sleep(0.05)
+    await until_called(house, call)
     await house.die()
     await house.start_again()
     house.world.behave()

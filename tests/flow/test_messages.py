@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from knockbot.demo.people import until
 from knockbot.domain.notices import Room, notice
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.flow import saying
 from knockbot.flow.ports import LOCKED, NoCipher
 from knockbot.flow.saying import Audience
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, working_until
 from tests.flow.world import ALICE, ANA, BOT
 
 UNSURE = Later(foreign("no answer within 20 seconds."))
@@ -173,8 +172,7 @@ async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: H
     house.world.play("send", hang=asyncio.Event(), done=True)
     house.world.knock(GARDEN, ANA, "hello")
     await house.hear()
-    await house.worker._start_due()
-    await until(house.number_of_cards, bool, lambda _: "no card was sent")
+    await working_until(house, lambda: bool(house.cards()), "a card is sent")
     await house.die()
     house.world.behave()
     forget_transactions(house)

@@ -10,7 +10,7 @@ from knockbot.documents.text import without_marks
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.house import GARDEN, MODS, House, housed, until_called
 from tests.flow.world import BOT, FAR
 
 DAY = 24 * 3600
@@ -123,10 +123,7 @@ async def test_a_message_is_sent_once_whenever_it_is_killed(house: House, call: 
     house.world.knock(GARDEN, FAR, "no")
     await house.hear()
     house.world.play(call, hang=asyncio.Event(), done=done)
-    for _ in range(8):
-        await house.worker._start_due()
-        await asyncio.sleep(0.05)
-    assert house.world.asked("create_room")
+    await until_called(house, call)
     await house.die()
     await house.start_again()
     house.world.behave()

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from knockbot.demo.people import until
 from knockbot.domain.model import State
 from knockbot.domain.notices import notice
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, until_called
 from tests.flow.planted import (
     DAVE,
     EVE,
@@ -177,17 +176,12 @@ async def test_taken_back_and_redeemed_crossing_on_the_way_the_guest_is_kicked(h
     await house.hear()
     hang = asyncio.Event()
     house.world.play("put_state", hang=hang, meanwhile=lambda: house.world.redeem(GARDEN, DAVE))
-    await house.worker._start_due()
-    await asyncio.sleep(0)
+    await until_called(house, "put_state")
     hang.set()
     await house.live()
 
     assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
     assert not stands(house)
-
-
-async def asked(house: House) -> bool:
-    return bool(house.world.asked("put_state"))
 
 
 @pytest.mark.parametrize(
@@ -215,8 +209,7 @@ async def test_an_act_for_the_invite_that_ends_late_settles_nothing_about_the_gu
     await house.hear()
     hang = asyncio.Event()
     house.world.play("put_state", hang=hang)
-    await house.worker._start_due()
-    await until(lambda: asked(house), bool, lambda _: "it was not asked for")
+    await until_called(house, "put_state")
     house.world.redeem(GARDEN, DAVE)
     await house.hear()
 

@@ -6,12 +6,11 @@ import asyncio
 
 import pytest
 
-from knockbot.demo.people import until
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.flow.sharing import CROWDED
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, until_called, working_until
 from tests.flow.world import ALICE, ANA, BOT
 
 BY_REASON = """
@@ -268,11 +267,11 @@ async def test_an_edit_that_was_redacted_is_made_again(house: House) -> None:
 async def test_an_edit_shows_what_is_true_when_it_is_made(house: House) -> None:
     """What changes while it is under way is shown by the next one."""
     await knocked(house)
-    hold = asyncio.Event()
+    hold, sent = asyncio.Event(), len(house.world.asked("send"))
     house.world.play("send", hang=hold)
     house.world.knock(GARDEN, ANA, "one")
     await house.hear()
-    await house.worker._start_due()
+    await working_until(house, lambda: len(house.world.asked("send")) > sent, "the edit is under way")
     house.world.change(GARDEN, ALICE, ANA, "leave")
     await house.hear()
     hold.set()
@@ -306,7 +305,7 @@ async def test_a_knock_that_comes_while_the_card_is_on_its_way_is_shown_by_an_ed
     house.world.play("send", hang=hold)
     house.world.knock(GARDEN, ANA, "one")
     await house.hear()
-    await house.worker._start_due()
+    await until_called(house, "send")
     newest = house.world.knock(GARDEN, ANA, "two")
     await house.hear()
     hold.set()
@@ -430,12 +429,7 @@ async def under_way(house: House, emoji: str, call: str, error: BaseException | 
     house.world.play(call, error, hang=hang)
     house.click(emoji)
     await house.hear()
-    await house.worker._start_due()
-
-    async def asked() -> bool:
-        return bool(house.world.asked(call))
-
-    await until(asked, bool, lambda _: "it was not asked for")
+    await until_called(house, call)
     return hang
 
 

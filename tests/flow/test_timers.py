@@ -252,21 +252,26 @@ async def test_it_sleeps_until_something_is_due_or_planned(house: House) -> None
 
     class Counting(Timers[Context]):
         looks = 0
+        looked = asyncio.Event()
 
         async def _first(self) -> Timer | None:
             self.looks += 1
+            self.looked.set()
             return await super()._first()
 
     bell = Bell()
     at_work = Counting(house.context, {"bell": TimerKind(bell.rings)})
     await planned(house, "late", 3_600_000)
     working = asyncio.create_task(at_work.run())
-    await asyncio.sleep(0.3)
+    await at_work.looked.wait()
+    for _ in range(20):
+        await count(house, "timers")  # time enough to look again
     assert at_work.looks == 1
     await planned(house, "now", 0, "now")
     async with asyncio.timeout(5):
         await bell.rang.wait()
     working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
     assert (bell.rung, at_work.looks <= 4) == (["now"], True)
 

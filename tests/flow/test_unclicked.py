@@ -184,7 +184,6 @@ async def test_what_is_under_way_is_waited_for(house: House, comes_to_something:
     house.world.play("invite", busy, hang=under_way)
     click = house.click("✅")
     await house.hear()
-    await house.worker._start_due()
     await until_called(house, "invite")
     take_back(house, click)
     await house.hear()

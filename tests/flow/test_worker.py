@@ -249,7 +249,6 @@ async def test_a_room_waits_for_one_other_server_at_a_time(house: House) -> None
     for user_id in (FAR, "@quick:quick.example"):
         house.world.knock(GARDEN, user_id)
     await house.hear()
-    await house.worker._start_due()
     await until_called(house, "invite")
 
     house.world.knock(GARDEN, ANA)
@@ -336,7 +335,6 @@ async def test_a_no_to_an_answer_that_was_replaced_leaves_the_new_answer_alone(h
     house.world.play("invite", Never(foreign("they refuse."), code="M_INVITE_BLOCKED"), hang=hold)
     house.world.knock(GARDEN, FAR, "friend")
     await house.hear()
-    await house.worker._start_due()
     await until_called(house, "invite")
     house.world.knock(GARDEN, FAR, "no")
     await house.hear()
@@ -636,9 +634,16 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
 @asynccontextmanager
 async def running(worker: Worker) -> AsyncIterator[None]:
     """The loop, for as long as the block lasts."""
+    waits, as_ever = asyncio.Event(), worker._wait
+
+    async def wait() -> None:
+        waits.set()
+        await as_ever()
+
+    worker._wait = wait  # type: ignore[method-assign]  # to hear when it has begun all that was due
     loop = asyncio.create_task(worker.run())
     try:
-        await asyncio.sleep(0.01)
+        await waits.wait()
         yield
     finally:
         loop.cancel()
@@ -731,7 +736,6 @@ async def test_a_process_that_dies_between_claim_and_outcome_leaves_the_act_to_t
     house.world.play("invite", hang=hold)
     house.world.knock(GARDEN, ANA)
     await house.hear()
-    await house.worker._start_due()
     await until_called(house, "invite")
     await house.die()
     assert house.membership(ANA) == "knock"
@@ -750,7 +754,6 @@ async def test_a_process_that_dies_after_its_act_leaves_nothing_to_be_done_twice
     house.world.knock(GARDEN, ANA)
     await house.hear()
     monkeypatch.setattr(house.worker, "_record", _never)
-    await house.worker._start_due()
     await until_called(house, "invite")
     await house.die()
     house.world.outbox.clear()
