@@ -21,6 +21,9 @@ T = TypeVar("T")
 WITHIN = 20.0
 """Seconds that somebody waits for something to happen."""
 
+SOONEST, SELDOMEST = 0.02, 0.25
+"""Seconds between two looks whether it has: at first, and in the end."""
+
 
 class MatrixRefused(Exception):
     """The homeserver said no: HTTP `status`, `errcode` (M_FORBIDDEN …) and `message`, its words."""
@@ -272,15 +275,18 @@ async def until(
     *,
     within: float = WITHIN,
 ) -> T:
-    """Look again and again until what is seen fits, and return it.
+    """Look again and again until what is seen fits, and return it: soon at first, and then less and less often, since
+    each look costs whoever is waited for.
 
     Raises `NothingHappened` after `within` seconds, with the complaint about what was seen last.
     """
     deadline = time.monotonic() + within
+    pause = SOONEST
     while not fits(seen := await look()):
         if time.monotonic() > deadline:
             raise NothingHappened(f"{complaint(seen)}\n(waited {within:g} s)")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, SELDOMEST)
     return seen
 
 

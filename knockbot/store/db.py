@@ -50,6 +50,10 @@ log = logging.getLogger("knockbot.store")
 
 Value = TypeVar("Value")
 
+STATEMENTS = 400
+"""Statements that stay prepared on one connection to PostgreSQL, for as long as it lives. Asyncpg keeps a hundred; this
+program has some three hundred, and each that was forgotten costs a round trip, and PostgreSQL its parsing."""
+
 
 class Tx(Connection):
     """An open transaction; the files of this package take one as their first argument."""
@@ -663,7 +667,14 @@ def _pool_args(url: str) -> dict[str, Any]:
         # Two threads use the connection, but never at once: only the task that has acquired it uses it.
         return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"], "check_same_thread": False}
     # mautrix would end the whole process, at once, when a lost connection takes asyncpg by surprise.
-    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False, "reset": _leave_as_it_is}
+    return {
+        "min_size": 1,
+        "max_size": POSTGRES_CONNECTIONS,
+        "meow_exit_on_ice": False,
+        "reset": _leave_as_it_is,
+        "statement_cache_size": STATEMENTS,
+        "max_cached_statement_lifetime": 0,
+    }
 
 
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:

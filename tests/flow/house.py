@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, cast
 
 from knockbot.app import new_inbox
@@ -19,6 +20,7 @@ from knockbot.documents.text import without_marks
 from knockbot.domain.jobs import Act
 from knockbot.domain.model import Request
 from knockbot.domain.notices import loads
+from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words
 from knockbot.engine.timers import Timers
 from knockbot.engine.worker import Outcome, Run, Worker
@@ -50,6 +52,12 @@ SETTINGS: dict[str, Any] = {
     "appservice": {"address": "http://127.0.0.1:2", "as_token": "as", "hs_token": "hs"},
     "permissions": {HOME: "user"},
 }
+
+
+@lru_cache(maxsize=200)
+def known_policy(text: str) -> Policy:
+    """The policy of a text: it is frozen, and read once for all tests that have it, since to read YAML takes long."""
+    return read_known_policy(text)
 
 
 @dataclass(frozen=True)
@@ -262,7 +270,7 @@ class House:
         """Put a policy of this author in force; its aliases mean what they mean now."""
         meant = {alias: room for alias, room in self.world.aliases.items() if alias in text}
         async with self.db.tx() as tx:
-            settings = read_known_policy(text).settings
+            settings = known_policy(text).settings
             revision = await policies.revise(
                 tx, room_id, author=author, text=text, now=self.clock(), cause=None, settings=settings
             )

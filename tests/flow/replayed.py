@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from knockbot.config.policies import read_known_policy
 from knockbot.domain.judgements import Judgement, brief, decide_again, encode
 from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
 from knockbot.domain.model import Because, Decision, Origin, Request
@@ -13,6 +12,7 @@ from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
 from knockbot.store import judgements, policies, requests, rooms
 from knockbot.store.db import Tx
+from tests.flow.house import known_policy
 
 LONGEST = 4000
 """Characters that the facts of one judgement take at most."""
@@ -49,7 +49,7 @@ async def _policy(context: Context, tx: Tx, judgement: Judgement) -> Policy:
 async def _part(tx: Tx, room_id: str, number: int) -> Part:
     revision, room = await policies.revision(tx, room_id, number), await rooms.find(tx, room_id)
     assert revision is not None
-    return Part(room_id, room.label if room else room_id, of_room(read_known_policy(revision.text), room_id))
+    return Part(room_id, room.label if room else room_id, of_room(known_policy(revision.text), room_id))
 
 
 def _same(again: Decision, before: Decision) -> bool:
