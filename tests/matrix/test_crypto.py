@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -11,10 +12,13 @@ import pytest
 
 pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
 
-from mautrix.crypto import OlmAccount
-from mautrix.types import DeviceID, UserID
+from mautrix.crypto import OlmAccount, PgCryptoStore, Session
+from mautrix.types import DeviceID, IdentityKey, UserID
+from olm import OutboundGroupSession  # type: ignore[attr-defined]  # which it has, but does not say so
 
-from knockbot.flow.keys import MEGOLM
+from knockbot.domain.reasons import foreign
+from knockbot.errors import Later
+from knockbot.flow.keys import MEGOLM, Unreadable
 from knockbot.matrix.api import DeviceApi
 from knockbot.matrix.crypto import olm
 from knockbot.matrix.crypto.machine import Machine
@@ -38,6 +42,10 @@ class Server:
         """For each request: to which devices."""
         self.asked: list[list[str]] = []
         """For each request: whose devices were asked for."""
+        self.mine: dict[str, Any] = {}
+        """The bot's one-time keys."""
+        self.away: list[Exception] = []
+        """How it fails the next time that it is asked for devices."""
         self.log: Any = None
         self._numbers = itertools.count()
         self.held: asyncio.Event | None = None
@@ -59,7 +67,11 @@ class Server:
     async def request(self, _: Any, path: Any, content: Any = None, **__: Any) -> Any:
         """Answer one request."""
         what = str(path).split("/v3/")[1].split("/")
+        if what[:2] == ["keys", "upload"]:
+            self.mine |= content.get("one_time_keys", {})
         if what[:2] == ["keys", "query"]:
+            if self.away:
+                raise self.away.pop()
             self.asked.append(list(content["device_keys"]))
             found = {user: self.devices[user] for user in content["device_keys"] if user in self.devices}
             return {"device_keys": found}
@@ -218,3 +230,122 @@ async def test_somebody_unknown_is_looked_up_a_few_times_an_hour(machine: Machin
         assert await machine._olm.get_or_fetch_device_by_key(UserID(MONA), cast("Any", f"key {number}")) is None
 
     assert len(server.asked) == 1 + olm.LOOKS_AN_HOUR
+
+
+# --- keys that arrive -----------------------------------------------------------------------------------------
+
+
+class Sender:
+    """Alice's device, which sends the keys of her messages to the bot's device."""
+
+    def __init__(self, machine: Machine, server: Server) -> None:
+        self.account = OlmAccount()
+        keys = self.account.get_device_keys(UserID(ALICE), DeviceID("HERS")).serialize()
+        server.devices[ALICE] = {"HERS": cast("Any", keys)}
+        self.to = machine._olm.own_identity
+        key = IdentityKey(next(iter(server.mine.values()))["key"])
+        self.session: Session = self.account.new_outbound_session(self.to.identity_key, key)
+
+    def letter(self) -> tuple[str, dict[str, Any]]:
+        """The key of a new session, and what holds it."""
+        room = OutboundGroupSession()
+        inside = {
+            "type": "m.room_key",
+            "sender": ALICE,
+            "sender_device": "HERS",
+            "keys": {"ed25519": self.account.signing_key},
+            "recipient": BOT,
+            "recipient_keys": {"ed25519": self.to.signing_key},
+            "content": {
+                "algorithm": MEGOLM,
+                "room_id": MODS,
+                "session_id": room.id,
+                "session_key": room.session_key,
+            },
+        }
+        sealed = self.session.encrypt(json.dumps(inside)).serialize()
+        content = {
+            "algorithm": "m.olm.v1.curve25519-aes-sha2",
+            "sender_key": self.account.identity_key,
+            "ciphertext": {self.to.identity_key: sealed},
+        }
+        return room.id, {"type": "m.room.encrypted", "sender": ALICE, "content": content}
+
+
+@pytest.fixture
+async def sender(machine: Machine, server: Server) -> Sender:
+    await machine.take(encryption.KEY_COUNTS, {"signed_curve25519": 20})  # for which it makes new ones
+    return Sender(machine, server)
+
+
+async def taken(machine: Machine, letter: dict[str, Any]) -> frozenset[str]:
+    return await machine.take(encryption.TO_DEVICE, letter)
+
+
+async def test_a_letter_whose_sender_could_not_be_looked_up_is_read_the_next_time(
+    machine: Machine, server: Server, sender: Sender
+) -> None:
+    session_id, letter = sender.letter()
+    server.away = [Later(foreign("away"))]
+    with pytest.raises(Later):
+        await taken(machine, letter)
+
+    assert await taken(machine, letter) == {session_id}
+    next_id, another = sender.letter()
+    assert await taken(machine, another) == {next_id}
+
+
+@pytest.mark.parametrize("letters", [1, 2], ids=["the first letter of a session", "a later one"])
+async def test_a_letter_is_read_the_next_time_if_the_process_died_before_its_key_was_kept(
+    machine: Machine, server: Server, sender: Sender, letters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(letters - 1):
+        await taken(machine, sender.letter()[1])
+    session_id, letter = sender.letter()
+
+    async def die(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machine._store, "put_group_session", die)
+        with pytest.raises(asyncio.CancelledError):
+            await taken(machine, letter)
+
+    next_one = Machine(machine._db, BOT, "a secret of twenty characters at least")
+    await next_one.begin(cast("DeviceApi", server), "MINE", anew=False)
+    assert await taken(next_one, letter) == {session_id}
+    next_id, another = sender.letter()
+    assert await taken(next_one, another) == {next_id}
+
+
+@pytest.mark.parametrize("call", ["update_session", "add_session", "put_account"])
+async def test_a_key_that_was_kept_before_the_process_died_is_there(
+    machine: Machine, server: Server, sender: Sender, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if call == "update_session":
+        await taken(machine, sender.letter()[1])
+    session_id, letter = sender.letter()
+
+    async def die(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PgCryptoStore, call, die)
+        with pytest.raises(asyncio.CancelledError):
+            await taken(machine, letter)
+
+    next_one = Machine(machine._db, BOT, "a secret of twenty characters at least")
+    await next_one.begin(cast("DeviceApi", server), "MINE", anew=False)
+    assert await next_one._store.has_group_session(
+        cast("Any", MODS), olm._place(session_id, sender.account.identity_key, "")
+    )
+    if call != "put_account":  # after which it counts as read
+        assert await taken(next_one, letter) == {session_id}, "its message need not wait until it is due"
+
+
+async def test_a_letter_is_read_once(machine: Machine, sender: Sender) -> None:
+    session_id, letter = sender.letter()
+    assert await taken(machine, letter) == {session_id}
+
+    with pytest.raises(Unreadable):
+        await taken(machine, letter)

@@ -41,7 +41,7 @@ from knockbot.errors import ActionError, Never, Unavailable, reason
 from knockbot.flow.keys import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.matrix.api import PASSWORD_WANTED, DeviceApi
 from knockbot.matrix.crypto.keyring import LEASE
-from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_REMEMBERED, Olm, Rooms, batched, is_key
+from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_REMEMBERED, Olm, Rooms, Store, batched, is_key
 from knockbot.matrix.crypto.secret import derived, seeds_of, storage_key
 from knockbot.matrix.events import mapping
 from knockbot.store import encryption, processes
@@ -123,8 +123,8 @@ class Machine:
         self._client: Client
         self._olm: Olm
 
-    def _open_store(self) -> PgCryptoStore:
-        return PgCryptoStore(ACCOUNT, derived(self._pickle_key, "pickle").hex(), self._db.pool)
+    def _open_store(self) -> Store:
+        return Store(ACCOUNT, derived(self._pickle_key, "pickle").hex(), self._db.pool)
 
     async def prepare(self) -> None:
         """Create mautrix's tables, and check whether the pickle key opens their content."""

@@ -10,15 +10,18 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from time import monotonic
 from typing import Any, Final
 
 import unpaddedbase64
 from mautrix.api import Method
 from mautrix.client import Client
-from mautrix.crypto import InboundGroupSession, OlmMachine, PgCryptoStore, StateStore
+from mautrix.crypto import InboundGroupSession, OlmAccount, OlmMachine, PgCryptoStore, Session, StateStore
 from mautrix.crypto.signature import verify_signature_json
 from mautrix.errors import GroupSessionWithheldError
 from mautrix.types import (
@@ -38,7 +41,7 @@ from mautrix.types import (
 from knockbot.documents.text import storable
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.notices import because
-from knockbot.errors import Later
+from knockbot.errors import ActionError, Later
 from knockbot.flow.keys import Unreadable
 from knockbot.matrix.api import TOO_LARGE
 from knockbot.matrix.events import mapping
@@ -64,6 +67,65 @@ class Rooms(StateStore):
 
     async def find_shared_rooms(self, user_id: str) -> list[Any]:  # noqa: ARG002 - mautrix's interface
         return []  # instead, before each message knockbot checks who has the room's key
+
+
+Write = Callable[[], Awaitable[None]]
+
+
+class Store(PgCryptoStore):
+    """mautrix's tables, in which a letter counts as read only once what was in it is kept.
+
+    A letter can be decrypted once: Olm then forgets its key. mautrix writes that down first. So the key of a room in
+    it was lost where the process died before that was kept, or the sender's device could not be looked up.
+    """
+
+    _held: list[tuple[bool, Write]] | None = None
+    """While a letter is read: what is to be written down after it."""
+
+    async def add_session(self, key: IdentityKey, session: Session) -> None:
+        """Write down a session that a letter has begun."""
+        await self._when_kept(partial(super().add_session, key, session))
+
+    async def update_session(self, key: IdentityKey, session: Session) -> None:
+        """Write down how far a session is."""
+        await self._when_kept(partial(super().update_session, key, session))
+
+    async def put_account(self, account: OlmAccount) -> None:
+        """Write down the account, which lacks the one-time key that a letter has used: after the session that the
+        letter began, or nobody could read the letter again."""
+        await self._when_kept(partial(super().put_account, account), last=True)
+
+    async def _when_kept(self, write: Write, *, last: bool = False) -> None:
+        if self._held is None:
+            await write()
+        else:
+            self._held.append((last, write))
+
+    @asynccontextmanager
+    async def reading(self, account: OlmAccount) -> AsyncIterator[None]:
+        """Read one letter. It counts as read, whatever is in it, unless it is to be read again: then all is as it was
+        before."""
+        before = account.pickle(self.pickle_key)
+        self._held = []
+        failure: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            held, self._held = self._held, None
+            if failure is None or _is_final(failure):
+                for _, write in sorted(held, key=itemgetter(0)):
+                    await write()
+            else:
+                self._olm_cache.clear()
+                self._account = OlmAccount.from_pickle(before, self.pickle_key, account.shared)
+
+
+def _is_final(failure: BaseException) -> bool:
+    """Whether a letter is not read again after this: a stranger wrote it, and no error in it is our fault."""
+    return isinstance(failure, Exception) and not isinstance(failure, (ActionError, *DATABASE_AWAY))
 
 
 class Olm(OlmMachine):
@@ -93,13 +155,18 @@ class Olm(OlmMachine):
         content: Any = evt.content
         if not is_key(content.sender_key):
             raise Unreadable(because("unreadable.no_device"))
-        letter = await self._decrypt_olm_event(evt)
-        take = {
-            EventType.ROOM_KEY: self._receive_room_key,
-            EventType.FORWARDED_ROOM_KEY: self._receive_forwarded_room_key,
-        }
-        if letter.type in take:
-            await take[letter.type](letter)
+        store: Any = self.crypto_store
+        try:
+            async with store.reading(self.account):
+                letter = await self._decrypt_olm_event(evt)
+                take = {
+                    EventType.ROOM_KEY: self._receive_room_key,
+                    EventType.FORWARDED_ROOM_KEY: self._receive_forwarded_room_key,
+                }
+                if letter.type in take:
+                    await take[letter.type](letter)
+        finally:
+            self.account = await store.get_account()
         await self._drop_old_sessions(letter.sender_key)
 
     async def _receive_room_key(self, evt: DecryptedOlmEvent) -> None:
@@ -141,7 +208,7 @@ class Olm(OlmMachine):
         known = await self.crypto_store.get_group_session(room_id, place)
         if known is None or session.first_known_index < known.first_known_index:
             await self.crypto_store.put_group_session(room_id, session.sender_key, place, session)
-            self.arrived.add(str(session.id))
+        self.arrived.add(str(session.id))  # also where it was kept before the process died, and nobody was told
 
     async def keys_of(self, room_id: Any, session_id: str, sender: Any) -> list[tuple[Any, Any]]:
         """The keys of a session that are said to come from devices of this sender, each with its device."""
