@@ -37,6 +37,7 @@ from knockbot.features.deferring import deferring
 from knockbot.features.digests import daily as collecting
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
+from knockbot.features.expiry import untaken
 from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
 from knockbot.features.letters import appealing
@@ -186,6 +187,13 @@ FEATURES: tuple[Feature, ...] = (
         unsaid=rejections.unsaid,
     ),
     Feature(
+        "expiry",
+        settled=untaken.settled,
+        revised=untaken.revised,
+        let_go=untaken.let_go,
+        looks=untaken.look,
+    ),
+    Feature(
         "bulk",
         reopened=counting.changed,
         voted=counting.changed,
@@ -328,6 +336,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     daily.KIND: daily.DAILY,
     expiring.KIND: expiring.EXPIRE,
     collecting.KIND: collecting.SEND,
+    untaken.KIND: untaken.EXPIRE,
     deferring.KIND: deferring.END,
     recount.KIND: recount.COUNT,
     list_following.MOVED: again.CHANGED,

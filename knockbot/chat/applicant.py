@@ -17,7 +17,7 @@ from knockbot.chat.typed import PREFIXES, addressed, without_fallback
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Message
+from knockbot.domain.model import Message, State
 from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Stranger, Term, below, notice
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never, Refused
@@ -108,6 +108,8 @@ def _row(one: Own, now: int) -> Notice:
     request = one.request
     going = request.open and request.taken_back
     what = notice("own.is_withdrawn_now") if going else notice("own.is", state=Choice(request.state))
+    if request.state is State.EXPIRED and request.undone is not None:
+        what = notice("own.invite_expired")
     when = Ago(now - request.opened_at)
     return notice("own.row", number=Number(one.number), room=one.there.called, when=when, what=what)
 

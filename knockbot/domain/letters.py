@@ -39,6 +39,8 @@ class LetterRule:
     """With the reason that was written for them."""
     invited: int | None = key(_after, default=None)
     """That they have not joined yet, so many milliseconds after they were accepted."""
+    expired: bool = key(yes_or_no, written=False)
+    """That their invite has expired, or that nobody answered in time."""
 
     def __str__(self) -> str:
         """As it is written in a policy."""

@@ -743,6 +743,8 @@ class Step(StrEnum):
     """Lift a ban."""
     REVOKE = "revoke"
     """Revoke a third-party invite."""
+    EXPIRE = "expire"
+    """Withdraw an invite that nobody took in time: the policy does that, and no person."""
     LIFT_INVITER = "lift_inviter"
     """Lift the ban of the inviter of a revoked third-party invite."""
 

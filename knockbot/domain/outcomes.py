@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, Step, Verdict
 
 THEIR_OWN = True
 SOMEBODY_ELSES = False
@@ -55,7 +55,7 @@ def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` if it changes nothing."""
     told = (request.state, change.membership, change.of_their_own)
     if request.being_undone and told in UNDOING:
-        return UNDOING[told]
+        return State.EXPIRED if _expires_by(request, change) else UNDOING[told]
     if request.invited and change.membership is Membership.INVITE:
         return State.ACCEPTED if _is_answered_by(request, change) else None
     state = OUTCOMES_OF[request.judged_as].get(
@@ -65,6 +65,12 @@ def outcome(request: Request, change: MemberChange) -> State | None:
         return State.WITHDRAWN
     # An event that replaces the knock itself crossed with the invite, so they cannot have declined that.
     return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
+
+
+def _expires_by(request: Request, change: MemberChange) -> bool:
+    """Whether this withdraws an invite because nobody took it in time; anybody else may withdraw it just then."""
+    by_answer = request.answer is not None and change.sender == request.answer.by
+    return by_answer and request.undone is not None and request.undone.step is Step.EXPIRE
 
 
 def _is_answered_by(request: Request, change: MemberChange) -> bool:

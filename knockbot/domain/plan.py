@@ -187,6 +187,7 @@ def _undoing(request: Request, answer: Answer) -> str:
 
 UNDOING: Mapping[Step, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]] = {
     Step.WITHDRAW: _undo_accept(Membership.INVITE),
+    Step.EXPIRE: _undo_accept(Membership.INVITE),
     Step.REMOVE: _undo_accept(Membership.JOIN),
     Step.INVITE: _undo_reject,
     Step.LIFT: _undo_ban,

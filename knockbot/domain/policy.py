@@ -28,6 +28,7 @@ from knockbot.domain.cooldown import COOLDOWN, cooled, read_cooldown
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
 from knockbot.domain.criteria.applicants import likeness_in
 from knockbot.domain.criteria.base import Condition, read_room
+from knockbot.domain.expiry import INVITE_EXPIRES, read_invite_expires
 from knockbot.domain.hours import QuietHours, TimeOfDay, read_quiet_hours, read_time_of_day
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
@@ -168,7 +169,7 @@ def _read_name(value: object, path: Path) -> str:
     return name
 
 
-RESERVED = frozenset({OTHERWISE, OTHERWISE_INVITES, SERVER_ACL, COOLDOWN})
+RESERVED = frozenset({OTHERWISE, OTHERWISE_INVITES, SERVER_ACL, COOLDOWN, INVITE_EXPIRES})
 """What decisions are called that no rule gave; those of policy lists begin with `LIST`."""
 
 
@@ -252,6 +253,8 @@ class RoomSettings:
     """Milliseconds after which a knock that nobody answered expires."""
     cooldown: int | None = key(read_cooldown, written="off")
     """Milliseconds after a rejection within which whoever knocks again is rejected."""
+    invite_expires: int | None = key(read_invite_expires, written="off")
+    """Milliseconds after which an invite that nobody took is withdrawn."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
     timezone: str = key(read_zone, written=UTC)
     """The name of the time zone (IANA) in which the policy names times of the day."""
@@ -560,6 +563,8 @@ def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
         yield rule.then, ("rules", rule.place - 1, "then")
     if policy.cooldown is not None:
         yield Verdict.REJECT, (COOLDOWN,)
+    if policy.invite_expires is not None:
+        yield Verdict.REJECT, (INVITE_EXPIRES,)
     yield policy.otherwise, (OTHERWISE,)
     yield policy.otherwise_third_party, (OTHERWISE_INVITES,)
 

@@ -588,6 +588,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unreadable.not_allowed": "encryption is not allowed in the config",
     "unreadable.too_many": "too many messages from one sender",
     # --- what the bot itself tells applicants
+    "told.invite_expired": "Your invite has expired. You can ask again.",
     "told.cooldown": "You were rejected before. You can ask again from {when}.",
     "told.withdrawn": "Withdrawn by the applicant.",
     "told.undone": "taken back by the moderators",

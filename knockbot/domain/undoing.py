@@ -35,6 +35,7 @@ OVER: Mapping[State, str] = {
 
 DEEDS: Mapping[Step, Deed] = {
     Step.WITHDRAW: Deed.REJECT,
+    Step.EXPIRE: Deed.REJECT,
     Step.REMOVE: Deed.REJECT,
     Step.INVITE: Deed.ACCEPT,
     Step.LIFT: Deed.LIFT_BAN,
@@ -45,6 +46,7 @@ DEEDS: Mapping[Step, Deed] = {
 
 VERDICTS: Mapping[Step, Verdict] = {
     Step.WITHDRAW: Verdict.REJECT,
+    Step.EXPIRE: Verdict.REJECT,
     Step.REMOVE: Verdict.REJECT,
     Step.INVITE: Verdict.ACCEPT,
     Step.LIFT: Verdict.REJECT,
@@ -99,4 +101,6 @@ def aim(request: Request, step: Step) -> State:
     """The outcome that a request has once its earlier one is undone."""
     if step is Step.INVITE:
         return State.REDEEMED if request.redeemed else State.ACCEPTED
+    if step is Step.EXPIRE:
+        return State.EXPIRED
     return State.REVOKED if request.judged_as is Kind.THIRD_PARTY_INVITE else State.REJECTED

@@ -18,10 +18,11 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
-from knockbot.domain.model import Answer, Decision, Request, State, Verdict
+from knockbot.domain.model import Answer, Decision, Request, State, Step, Verdict
 from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
+from knockbot.domain.undoing import carried_out
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
 from knockbot.flow import cards, place, saying, tables, undoing
@@ -152,6 +153,9 @@ async def withdraw_answer(turn: Turn, request: Request, why: Notice, *, inviter_
 async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has changed: record the outcome, and update what shows it."""
     before, request = request, await requests.settled(turn.tx, request.id, state, by, turn.now)
+    if before.undone is not None and before.undone.step is Step.EXPIRE and state is State.ACCEPTED:
+        await requests.answered(turn.tx, request.id, None)  # they are invited anew, by hand
+        request = await requests.get(turn.tx, request.id)
     if before.being_undone and not await undoing.is_done(turn, before, state):
         await undoing.fell(context, turn, before, because("overtaken.state", state=Term(state)))
         request = await requests.get(turn.tx, request.id)
@@ -164,13 +168,16 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     by_rule = answer is not None and (unrejected is NoRejection.BY_POLICY or not is_withdrawn_accept(request))
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None and by_rule else None
     kind = Recorded(state) if unrejected is None else NO_REJECTION_ON_RECORD[unrejected]
+    expires = carried_out(request) is Step.EXPIRE
+    if expires:
+        kind = Recorded.INVITE_WITHDRAWN
     detail = Detail(rule=rule) | _from(ruling(request) if by_rule else None) | _also(answer)
     await record(turn, request, by, kind, **detail)
     if request.card_id is not None and answer is not None and answer.quiet:
         await cards.refresh_in_turn(turn, request.card_id)
     elif request.card_id is not None:
         await cards.show(context, turn, request.id)
-    elif state in ANNOUNCED and await _is_announced(context, turn, request):
+    elif (state in ANNOUNCED or expires) and await _is_announced(context, turn, request):
         await _announce(context, turn, request)
 
 

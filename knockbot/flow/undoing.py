@@ -19,9 +19,14 @@ from knockbot.store import requests
 
 async def begin(context: Context, turn: Turn, request: Request, answer: Answer, step: Step) -> None:
     """Store an answer that takes back the outcome of a request, and plan the act for it."""
+    await put_on_record(turn, request, answer.by)
+    await start(context, turn, request, answer, step)
+
+
+async def start(context: Context, turn: Turn, request: Request, answer: Answer, step: Step) -> None:
+    """The same, and nothing is put on record before it is done."""
     undone = Undone(request.state, step, request.by, request.answer)
     await requests.undo(turn.tx, request.id, answer, undone)
-    await put_on_record(turn, request, answer.by)
     await turn.plan(*plan.plan(await requests.get(turn.tx, request.id), answer, context.home))
     if request.card_id is not None:
         await cards.refresh(turn, request.card_id, after=cards.UNDER_WAY)
@@ -43,12 +48,16 @@ async def is_done(turn: Turn, request: Request, state: State) -> bool:
     return True
 
 
-async def fell(context: Context, turn: Turn, request: Request, why: Notice) -> None:
-    """The outcome cannot be taken back: the earlier answer holds, and the moderators are told why."""
+async def fell(context: Context, turn: Turn, request: Request, why: Notice, *, refused: bool = False) -> None:
+    """The outcome cannot be taken back: the earlier answer holds, and the moderators are told why. `refused` says that
+    somebody lacks a power, and not that the room was quicker."""
     answer = request.answer
     if answer is None or request.undone is None:
         return
     await requests.not_undone(turn.tx, request)
+    if request.undone.step is Step.EXPIRE:
+        await _stays_invited(context, turn, request, why, refused=refused)
+        return
     await record(turn, request, answer.by, Recorded.NOT_UNDONE)
     if request.card_id is not None:
         await cards.refresh(turn, request.card_id)
@@ -61,4 +70,21 @@ async def fell(context: Context, turn: Turn, request: Request, why: Notice) -> N
         why=why,
     )
     occasion = f"undo fell:{request.id}:{answer.cause}"
+    await saying.alarm(context, turn, request.room_id, occasion, said, about=request)
+
+
+async def _stays_invited(context: Context, turn: Turn, request: Request, why: Notice, *, refused: bool) -> None:
+    """An invite that nobody took in time was taken at last, or cannot be withdrawn: the latter is told, once."""
+    if request.card_id is not None:
+        await cards.refresh(turn, request.card_id)
+    if not refused:
+        return
+    said = notice(
+        "invite.not_expired",
+        request=Numbered(request.number),
+        user=User(request.user_id),
+        room=await place.called(context, turn, request.room_id),
+        why=why,
+    )
+    occasion = f"invite not expired:{request.id}:{request.changed_at}"
     await saying.alarm(context, turn, request.room_id, occasion, said, about=request)

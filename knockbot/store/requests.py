@@ -913,6 +913,29 @@ async def cools(tx: Tx, request_id: int, *, cools: bool) -> None:
     await tx.execute("UPDATE requests SET cools = $2 WHERE id = $1 AND cools <> $2", request_id, cools)
 
 
+async def first_accepted(tx: Tx, room_id: str, since: int) -> int | None:
+    """When the first of those was accepted at a room since a moment who knocked and have not joined yet, in
+    milliseconds since the epoch."""
+    found = await tx.fetchval(
+        f"SELECT MIN(changed_at) FROM requests WHERE {_NOT_TAKEN} AND changed_at >= $2", room_id, since
+    )
+    return int(found) if found is not None else None
+
+
+async def accepted_before(tx: Tx, room_id: str, until: int, most: int) -> list[Request]:
+    """Those who were accepted at a room by a moment, knocked and have not joined yet; the first ones, held."""
+    rows = await tx.fetch(
+        f"{_REQUEST.select} WHERE {_NOT_TAKEN} AND changed_at <= $2 ORDER BY id LIMIT $3{for_update(tx)}",
+        room_id,
+        until,
+        most,
+    )
+    return _REQUEST.all(rows)
+
+
+_NOT_TAKEN = f"room_id = $1 AND {UNSETTLED} AND state = 'accepted' AND kind = 'knock' AND undone_json IS NULL"
+
+
 async def reopened(tx: Tx, request_id: int, now: int) -> None:
     """A settled request is open again: somebody has to answer it again."""
     await tx.execute(

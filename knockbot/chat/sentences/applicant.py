@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "own.is/banned": says("you are banned", state=Choice),
     "own.is/declined": says("accepted. You have declined the invite, or left", state=Choice),
     "own.is/expired": says("nobody answered in time. You can ask again", state=Choice),
+    "own.invite_expired": says("accepted, but the invite has expired. You can ask again"),
     "own.is/joined": says("you have joined", state=Choice),
     "own.is/pending": says("waits for an answer", state=Choice),
     "own.is/rejected": says("rejected", state=Choice),

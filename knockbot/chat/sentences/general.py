@@ -106,6 +106,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.server_acl": says("the room's server ACL"),
     "by.cooldown": says("the cooldown"),
     "by.cooldown_of": says("the cooldown of {room}", room=Room),
+    "by.invite_expires": says("the time limit for invites"),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
     "by.also": says("{by} (also invited from {room})", by=By, room=Room),
@@ -167,6 +168,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "before.invite_withdrawn": says(
         "Before: accepted, then the invite was withdrawn by {by}, {when}.", by=By, when=Notice
     ),
+    "before.invite_expired": says("Before: accepted, but the invite expired, {when}.", when=Notice),
     "before.undone/lift": _taken_back("Before: banned, then the ban was lifted by {by}, {when}."),
     "before.undone/remove": _taken_back("Before: accepted, then removed again by {by}, {when}."),
     "before.undone/withdraw": _taken_back("Before: accepted, then the invite was withdrawn by {by}, {when}."),

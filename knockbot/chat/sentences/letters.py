@@ -24,6 +24,10 @@ SENTENCES: Mapping[str, Sentence] = {
         reason=Reason,
     ),
     "letter.invited": says("You have an invite to {room}, and have not joined yet.", room=Room),
+    "letter.invite_expired": says(
+        "Your invite to {room} has expired, because you have not joined. You can ask again.", room=Room
+    ),
+    "letter.expired": says("Nobody answered your request to join {room} in time. You can ask again.", room=Room),
     "letter.invite_withdrawn": says("Your invite to {room} was withdrawn.", room=Room),
     "letter.rejected": says("Your request to join {room} was rejected.", room=Room),
     "letter.rejected_because": says(

@@ -98,6 +98,26 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.undone/remove": says("Undone by {by}: removed from the room, after {was} had accepted.", **_CARD),
     "outcome.undone/revoke": says("Undone by {by}: the invite was revoked, after {was} had accepted it.", **_CARD),
     "outcome.undone/withdraw": says("Undone by {by}: the invite was withdrawn, after {was} had accepted.", **_CARD),
+    "outcome.invite_expired": says("Accepted by {was}. Nobody took the invite in time, so I withdrew it.", was=By),
+    "outcome.invite_expires": says("Accepted by {was}. Nobody took the invite in time: I withdraw it.", was=By),
+    "outcome.expiry_blocked": says(
+        "Accepted by {was}. Nobody took the invite in time. I cannot withdraw it yet: {why}", was=By, why=Notice
+    ),
+    "invite.not_expired": says(
+        "⚠️ {request}: the invite of {user} to {room} has expired, and I cannot withdraw it: {why}",
+        request=Numbered,
+        user=User,
+        room=Room,
+        why=Notice,
+    ),
+    "invites.expire": says(
+        "⌛ {count} person has not taken their invite to {room} within {time}. I withdraw it: {requests}.",
+        "⌛ {count} people have not taken their invites to {room} within {time}. I withdraw them: {requests}.",
+        count=Number,
+        room=Room,
+        time=Duration,
+        requests=Many,
+    ),
     "outcome.undoing": says("{by} is undoing the answer of {was}.", by=By, was=By),
     "outcome.undo_blocked": says(
         "{by} is undoing the answer of {was}. I cannot do that yet: {why}", by=By, was=By, why=Notice
@@ -120,6 +140,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "undo.nothing": says("{request} has no answer that I could undo.", request=Numbered),
     "undo.no_vote": says("{request} has no answer, and no vote of yours that I could take back.", request=Numbered),
     "undo.over/declined": says("{request}: nothing to undo. {user} declined the invite.", state=Choice, **_NO),
+    "undo.invite_expired": says(
+        "{request}: nothing to undo. {user} did not take the invite in time. They can ask again, or you invite them in "
+        "your client.",
+        **_NO,
+    ),
     "undo.over/expired": says("{request}: nothing to undo. Nobody answered {user} in time.", state=Choice, **_NO),
     "undo.over/withdrawn": says("{request}: nothing to undo. {user} withdrew the join request.", state=Choice, **_NO),
     "undo.too_old": says(

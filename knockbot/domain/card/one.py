@@ -11,7 +11,7 @@ from knockbot.domain.card.kinds import TOLD, reason_of, standing
 from knockbot.domain.card.outcomes import answered_with, doubt, found, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.who import credit
 from knockbot.domain.card.words import sentences
-from knockbot.domain.model import Request, Shortcut, State, Verdict
+from knockbot.domain.model import Request, Shortcut, State, Step, Verdict
 from knockbot.domain.notices import (
     Choice,
     Code,
@@ -27,6 +27,7 @@ from knockbot.domain.notices import (
     notice,
 )
 from knockbot.domain.plan import REACTIONS
+from knockbot.domain.undoing import carried_out
 from knockbot.times import MINUTE
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
@@ -107,6 +108,8 @@ def _ended(earlier: Request, when: Notice) -> Notice:
     why = no_rejection(earlier)
     if why is NoRejection.BY_POLICY:
         return notice("before.invite_withdrawn", by=credit(earlier), when=when)
+    if carried_out(earlier) is Step.EXPIRE:
+        return notice("before.invite_expired", when=when)
     if why is not None:
         return notice("before.undone", step=Choice(why), by=credit(earlier), when=when)
     if earlier.state in BEFORE_BY:

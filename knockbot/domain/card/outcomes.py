@@ -19,7 +19,7 @@ from knockbot.domain.card.who import (
 from knockbot.domain.card.words import sentences
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import misses_by_entry, name_of_list
-from knockbot.domain.model import Decision, Kind, Request, State, Untaken, Verdict
+from knockbot.domain.model import Decision, Kind, Request, State, Step, Untaken, Verdict
 from knockbot.domain.notices import Choice, Notice, User, because, notice
 from knockbot.domain.reasons import told_with
 from knockbot.domain.undoing import carried_out
@@ -98,13 +98,25 @@ def undone(request: Request) -> Notice | None:
     was, answer = request.undone, request.answer
     if was is None or answer is None or request.open:
         return None
-    by, before = User(answer.by), _undone_answer(request)
+    before = _undone_answer(request)
+    if was.step is Step.EXPIRE:
+        return _expired(request, before)
+    by = User(answer.by)
     if request.being_undone:
         if request.blocked is not None:
             return notice("outcome.undo_blocked", by=by, was=before, why=request.blocked)
         return notice("outcome.undoing", by=by, was=before)
     step = carried_out(request)
     return notice("outcome.undone", step=Choice(step), by=by, was=before) if step is not None else None
+
+
+def _expired(request: Request, before: By) -> Notice | None:
+    """That an invite was not taken in time."""
+    if not request.being_undone:
+        return notice("outcome.invite_expired", was=before) if carried_out(request) is Step.EXPIRE else None
+    if request.blocked is not None:
+        return notice("outcome.expiry_blocked", was=before, why=request.blocked)
+    return notice("outcome.invite_expires", was=before)
 
 
 def _undone_answer(request: Request) -> By:

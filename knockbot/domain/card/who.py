@@ -5,6 +5,7 @@ from __future__ import annotations
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.cooldown import COOLDOWN
+from knockbot.domain.expiry import INVITE_EXPIRES
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Miss, Request, State, ThirdPartyInvite, Verdict
@@ -59,7 +60,7 @@ def decided_by(rule_name: str | None, by: str | None, origin: str = "") -> By:
         return User(by or "")
     if not rule_name:
         return notice("by.policy")
-    if rule_name in (OTHERWISE, OTHERWISE_INVITES, COOLDOWN):
+    if rule_name in (OTHERWISE, OTHERWISE_INVITES, COOLDOWN, INVITE_EXPIRES):
         return _by_key(rule_name, origin)
     if rule_name == SERVER_ACL:
         return notice("by.server_acl")
@@ -70,6 +71,8 @@ def decided_by(rule_name: str | None, by: str | None, origin: str = "") -> By:
 
 
 def _by_key(key: str, origin: str) -> Notice:
+    if key == INVITE_EXPIRES:
+        return notice("by.invite_expires")
     if key == COOLDOWN:
         return notice("by.cooldown") if not origin else notice("by.cooldown_of", room=Room("", origin))
     if not origin:

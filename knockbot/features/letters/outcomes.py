@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import NoRejection, no_rejection
 from knockbot.domain.letters import LetterRule
-from knockbot.domain.model import Request, State
+from knockbot.domain.model import Request, State, Step
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.domain.reasons import told_with
 
@@ -52,8 +52,16 @@ def rejected(request: Request, room: Room) -> Notice | None:
     return below(said, notice("letter.how_to_appeal"))
 
 
+def expired(request: Request, room: Room) -> Notice:
+    """That their invite has expired, or that nobody answered them in time."""
+    if request.undone is not None and request.undone.step is Step.EXPIRE:
+        return notice("letter.invite_expired", room=room)
+    return notice("letter.expired", room=room)
+
+
 OUTCOMES: Mapping[State, Told] = {
     State.ACCEPTED: Told(lambda rule: rule.accepted, accepted),
     State.REJECTED: Told(lambda rule: rule.rejected, rejected),
+    State.EXPIRED: Told(lambda rule: rule.expired, expired),
 }
 """The outcomes that are told. Bans are not: whoever is banned should not be written to."""

@@ -62,6 +62,8 @@ async def look(context: Context, wish: Wish, request: Request) -> Found:
 def insist_on_an_answer(context: Context, wish: Wish, request: Request) -> None:
     """Raises `Refused` if there is no answer, it is undone already, too old, or not theirs."""
     number, user = Numbered(request.number), User(request.subject)
+    if request.undone is not None and request.undone.step is Step.EXPIRE:
+        raise Refused(notice("undo.invite_expired", request=number, user=user))
     if request.undone is not None and request.answer is not None:
         when, command = Ago(context.now() - request.answer.at), Code(_by_hand(request))
         by = User(request.answer.by)

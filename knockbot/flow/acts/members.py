@@ -394,7 +394,7 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
         await _inviter_stays(context, turn, request, job.key, error.why)
     elif request.being_undone:
         if is_called_for(context, job, request):
-            await undo.fell(context, turn, request, error.why)
+            await undo.fell(context, turn, request, error.why, refused=True)
     elif is_called_for(context, job, request):
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, error.why)

@@ -1,0 +1,1 @@
+"""Invites that nobody takes in time are withdrawn, as the policy says."""
