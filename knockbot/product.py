@@ -245,6 +245,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("claims", remarks=claiming.shown, answered=claiming.answered, settled=claiming.settled),
     Feature(
         "votes",
+        hears={RoomChange: recount.room_changed},
         asks_again=keeping_votes.asks_again,
         weighs=voting.weigh,
         awaits=voting.weighed,

@@ -11,9 +11,10 @@ from knockbot.chat.calls import AWAITED, Answered, Call, Misuse, Reply
 from knockbot.chat.command import Command
 from knockbot.chat.orders import REASON_LIMIT
 from knockbot.chat.selecting import Selection, read_selection
+from knockbot.domain import filters
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Code, Notice, Number, below, notice
+from knockbot.domain.notices import Code, Notice, Number, Stranger, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.features.bulk import preview, proposing
 from knockbot.features.bulk.proposing import Chosen, Order
@@ -60,6 +61,9 @@ async def _because(call: Call, text: str) -> tuple[str, str] | None:
     reason = "\n".join(part for part in (rest.strip(), call.below.strip()) if part)
     if not reason:
         raise Misuse(notice("ask.because", word=Code(first)))
+    behind = filters.first_in(reason)
+    if behind is not None:
+        raise Misuse(notice("ask.filter_behind", filter=Stranger(behind, filters.SHOWN), word=Code(first)))
     return reason[:REASON_LIMIT], ""
 
 

@@ -24,6 +24,7 @@ from knockbot.domain.notices import (
     Number,
     Numbered,
     Room,
+    Stranger,
     User,
     below,
     listed,
@@ -215,7 +216,13 @@ async def requests_looked_at(call: Call, text: str) -> tuple[Meant, str] | None:
 
 async def requests_to_undo(call: Call, text: str) -> tuple[Meant, str] | None:
     """The same for a command that undoes answers: a reply to a card is about those of its requests that have one."""
+    if is_all(text) or text.partition(" ")[0].lower() in NO_APPLICANT:
+        raise Misuse(notice("ask.undo_alone", text=Stranger(text, 60), command=Code("!kb undo")))
     return await _meant(call, text, _to_be_undone)
+
+
+NO_APPLICANT = frozenset({"because", "last", "batch", "vote", "me"})
+"""Words that people write behind `undo`, and that name nobody."""
 
 
 OfCard = Callable[[Sequence[Request]], list[Request]]

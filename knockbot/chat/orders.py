@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -62,9 +63,17 @@ def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Answered]
     """The command that gives this answer to one or several requests."""
 
     async def run(call: Call, meant: Meant, words: str) -> Write[Reply]:
-        return await _said_of_each(call, meant, verdict, words, partial(answering.take, call.context))
+        return await _said_of_each(call, meant, verdict, without_because(words), partial(answering.take, call.context))
 
     return run
+
+
+def without_because(words: str) -> str:
+    """A text for applicants without the word that stands before it in `reject all because …`."""
+    return words[found.end() :] if (found := _BECAUSE.match(words)) else words
+
+
+_BECAUSE = re.compile(r"\s*because[:,]?\s+(?!of\b)(?=\S)", re.IGNORECASE)
 
 
 async def revoke(call: Call, meant: Meant, reason: str) -> Answered:

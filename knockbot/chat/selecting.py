@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from knockbot.chat.arguments import Argument, is_someone, not_understood
 from knockbot.chat.calls import Call, Misuse, named_room, unknown_room
+from knockbot.chat.nearly import is_all
 from knockbot.domain import filters
 from knockbot.domain.filters import Filters, NotFilters
+from knockbot.domain.notices import Stranger, notice
 from knockbot.errors import Refused
 from knockbot.store.rooms import ProtectedRoom
 
@@ -38,6 +40,8 @@ async def read_selection(call: Call, text: str, *, paged: bool) -> Selection:
     room, behind = named or (None, rest)
     if paged and _PAGE.fullmatch(behind):
         return Selection(room, found, int(behind))
+    if behind and room is None and is_all(behind):
+        raise Misuse(notice("ask.all_again", text=Stranger(behind, filters.SHOWN)))
     if behind:
         is_no_room = room is not None or is_someone(rest) or len(behind.split()) > 1
         raise Misuse(not_understood(behind)) if is_no_room else Refused(unknown_room(behind))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from knockbot.chat.calls import TICK, Meant, Reply
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Notice, below
+from knockbot.domain.notices import Notice, below, notice, numbered
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.store import requests
@@ -27,7 +27,9 @@ async def to_each(meant: Meant, does: Does, looks: Looks | None = None) -> Write
         came = [one if isinstance(one, Refused) else await _done(does(turn, one)) for one in found]
         said = dict.fromkeys(one.said if isinstance(one, Refused) else one for one in came)
         told = [one for one in said if one is not None]
-        return below(*told) if told else TICK
+        done = [one.number for one, what in zip(found, came, strict=True) if isinstance(one, Request) and what is None]
+        also = notice("several.done", requests=numbered(done)) if told and done else None
+        return below(*told, also) if told else TICK
 
     return write
 

@@ -92,6 +92,12 @@ def read(text: str) -> tuple[Filters, str]:
     return found, rest
 
 
+def first_in(text: str) -> str | None:
+    """The first filter that a text has, as it is written."""
+    found = next((one for one in _FILTER.finditer(text) if one["quoted"] or one["word"]), None)
+    return found[0] if found is not None else None
+
+
 _OPEN, _CLOSE = '"\u201c\u201d\u201e\u00ab\u00bb', '"\u201c\u201d\u00ab\u00bb'
 """Quotes as people and phones write them: “…”, „…“, «…», »…«."""
 

@@ -14,6 +14,8 @@ from knockbot.store import requests
 from tests.flow.house import GARDEN, MODS, House, until_called
 from tests.flow.planted import DAVE, MONA, STAND, invite, move_in, planted, redeemed
 from tests.flow.test_also_invite import gardens, let_in
+from tests.flow.test_lists import ALIAS, BANS, LIZ, open_door, settled
+from tests.flow.test_lists import set_policy as set_list_policy
 from tests.flow.test_spaces import LAWN
 from tests.flow.test_undo import BOB, question
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, levels_for
@@ -541,3 +543,24 @@ async def test_requests_of_other_management_rooms_are_unknown(house: House) -> N
 
     assert house.membership(ANA) == "ban"
     assert ["no request" in said or "nothing here" in said for said in house.spoken(elsewhere)][-2:] == [True, True]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_whoever_lifts_the_ban_of_somebody_on_a_list_is_told_that_it_names_them(
+    house: House, listed: bool
+) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, levels=levels_for([LIZ], bot=0), join_rule="public")
+    house.world.aliases[ALIAS] = BANS
+    await set_list_policy(house, open_door())
+    house.world.list_entity(BANS, LIZ, ANA)
+    await settled(house)
+    house.world.knock(GARDEN, ANA, "hello")
+    await settled(house)
+    assert house.membership(ANA) == "ban"
+    if not listed:
+        house.world.unlist(BANS, LIZ, ANA)
+        await settled(house)
+    said = await undo(house)
+
+    assert house.membership(ANA) == "leave"
+    assert ("They may be banned again when they ask: a policy list of that room names them." in said) is listed

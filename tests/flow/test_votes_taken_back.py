@@ -8,7 +8,7 @@ from knockbot.domain.model import State
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import offers
 from tests.flow.test_vote_stories import batch
-from tests.flow.test_votes import BOB, CAROL, click, leaves_and_knocks, newest, set_policy, tally, tell
+from tests.flow.test_votes import BOB, CAROL, click, demote, leaves_and_knocks, newest, set_policy, tally, tell
 from tests.flow.test_votes import house as _house
 from tests.flow.world import ALICE, ANA, BEA
 
@@ -265,3 +265,105 @@ async def test_who_is_left_out_is_not_among_all_who_wait(house: House) -> None:
     await house.later()
 
     assert "These are all others who wait." in preview(house)
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("accept all because Hi server:tulip.example", "“server:tulip.example” stands behind because"),
+        ("reject all all", "Please leave out “all”"),
+        ("list all", "Please leave out “all”"),
+        ("undo all", "!kb undo alone takes back your last answer, vote or batch."),
+        ("undo because I erred", "!kb undo alone takes back your last answer, vote or batch."),
+    ],
+)
+async def test_words_that_mean_nothing_there_are_asked_about(house: House, command: str, said: str) -> None:
+    assert said in await tell(house, command)
+    assert house.membership(ANA) == "knock"
+    assert offers(house, "batch") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ("because spam", "spam"),
+        ("Because: no seeds, please", "no seeds, please"),
+        ("because of the rules", "because of the rules"),
+        ("because", "because"),
+        ("not because of you", "not because of you"),
+    ],
+)
+async def test_a_text_for_applicants_does_not_begin_with_the_word_before_it(
+    house: House, words: str, sent: str
+) -> None:
+    await set_policy(house, "otherwise: forward\n")
+    await tell(house, f"reject 1 {words}")
+
+    assert house.world.rooms[GARDEN].members[ANA]["content"].get("reason") == sent
+
+
+@pytest.mark.parametrize("command", ["claim 1-3", "defer 1-3 1w", "claim 1, 2, 3"])
+async def test_where_one_of_several_is_closed_the_others_are_named(house: House, command: str) -> None:
+    for who in (BEA, CEM):
+        house.world.knock(GARDEN, who, "hello")
+        await house.later()
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.later()
+    lines = (await tell(house, command)).split("\n")
+
+    assert lines[0].startswith("#1 is already closed")
+    assert lines[-1] == "Done for #2, #3."
+
+
+# --- another policy, other powers ---------------------------------------------------------------------------------
+
+
+async def test_a_vote_that_the_policy_does_not_ask_for_any_more_stays_on_the_card(house: House) -> None:
+    await tell(house, "reject 1 Read our rules.", by=BOB)
+    demote(house, BOB)
+    await house.later()
+    await house.ring()
+    await set_policy(house, "votes: {accept: 2}\n")
+    assert f"❌ not counted, because they may not give this answer now: {BOB}" in house.card().text.split("\n")
+    assert house.membership(ANA) == "knock"
+
+    house.world.rooms[GARDEN].levels["users"][BOB] = 50
+    house.world.set_levels(GARDEN)
+    await steps(house)
+    assert house.membership(ANA) == "leave"
+    assert house.world.rooms[GARDEN].members[ANA]["content"].get("reason") == "Read our rules."
+
+
+async def test_the_card_says_at_once_that_a_vote_counts_no_longer_or_again(house: House) -> None:
+    await click(house, "✅", BOB)
+    demote(house, BOB)
+    await house.later()
+    await house.ring()
+    await house.later()
+    assert f"✅ not counted, because they may not give this answer now: {BOB}" in house.card().text.split("\n")
+
+    house.world.rooms[GARDEN].levels["users"][BOB] = 50
+    house.world.set_levels(GARDEN)
+    await house.later()
+    await house.ring()
+    await house.later()
+    assert tally(house) == f"✅ 1 of 2: {BOB}"
+
+
+# --- what is undone already ---------------------------------------------------------------------------------------
+
+
+async def test_a_ban_that_was_lifted_before_names_the_newer_request_and_how_to_ban_again(house: House) -> None:
+    await set_policy(house, "otherwise: forward\n")
+    await tell(house, "ban 1")
+    await tell(house, "undo 1", by=BOB)
+    assert f"type this in your client: /ban {ANA}" in await tell(house, "undo 1")
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.later()
+    said = (await tell(house, "undo 1")).split("\n")
+
+    assert f"#1 was already undone by {BOB}" in said[0]
+    assert said[1] == f"#1: {ANA} has asked again since, with #2. Please see !kb show 2"

@@ -34,6 +34,18 @@ SENTENCES: Mapping[str, Sentence] = {
     "command/reject all": says("reject all who wait, or those who fit; I ask you first", name=Choice),
     "command/ban all": says("ban all who wait, or those who fit; I ask you first", name=Choice),
     "ask.because": says("Write the reason behind {word}.", word=Code),
+    "ask.filter_behind": says(
+        "The filter “{filter}” stands behind {word}, so it would be a part of the text for the applicants, and no filter. Write "
+        "filters before {word}.",
+        filter=Stranger,
+        word=Code,
+    ),
+    "ask.all_again": says("Please leave out “{text}”: all are meant anyway.", text=Stranger),
+    "ask.undo_alone": says(
+        "I do not understand “{text}”. {command} alone takes back your last answer, vote or batch.",
+        text=Stranger,
+        command=Code,
+    ),
     "bulk.asks/accept": _asks("Accept {count} request?", "Accept {count} requests?"),
     "bulk.asks/ban": _asks("Ban {count} applicant?", "Ban {count} applicants?"),
     "bulk.asks/reject": _asks("Reject {count} request?", "Reject {count} requests?"),

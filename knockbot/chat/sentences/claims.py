@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Moment, Numbered, User
+from knockbot.domain.notices import Choice, Many, Moment, Numbered, User
 
 SENTENCES: Mapping[str, Sentence] = {
+    "several.done": says("Done for {requests}.", requests=Many),
     "command/claim": says("say that you take care of a request, for two hours", name=Choice),
     "command/release": says("say that you do not take care of it any more", name=Choice),
     "claim.line": says("✋ Claimed by {by} until {until}.", by=User, until=Moment),

@@ -195,8 +195,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "undo.moved_by/ban": says("{request}: {by} has banned {user} since.", membership=Choice, by=User, **_NO),
     "undo.moved_by/invite": says("{request}: {by} has invited {user} since.", membership=Choice, by=User, **_NO),
     "undo.moved_by/leave": says("{request}: {by} has removed {user} since.", membership=Choice, by=User, **_NO),
+    "undo.still_listed": says("They may be banned again when they ask: {why}", why=Notice),
     "undo.kept_out": says(
-        "{request}: I do not invite {user}. {why} To invite them anyway, type this in your client: {command}",
+        "{request}: I do not invite {user}: {why} To invite them anyway, type this in your client: {command}",
         why=Notice,
         command=Code,
         **_NO,

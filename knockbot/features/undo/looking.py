@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import undoing
 from knockbot.domain.card.who import answered_by, credit
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, Step, Verdict
-from knockbot.domain.notices import Ago, Choice, Code, Duration, Notice, Number, Numbered, Room, User, notice
-from knockbot.errors import Refused
+from knockbot.domain.notices import Ago, Choice, Code, Duration, Notice, Number, Numbered, Room, User, below, notice
+from knockbot.errors import ActionError, Refused
 from knockbot.flow import authority, place, refusals, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
@@ -37,6 +38,8 @@ class Found:
     step: Step | None
     """None if nothing has come of the answer yet."""
     room: Room
+    listed: Notice | None = None
+    """For a ban: why they may be banned again when they ask."""
 
 
 async def look(context: Context, wish: Wish, request: Request) -> Found:
@@ -46,7 +49,7 @@ async def look(context: Context, wish: Wish, request: Request) -> Found:
         under_way = await jobs.is_running(tx, request.id)
     if there is None:
         raise Refused(notice("undo.nothing", request=Numbered(request.number)))
-    insist_on_an_answer(context, wish, request)
+    insist_on_an_answer(context, wish, request, await _newer(context, request))
     if under_way:
         raise Refused(notice("undo.under_way", request=Numbered(request.number)))
     if request.open:
@@ -56,18 +59,38 @@ async def look(context: Context, wish: Wish, request: Request) -> Found:
     await authority.insist(context, Wanted(undoing.DEEDS[step], wish.actor, there.called, request.subject))
     if step is Step.INVITE:
         await _insist_on_inviting(context, wish, request, there)
-    return Found(request, step, there.called)
+    listed = await _listed(context, wish, request) if step is Step.LIFT else None
+    return Found(request, step, there.called, listed)
 
 
-def insist_on_an_answer(context: Context, wish: Wish, request: Request) -> None:
-    """Raises `Refused` if there is no answer, it is undone already, too old, or not theirs."""
+async def _newer(context: Context, request: Request) -> Request | None:
+    """The newer request of the applicant of one that was undone, if they have asked since."""
+    if request.undone is None or not request.user_id:
+        return None
+    async with context.db.tx() as tx:
+        newest = await requests.latest(tx, request.room_id, request.user_id, held=False)
+    return newest if newest is not None and newest.id > request.id else None
+
+
+async def _listed(context: Context, wish: Wish, request: Request) -> Notice | None:
+    """Why somebody whose ban is lifted may be banned again when they ask, as far as that is known now."""
+    try:
+        return await tables.kept_out(context, request.room_id, request.user_id, wish.cause)
+    except ActionError:
+        return None
+
+
+def insist_on_an_answer(context: Context, wish: Wish, request: Request, newer: Request | None = None) -> None:
+    """Raises `Refused` if there is no answer, it is undone already, too old, or not theirs. `newer`: what the applicant
+    has asked since it was undone."""
     number, user = Numbered(request.number), User(request.subject)
     if request.undone is not None and request.undone.step is Step.EXPIRE:
         raise Refused(notice("undo.invite_expired", request=number, user=user))
     if request.undone is not None and request.answer is not None:
         when, command = Ago(context.now() - request.answer.at), Code(_by_hand(request))
         by = User(request.answer.by)
-        raise Refused(notice("undo.already", request=number, by=by, when=when, command=command))
+        said = notice("undo.already", request=number, by=by, when=when, command=command)
+        raise Refused(below(said, _asked_again(request, newer)) if newer is not None else said)
     if request.state in undoing.OVER:
         raise Refused(notice("undo.over", state=Choice(request.state), request=number, user=user))
     if undoing.given(request) is None:
@@ -93,9 +116,21 @@ def credited(request: Request) -> User | Notice:
 
 
 def _by_hand(request: Request) -> str:
-    """How to change again in a client what was undone."""
-    accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
-    return f"/{'kick' if accepted else 'invite'} {request.subject}"
+    """How to do again in a client what was undone."""
+    step = request.undone.step if request.undone is not None else None
+    if step is Step.REVOKE:
+        return f"!kb invite {request.room_id} carla@example.net"
+    return f"{AGAIN.get(step, '/invite')} {request.subject}"
+
+
+AGAIN: Mapping[Step | None, str] = {
+    Step.WITHDRAW: "/invite",
+    Step.REMOVE: "/invite",
+    Step.INVITE: "/kick",
+    Step.LIFT: "/ban",
+    Step.LIFT_INVITER: "/ban",
+}
+"""The command of a client by which the outcome comes back that was undone."""
 
 
 async def _insist_on_the_opposite(context: Context, wish: Wish, request: Request) -> None:

@@ -31,7 +31,8 @@ async def take(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice
     await undoes(context, turn, request, answer, step)
     also = await tables.undone(context, turn, request, answer) if step is Step.REMOVE else []
     said = notice("undo.done", step=Choice(step), request=number, user=User(request.subject), room=found.room, by=by)
-    return below(said, *also) if also else said
+    still = notice("undo.still_listed", why=found.listed) if found.listed is not None else None
+    return below(said, still, *also) if also or still is not None else said
 
 
 async def take_back(context: Context, turn: Turn, wish: Wish, request: Request, cause: str | None = None) -> Notice:

@@ -1,5 +1,5 @@
-"""Votes are counted anew where another policy takes fewer of them, or where they stand on another request: what has
-enough votes now is carried out.
+"""Votes are counted anew where another policy takes fewer of them, where they stand on another request, or where the
+powers in the room have changed: what has enough votes now is carried out.
 
 Nothing is done without a look at the powers: whoever of the voters may still answer does, the last one first.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from knockbot.domain.model import Request, Wish
-from knockbot.domain.votes import Tally, Vote, reached
+from knockbot.domain.model import Request, RoomChange, Wish
+from knockbot.domain.votes import Tally, Vote, VoteRule, reached
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
@@ -32,6 +32,22 @@ async def revised(context: Context, turn: Turn, room_id: str) -> None:
         await remarks.changed(turn, request_id)
 
 
+async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
+    """Other powers hold in a room: votes count no longer, or again."""
+    if change.type != "m.room.power_levels":
+        return None
+    async with context.db.tx() as tx:
+        waiting = await votes.with_votes(tx, change.room_id)
+    if not waiting:
+        return None
+
+    async def write(turn: Turn) -> None:
+        for request_id in waiting:
+            await plan(context, turn, request_id)
+
+    return write
+
+
 async def plan(context: Context, turn: Turn, request_id: int) -> None:
     """Have the votes on a request counted anew."""
     await set_timer(context, turn, Timer(f"{KIND}:{request_id}", KIND, str(request_id), turn.now))
@@ -45,7 +61,8 @@ async def _rings(context: Context, timer: Timer) -> Write[None] | None:
         given = (await votes.on(tx, [request])).get(request.id, [])
     if not request.awaits_moderators:
         return None
-    for found in reached(given, request, rule):
+    enough = reached(given, request, rule)
+    for found in enough:
         wish = await _wish(context, request, found)
         if wish is not None:
             return partial(_answer, context, wish, request)
@@ -53,7 +70,14 @@ async def _rings(context: Context, timer: Timer) -> Write[None] | None:
         await voting.look_at(context, request, [vote.voter for vote in given])
     except Never:
         return None  # the bot was removed from one of the rooms
-    return partial(voting.note, context, request)
+    return partial(_note, context, request, rule, has_enough=bool(enough))
+
+
+async def _note(context: Context, request: Request, rule: VoteRule, turn: Turn, *, has_enough: bool) -> None:
+    """Note whose votes count now. If they are enough by that, look once more for whoever may answer."""
+    await voting.note(context, request, turn)
+    if not has_enough and reached((await votes.on(turn.tx, [request])).get(request.id, []), request, rule):
+        await plan(context, turn, request.id)
 
 
 async def _wish(context: Context, request: Request, found: Tally) -> Wish | None:

@@ -9,7 +9,7 @@ from knockbot.domain.card import EMOJI
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Choice, Moment, Notice, Number, Numbered, Sign, Stranger, User, listed, notice
 from knockbot.domain.remarks import Extent
-from knockbot.domain.votes import Lapse, Tally, Vote, VoteRule, tally
+from knockbot.domain.votes import VERDICTS, Lapse, Tally, Vote, VoteRule, tally
 from knockbot.flow import answering, place
 from knockbot.flow import remarks as shared
 from knockbot.flow.context import Context
@@ -21,10 +21,11 @@ async def remarks(context: Context, tx: Tx, about: Sequence[Request], extent: Ex
     """How many of the needed votes there are, and on a card of one request whose; all votes where all is shown."""
     places = await place.of_rooms(context, tx, {one.room_id for one in about})
     rules = {room_id: there.settings.votes for room_id, there in places.items()}
-    concerned = [one for one in about if extent is Extent.WHOLE or rules.get(one.room_id, VoteRule()).several]
+    given = await votes.on(tx, about)
+    several = {room_id for room_id, rule in rules.items() if rule.several}
+    concerned = [one for one in about if extent is Extent.WHOLE or one.room_id in several or one.id in given]
     if not concerned:
         return {}
-    given = await votes.on(tx, concerned)
     found: dict[int, Sequence[Notice]] = {}
     for one in concerned:
         found[one.id] = _standing(one, given.get(one.id, []), rules.get(one.room_id, VoteRule()), extent)
@@ -41,7 +42,9 @@ def _all(request: Request, given: Sequence[Vote], zones: Mapping[str, str]) -> l
 
 def _standing(request: Request, given: Sequence[Vote], rule: VoteRule, extent: Extent) -> list[Notice]:
     """How the votes stand for each answer that can still be given."""
-    asked = [one for one in rule.several if request.awaits_moderators or answering.overrides(one, request)]
+    voted_for = {vote.verdict for vote in given}  # also where the policy takes no votes for that any more
+    asked = [verdict for verdict in VERDICTS if verdict in rule.several or verdict in voted_for]
+    asked = [one for one in asked if request.awaits_moderators or answering.overrides(one, request)]
     tallies = [tally(given, request, verdict, rule) for verdict in asked]
     voted = [one for one in tallies if one.counted or one.lapsed]
     if extent is Extent.ROW:

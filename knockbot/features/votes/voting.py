@@ -57,9 +57,9 @@ async def weighed(context: Context, turn: Turn, wish: Wish, request: Request) ->
     """Keep a vote. Returns the wish as the answer that it completes, or what is still missing. Raises `Later` where
     somebody has to be looked at again."""
     rule = await rule_at(context, turn.tx, request.room_id)
-    if rule.needed(wish.verdict) == 1:
-        return wish
     given = (await votes.on(turn.tx, [request])).get(request.id, [])
+    if rule.needed(wish.verdict) == 1:
+        return replace(wish, reason=wish.reason or tally(given, request, wish.verdict, rule).text)
     mine = _vote(turn, wish, request, given)
     all_votes = with_vote(given, mine)
     seen = seen_of(context, request, of_verdict(all_votes, request, wish.verdict))
