@@ -121,7 +121,8 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
         decision = replace(decision, doubt=request.trouble)  # what is lacking to withdraw the invite, as the card says
     missed = [_missed(miss) for miss in decision.missed]
     more = [notice("explain.missed_more", count=Number(decision.left_out))] if decision.left_out else []
-    return [_came_to(decision, request), *missed, *more]
+    alike = [notice("card.alike", why=decision.alike)] if decision.alike is not None else []
+    return [_came_to(decision, request), *alike, *missed, *more]
 
 
 def _missed(miss: Miss) -> Notice:

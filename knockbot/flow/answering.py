@@ -275,7 +275,8 @@ async def _read(context: Context, card: Prompt, reaction: Reaction) -> _Click | 
     """The answer that a reaction on a card gives; `None` if it is no answer."""
     verdict, text = REACTIONS.get(reaction.key), None
     async with context.db.tx() as tx:
-        shown = meant_by(await requests.on_card(tx, card.id, held=False))
+        on_card = await requests.on_card(tx, card.id, held=False)
+        shown = _clicked_on(on_card)
         managed = [one for one in shown if await is_managed(tx, one, card.room_id)]
         with_text = verdict is None and await shortcuts.shown(tx, card, reaction.key) is not None
         if with_text:
@@ -357,10 +358,21 @@ def meant_by(shown: Sequence[Request]) -> list[Request]:
     return ([one for one in shown if one.open] or list(shown[-1:])) if takes_clicks(shown) else []
 
 
+def _clicked_on(shown: Sequence[Request]) -> list[Request]:
+    """The requests that a click on a card with these is about; where all are closed, the newest of each room, so that
+    the reply says of each what became of it."""
+    is_over = takes_clicks(shown) and not any(one.open for one in shown)
+    return _newest_of_each_room(shown) if is_over else meant_by(shown)
+
+
+def _newest_of_each_room(found: Sequence[Request]) -> list[Request]:
+    return [*{request.room_id: request for request in found}.values()]
+
+
 def to_answer(found: Sequence[Request], verdict: Verdict) -> list[Request]:
-    """Those of the requests of a card that this answer can still be given to; if there are none, the newest, so that
-    the reply says why."""
-    return [one for one in found if one.awaits_moderators or overrides(verdict, one)] or list(found[-1:])
+    """Those of the requests of a card that this answer can still be given to; if there are none, the newest of each
+    room, so that the reply says why."""
+    return [one for one in found if one.awaits_moderators or overrides(verdict, one)] or _newest_of_each_room(found)
 
 
 def takes_clicks(shown: Sequence[Request]) -> bool:

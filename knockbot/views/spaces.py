@@ -56,7 +56,8 @@ async def followed(tx: Tx, room: ProtectedRoom, managed: Managed) -> Followed | 
     found = await spaces.rooms_of(tx, room.room_id)
     if not any(one.room_id == room.room_id for one in found):
         return None
-    within = {one.room_id for one in found if one.is_followed}
+    inner = [one.room_id for one in found if one.is_followed and one.room_id != room.room_id]
+    within = {room.room_id, *[one for one in inner if not await _is_within(tx, one, room.room_id)]}
     return Followed(tuple(_shown(one, managed, within) for one in found if one.room_id != room.room_id))
 
 
@@ -79,13 +80,20 @@ async def _is_within(tx: Tx, space: str, room_id: str | None) -> bool:
     return found is not None and found.is_followed
 
 
+async def _is_around(tx: Tx, space: str, room_id: str | None) -> bool:
+    """Whether a space is another one, or has it in it and is not in that one itself: spaces may name each other."""
+    if space == room_id:
+        return True
+    return await _is_within(tx, space, room_id) and not (room_id and await _is_within(tx, room_id, space))
+
+
 async def spaces_of(tx: Tx, room: ProtectedRoom, managed: Managed) -> InSpaces:
     """The spaces of a protected room, all managed from where it is managed."""
     first = managed.get(room.space) if room.space is not None else None
     others = [
         managed[one.space]
         for one in await spaces.of_room(tx, room.room_id)
-        if one.space in managed and one.space != room.room_id and not await _is_within(tx, one.space, room.space)
+        if one.space in managed and one.space != room.room_id and not await _is_around(tx, one.space, room.space)
     ]
     return InSpaces(
         Room(first.room_id, first.label) if first is not None else None,

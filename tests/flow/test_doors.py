@@ -522,6 +522,19 @@ async def test_the_first_answer_wins_at_each_door(house: House) -> None:
     assert "already answered" in told[0] or "already closed" in told[0]
 
 
+async def test_a_click_after_all_doors_are_answered_is_told_of_each_of_them(house: House) -> None:
+    becomes_moderator(house, BOB, GARDEN, POND)
+    await knock(house, GARDEN, POND)
+    house.click("✅")
+    await house.later(3)
+    before = len(house.spoken())
+    house.click("⛔", by=BOB)
+    await house.later(3)
+    [told] = house.spoken()[before:]
+    assert [told.count(f"#{number} is already closed") for number in (1, 2)] == [1, 1], told
+    assert memberships(house, GARDEN, POND) == ["invite", "invite"]
+
+
 async def test_a_more_severe_click_overrides_at_all_doors_what_is_not_carried_out_yet(house: House) -> None:
     await knock(house, GARDEN, POND)
     house.click("✅")

@@ -68,6 +68,18 @@ async def test_the_line_says_whose_name_it_looks_like(watchful: House) -> None:
     assert f"What the rule found: the name looks like the user ID {ALICE}." in watchful.spoken()[-1]
 
 
+@pytest.mark.parametrize("then", ["reject", "forward"])
+async def test_show_and_test_say_whose_name_it_looks_like(watchful: House, then: str) -> None:
+    await watchful.set_policy(f"rules: [{{name: fake, when: {{lookalike: true}}, then: {then}}}]\notherwise: accept")
+    watchful.world.knock(GARDEN, IMPOSTOR, "hi")
+    await watchful.later()
+    for command in ("show 1", f"test {IMPOSTOR} {GARDEN} hi"):
+        watchful.tell(command)
+        await watchful.live()
+        lines = watchful.spoken()[-1].splitlines()
+        assert f"What the rule found: the name looks like the user ID {ALICE}." in lines, lines
+
+
 async def test_names_count_only_where_somebody_with_power_bears_one(watchful: House) -> None:
     assert (await decision_on(watchful, ANA, "Anna")).verdict is Verdict.ACCEPT
     assert (await decision_on(watchful, "@cara:tulip.example", "Tom")).verdict is Verdict.ACCEPT

@@ -97,8 +97,22 @@ async def test_where_whoever_had_them_invited_lost_the_power_the_moderators_are_
     told = await lists(lawn)
     assert await lists(lawn, BEA) == []
     assert len(told) == 1
-    assert "I could not withdraw the invite: I would do this for @bob:tulip.example" in told[0]
+    assert f'They are on list "community", which has "{ANA}": ads. I could not withdraw the invite:' in told[0]
+    assert "I would do this for @bob:tulip.example" in told[0]
     assert lawn.membership(ANA, LAWN) == "invite"
+
+
+async def test_where_the_bot_lacks_the_power_that_is_said_and_it_withdraws_once_it_can(lawn: House) -> None:
+    lawn.world.set_levels(LAWN, users={ALICE: 100, BOB: 100, BOT: 0})
+    await settled(lawn)
+    [told] = await lists(lawn)
+    assert f'They are on list "community", which has "{ANA}": ads. I cannot withdraw the invite yet:' in told
+    assert "power level 0 is too low to kick; level 50 is needed. I withdraw it once I can." in told
+    assert lawn.membership(ANA, LAWN) == "invite"
+    lawn.world.set_levels(LAWN, users={ALICE: 100, BOB: 100, BOT: 100})
+    await settled(lawn)
+    assert lawn.membership(ANA, LAWN) == "leave"
+    assert await lawn.jobs("due", "running", "blocked") == {}
 
 
 async def test_a_policy_in_dry_run_withdraws_nothing(lawn: House) -> None:

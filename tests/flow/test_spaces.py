@@ -1158,6 +1158,17 @@ async def test_of_spaces_in_a_circle_the_first_one_that_was_protected_with_its_r
     assert [await space_of(house, one) for one in (POND, second, first)] == [first, first, None]
 
 
+@pytest.mark.parametrize(("first", "second"), [(SPACE, NESTED), (NESTED, SPACE)])
+async def test_check_says_which_space_of_a_circle_has_a_room(house: House, first: str, second: str) -> None:
+    await in_a_circle(house, first, second)
+    names = {SPACE: "Space", NESTED: "Nested"}
+    checked = "".join(await ask(house, f"check {POND}"))
+    assert f"belongs to the space {names[first]}" in checked
+    assert names[second] in checked
+    assert f"as a room of {names[first]}" in "".join(await ask(house, f"check {second}"))
+    assert "as a room of" not in "".join(await ask(house, f"check {first}"))
+
+
 async def test_the_other_space_of_a_circle_has_them_once_the_first_one_lets_go(house: House) -> None:
     await in_a_circle(house, NESTED, SPACE)
     house.tell(f"unprotect {NESTED}")

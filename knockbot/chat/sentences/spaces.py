@@ -43,7 +43,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "… and {count} more. {command} shows all rooms of {space}.", space=Room, count=Number, command=Code
     ),
     "space.unseen": says(
-        "{room}: you and I must both be members of it, and you need the power level for it. Invite {bot} there; then I try again. By itself, {command} protects it.",
+        "{room}: you and I must both be members of it, you need the power level for it, and no other management room may have it. Invite {bot} there; then I try again. By itself, {command} protects it.",
         room=Id,
         bot=User,
         command=Code,
@@ -113,8 +113,24 @@ SENTENCES: Mapping[str, Sentence] = {
         why=Notice,
     ),
     "also.not_called_back": says(
-        "⚠️ {user} was invited to {room} as well and has not joined. A policy list of {room} names them now. I could not "
-        "withdraw the invite: {why} To withdraw it, remove them from the room in your client.",
+        "⚠️ {user} was invited to {room} as well and has not joined. They are {named}. I could not withdraw the invite: "
+        "{why} To withdraw it, remove them from the room in your client.",
+        user=User,
+        room=Room,
+        named=Notice,
+        why=Notice,
+    ),
+    "also.called_back_later": says(
+        "⚠️ {user} was invited to {room} as well and has not joined. They are {named}. I cannot withdraw the invite yet: "
+        "{why} I withdraw it once I can.",
+        user=User,
+        room=Room,
+        named=Notice,
+        why=Notice,
+    ),
+    "also.still_invited": says(
+        "⚠️ {user} was invited to {room} as well and has not joined. I could not withdraw the invite: {why} To withdraw it, "
+        "remove them from the room in your client.",
         user=User,
         room=Room,
         why=Notice,

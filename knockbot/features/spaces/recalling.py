@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.domain import plan
-from knockbot.domain.may import Deed
+from knockbot.domain.may import Deed, shortfall
 from knockbot.domain.model import Answer, MemberChange, Membership, Request
 from knockbot.domain.notices import Id, Notice, Room, User, below, listed, notice
 from knockbot.domain.records import Recorded
@@ -62,7 +62,7 @@ async def reconsider(context: Context, room_id: str, names: Names) -> Write[None
     if there is None or there.settings.dry_run:
         return None
     found = [(one, why) for one in sent if (why := await names(one.user_id)) is not None]
-    named = [Named(one, why, await _lacks(context, one)) for one, why in found if await _stands(context, one)]
+    named = [await _named_now(context, one, why) for one, why in found if await _stands(context, one)]
 
     async def write(turn: Turn) -> None:
         for one in named:
@@ -79,6 +79,8 @@ class Named:
     why: Notice
     lacking: Notice | None
     """Why whoever had them invited may not withdraw that; none if they may."""
+    powerless: Notice | None
+    """Why the bot may not; none if it may."""
 
 
 async def _stands(context: Context, one: Sent) -> bool:
@@ -90,8 +92,11 @@ async def _stands(context: Context, one: Sent) -> bool:
     return member is not None and member.membership is Membership.INVITE and member.sender == context.bot
 
 
-async def _lacks(context: Context, one: Sent) -> Notice | None:
-    return await authority.lacking(context, one.on_behalf_of, Deed.REJECT, room_id=one.room_id, target=one.user_id)
+async def _named_now(context: Context, one: Sent, why: Notice) -> Named:
+    by, room_id, user_id = one.on_behalf_of, one.room_id, one.user_id
+    lacking = await authority.lacking(context, by, Deed.REJECT, room_id=room_id, target=user_id)
+    mine = shortfall(await context.outside.powers(room_id), Deed.REJECT, context.bot, user_id)
+    return Named(one, why, lacking, mine.why if mine is not None else None)
 
 
 async def undone(_: Context, turn: Turn, request: Request, answer: Answer) -> Notice | None:
@@ -129,9 +134,13 @@ async def _withdraw(context: Context, turn: Turn, there: Place, named: Named) ->
     sent, user = named.sent, User(named.sent.user_id)
     occasion = f"also back:{sent.request_id}:{sent.room_id}"
     if named.lacking is not None:
-        said = notice("also.not_called_back", user=user, room=there.called, why=named.lacking)
+        said = notice("also.not_called_back", user=user, room=there.called, named=named.why, why=named.lacking)
         await saying.alarm(context, turn, sent.room_id, occasion, said)
         return
     await turn.plan(plan.call_back(sent.room_id, sent.user_id, sent.on_behalf_of, f"{sent.request_id}:{turn.now}"))
+    if named.powerless is not None:
+        said = notice("also.called_back_later", user=user, room=there.called, named=named.why, why=named.powerless)
+        await saying.alarm(context, turn, sent.room_id, f"{occasion}:later", said)
+        return
     said = notice("also.called_back", user=user, room=there.called, why=named.why)
     await saying.say(context, turn, Audience(there.management_room, place=sent.room_id), f"{occasion}:{turn.now}", said)

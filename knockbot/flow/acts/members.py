@@ -357,10 +357,10 @@ async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Not
 
 
 async def _not_called_back(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
-    """Report that an invite to another room could not be withdrawn, though a policy list names its user."""
+    """Report that an invite to another room could not be withdrawn."""
     if isinstance(job.payload, Kick) and job.payload.while_in == plan.CALLED_BACK:
         user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
-        said = notice("also.not_called_back", user=user, room=room, why=why)
+        said = notice("also.still_invited", user=user, room=room, why=why)
         await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
