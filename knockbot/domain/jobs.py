@@ -204,6 +204,8 @@ class Line:
     """Whether clients are to notify people."""
     calls: tuple[str, ...] = ()
     """Who is called by name."""
+    called_about: tuple[str, ...] = ()
+    """The rooms about which they are called: nobody is about one at which it is quiet when the message is sent."""
     reply_to: str | None = None
     thread: str | None = None
     block: Mapping[str, Any] | None = None

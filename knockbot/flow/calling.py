@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,9 +50,20 @@ async def aloud(context: Context, turn: Turn, there: Place, only: tuple[str, ...
     return await whom(context, turn.tx, there) if only is None else only
 
 
-async def asked(context: Context, turn: Turn, quiet: Iterable[str]) -> None:
-    """A prompt was posted, and called nobody about these rooms because it is quiet there: that is noted."""
+async def still(context: Context, tx: Tx, users: Collection[str], room_ids: Collection[str]) -> Calls:
+    """Whom a message that was to call these users, about these rooms, calls now that it is sent: quiet hours may have
+    begun since it was planned."""
+    places = await place.of_rooms(context, tx, room_ids) if users else {}
+    now = await about(context, tx, places.values())
+    if not now.quiet:
+        return Calls(tuple(users))
+    return Calls(tuple(user for user in users if user in now.users), now.quiet)
+
+
+async def silenced(context: Context, turn: Turn, quiet: Iterable[str], *, alarm: bool) -> None:
+    """A message was sent, and called nobody about these rooms because it is quiet there: that is noted. It is an alarm,
+    or asks about requests."""
     for room_id in quiet:
         there = await place.of(context, turn, room_id)
         if there is not None:
-            await tables.silenced(context, turn, there, alarm=False)
+            await tables.silenced(context, turn, there, alarm=alarm)

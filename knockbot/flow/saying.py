@@ -42,6 +42,8 @@ class Audience:
     the language of that room's policy."""
     calls: tuple[str, ...] = ()
     """The people whom the message mentions."""
+    called_about: tuple[str, ...] = ()
+    """The rooms about which it calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ async def say(
         await _language(context, turn, to, said),
         aloud=urgency is Urgency.ALOUD,
         calls=to.calls,
+        called_about=to.called_about,
         reply_to=reply_to,
         thread=marks.thread,
         block=marks.block,
@@ -143,7 +146,7 @@ async def alarm(
     there = await place.of(context, turn, room_id)
     if there is not None:
         calls = await calling.aloud(context, turn, there)
-        to = Audience(there.management_room, about, room_id, calls)
+        to = Audience(there.management_room, about, room_id, calls, (room_id,))
         await say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to, marks=marks)
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from knockbot.domain.jobs import Act
+from knockbot.domain.notices import because
 from knockbot.engine.timers import Timers
+from knockbot.engine.worker import Outcome
+from knockbot.errors import Later
 from knockbot.features.calls import callers
 from knockbot.flow.place import find
 from knockbot.product import TIMERS
 from knockbot.store import timers
+from knockbot.store.jobs import Claimed
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, levels_for
 
@@ -227,6 +233,47 @@ async def test_an_alarm_calls_nobody_either_and_is_told(house: House) -> None:
     assert called(house) == []
     await come(house, "07:00")
     assert "Garden: 1 message called nobody." in mornings(house)[-1]
+
+
+async def hangs(_: Claimed[object]) -> Outcome:
+    raise Later(because("act.no_answer"))
+
+
+async def alarm(house: House) -> None:
+    house.world.rooms[GARDEN].levels["users"][BOT] = 0
+    await knock(house)
+    await house.look_everywhere()
+    await house.live()
+
+
+async def reminder(house: House) -> None:
+    await knock(house)
+    await come(house, "21:40")
+
+
+async def back(house: House) -> None:
+    await knock(house)
+    await tell(house, "defer 1 30m")
+    await come(house, "21:40")
+
+
+@pytest.mark.parametrize("told", [alarm, reminder, back])
+@pytest.mark.parametrize(("sent", "calls"), [("21:50", True), ("22:10", False)])
+async def test_what_is_sent_only_after_they_have_begun_calls_nobody(
+    house: House, told: Callable[[House], Awaitable[None]], sent: str, calls: bool
+) -> None:
+    """The homeserver was away when it was to be sent."""
+    await house.set_policy(f'call: ["{ALICE}"]\n{NIGHT}remind_after: 30m\nwave: off\n')
+    await come(house, "21:00")
+    house.actions[Act.SAY] = hangs
+    await told(house)
+    before = len(called(house))
+    del house.actions[Act.SAY]
+    await come(house, sent)
+    await house.later(60)
+    assert (len(called(house)) > before) is calls
+    await come(house, "07:00")
+    assert ("called nobody" in "".join(mornings(house))) is not calls
 
 
 async def test_a_deferred_request_that_is_back_calls_nobody(house: House) -> None:

@@ -46,7 +46,9 @@ async def test_what_is_due_is_found_by_an_index_in_its_order(
             await tx.execute(
                 "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, "
                 "state, opened_at, changed_at, card_id) SELECT management_room, number + 100 * other, room_id, kind, "
-                "user_id || other, event_id, '', has_avatar, 'pending', opened_at + other, changed_at + other, card_id "
+                "user_id || other, event_id, '', has_avatar, "
+                "CASE other % 20 WHEN 0 THEN 'pending' ELSE 'rejected' END, "
+                "opened_at + other, changed_at + other, card_id "
                 "FROM requests, generate_series(1, 400) AS other"
             )
             await tx.execute("ANALYZE requests")

@@ -109,7 +109,7 @@ async def _came(turn: Turn, there: Place, one: Morning) -> list[Notice]:
 async def _say(context: Context, turn: Turn, over: Sequence[Place], said: Notice) -> None:
     calls = await calling.about(context, turn.tx, over)
     only = over[0].room_id if len(over) == 1 else None
-    to = Audience(over[0].management_room, place=only, calls=calls.users)
+    to = Audience(over[0].management_room, None, only, calls.users, tuple(one.room_id for one in over))
     await saying.say(context, turn, to, f"{KIND}:{over[0].room_id}:{turn.now}", said, urgency=Urgency.ALOUD)
 
 

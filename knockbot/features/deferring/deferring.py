@@ -108,7 +108,7 @@ async def _tell(context: Context, turn: Turn, request: Request, there: Deferral)
     said = notice("defer.back", request=Numbered(request.number), by=User(there.deferred_by))
     room = await place.of(context, turn, request.room_id)
     calls = await calling.aloud(context, turn, room, (there.deferred_by,)) if room is not None else ()
-    to = Audience(request.management_room, request, calls=calls)
+    to = Audience(request.management_room, request, calls=calls, called_about=(request.room_id,))
     occasion, reply_to = f"{KIND}:{request.id}:{there.until}", card.event_id if card is not None else None
     await saying.say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to)
 

@@ -88,7 +88,7 @@ async def _say(context: Context, turn: Turn, there: Place, told: Sequence[Waitin
     first = await requests.get(turn.tx, told[0].id, held=False)
     only = first if len(told) == 1 else None
     calls = await calling.aloud(context, turn, there)
-    to = Audience(there.management_room, only, there.room_id, calls)
+    to = Audience(there.management_room, only, there.room_id, calls, (there.room_id,))
     occasion, reply_to = f"{KIND}:{first.id}", await _card_of(turn, only) if only is not None else None
     await saying.say(context, turn, to, occasion, _words(there, first, told), urgency=Urgency.ALOUD, reply_to=reply_to)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from knockbot.domain.coding import Malformed
-from knockbot.domain.jobs import LINE, Act, Job, React, Redact, Say, Unreact
+from knockbot.domain.jobs import LINE, Act, Job, Line, React, Redact, Say, Unreact
 from knockbot.domain.notices import because
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never
+from knockbot.flow import calling
 from knockbot.flow.acts.prompts import offer_stands
 from knockbot.flow.acts.sending import note, send, sent_before
 from knockbot.flow.context import Context
@@ -35,26 +37,40 @@ async def _redact(context: Context, job: Job[Any], event_id: str) -> Outcome:
     return Done()
 
 
+@dataclass(frozen=True, slots=True)
+class Said(Done):
+    """A message was sent."""
+
+    quiet: tuple[str, ...] = ()
+    """The rooms about which it called nobody, because quiet hours have begun there since it was planned."""
+
+
 async def say(context: Context, claimed: Claimed[Say]) -> Outcome:
     """Say something in a management room, once."""
     sent = await sent_before(context, claimed)
-    if sent is not None:
-        return Done(sent)
     try:
         line = LINE.decode(context.cipher.unlock(claimed.job.payload.line))
     except Malformed as error:
+        if sent is not None:
+            return Done(sent)
         raise Never(because("act.unreadable")) from error
+    async with context.db.tx() as tx:
+        calls = await calling.still(context, tx, line.calls, line.called_about)
+    return Said(sent or await _send(context, claimed, line, calls.users), calls.quiet)
+
+
+async def _send(context: Context, claimed: Claimed[Say], line: Line, calls: tuple[str, ...]) -> str:
     content = context.wording.message(
         line.notice,
         claimed.job.key,
         language=line.language,
         aloud=line.aloud,
-        calls=line.calls,
+        calls=calls,
         reply_to=line.reply_to,
         thread=line.thread,
         blocks={REQUEST_KEY: line.block} if line.block else None,
     )
-    return Done(await send(context, claimed, content, in_clear=claimed.job.payload.in_clear))
+    return await send(context, claimed, content, in_clear=claimed.job.payload.in_clear)
 
 
 async def echoed(turn: Turn, key: str, event_id: str) -> None:
@@ -68,9 +84,11 @@ async def echoed(turn: Turn, key: str, event_id: str) -> None:
         await note(turn, job, event_id)
 
 
-async def _said(_: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
+async def _said(context: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
     if isinstance(came, Done):
         await note(turn, job, came.event_id)
+    if isinstance(came, Said):
+        await calling.silenced(context, turn, came.quiet, alarm=True)
 
 
 ACTS: Mapping[Act, Doing] = {

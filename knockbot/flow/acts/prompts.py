@@ -95,7 +95,7 @@ async def _posted(context: Context, turn: Turn, job: Job[PostPrompt], came: Outc
         prompt, kind = await _follow(context, turn, job, came)
         if kind.is_outdated is not None and await kind.is_outdated(turn, prompt, came.details):
             await refresh(turn, prompt.id)
-        await calling.asked(context, turn, came.quiet)
+        await calling.silenced(context, turn, came.quiet, alarm=False)
 
 
 async def _edited(context: Context, turn: Turn, job: Job[EditPrompt], came: Outcome) -> None:
