@@ -273,6 +273,7 @@ FEATURES: tuple[Feature, ...] = (
         settled=waits.settled,
         revised=waits.revised,
         let_go=waits.let_go,
+        took_place=waits.took_place,
         looks=waits.look,
     ),
     Feature(

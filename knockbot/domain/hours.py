@@ -37,6 +37,13 @@ def last_time(until: int, minute: int, zone: tzinfo) -> int:
     return max(at for at in _times(until, minute, zone) if at <= until)
 
 
+def is_next(at: int, now: int, minute: int, zone: tzinfo) -> bool:
+    """Whether a moment is the next one at which it is this minute of a day, or the one after it: where the clocks of
+    two processes are apart, the one whose clock is ahead has been at the next one already."""
+    first = next_time(now, minute, zone)
+    return at in (first, next_time(first, minute, zone))
+
+
 def _times(around: int, minute: int, zone: tzinfo) -> list[int]:
     each = (moment(day, minute, zone) for day in _days(around, zone))
     return [at for at in each if at is not None]

@@ -80,6 +80,14 @@ async def replace_timer(context: Needs, turn: Turn, timer: Timer) -> None:
         await set_timer(context, turn, timer)
 
 
+async def move_timer(turn: Turn, key: str, new: str, about: str) -> None:
+    """What is planned by one key is planned by another one from now on, and is about something else."""
+    planned = await timers.find(turn.tx, key)
+    if planned is not None:
+        await timers.end(turn.tx, key)
+        await timers.at_latest(turn.tx, Timer(new, planned.kind, about, planned.due_at))
+
+
 class Timers(Generic[C]):
     """Runs the timers that are due, one after the other, until stopped."""
 

@@ -8,11 +8,12 @@ homeserver does not matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from knockbot.documents.zones import zone
 from knockbot.domain.notices import Notice, Number, below, notice, numbered
-from knockbot.engine.timers import TimerKind, set_timer
+from knockbot.engine.timers import TimerKind, move_timer, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.flow import calling, inheriting, place, saying
 from knockbot.flow.context import Context
@@ -140,7 +141,10 @@ async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
     await timers.end(turn.tx, _key(room.room_id))
 
 
-async def took_place(turn: Turn, old: str, _: str) -> None:
-    """A room was replaced: what waits there is told of as what waits in the new one."""
-    await mornings.end(turn.tx, old)
-    await timers.end(turn.tx, _key(old))
+async def took_place(turn: Turn, old: str, new: str) -> None:
+    """A room was replaced: what came at night is told of the new one, to which it came over."""
+    told = await mornings.find(turn.tx, old)
+    if told is not None:
+        await mornings.end(turn.tx, old)
+        await mornings.note(turn.tx, replace(told, room_id=new))
+    await move_timer(turn, _key(old), _key(new), new)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from knockbot.documents.zones import zone
-from knockbot.domain.hours import next_time
+from knockbot.domain.hours import is_next, next_time
 from knockbot.domain.model import Kind, Request
 from knockbot.domain.notices import Notice, notice
 from knockbot.domain.reminders import DIGEST, LATE
 from knockbot.engine import prompts as prompting
-from knockbot.engine.timers import TimerKind, replace_timer, set_timer
+from knockbot.engine.timers import TimerKind, move_timer, replace_timer, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.flow import cards, digests, inheriting, place
 from knockbot.flow.context import Context
@@ -112,13 +112,19 @@ async def revised(context: Context, turn: Turn, room_id: str) -> None:
 async def _plan(context: Context, turn: Turn, there: Place) -> None:
     waiting = await folded.at(turn.tx, there.room_id, DIGEST, turn.now)
     if waiting and there.settings.digest is not None:
-        await replace_timer(context, turn, _timer(there, there.settings.digest.minute, turn.now))
+        await _plan_anew(context, turn, there, there.settings.digest.minute)
         return
     await timers.end(turn.tx, _key(there.room_id))
     collecting = await digests.find(turn.tx, SENT, there) if waiting else None
     for request_id in [one for one, card_id in waiting.items() if collecting and card_id == collecting.id]:
         await folded.take_off(turn.tx, request_id)
         await cards.show(context, turn, request_id)
+
+
+async def _plan_anew(context: Context, turn: Turn, there: Place, minute: int) -> None:
+    planned = await timers.find(turn.tx, _key(there.room_id))
+    if planned is None or not is_next(planned.due_at, turn.now, minute, zone(there.settings.timezone)):
+        await replace_timer(context, turn, _timer(there, minute, turn.now))
 
 
 async def look(context: Context, there: Place) -> None:
@@ -139,3 +145,4 @@ async def took_place(turn: Turn, old: str, new: str) -> None:
     """A room was replaced: what is collected is about the new one."""
     for prompt in await prompts.still_open(turn.tx, DIGEST, old):
         await prompts.move_over(turn.tx, prompt.id, new)
+    await move_timer(turn, _key(old), _key(new), new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from knockbot.documents.zones import zone
-from knockbot.domain.hours import next_time
+from knockbot.domain.hours import is_next, next_time
 from knockbot.domain.notices import Number, notice, numbered
 from knockbot.domain.reminders import DIGEST, HOUR_OF_DAY, NOT_BEFORE
 from knockbot.engine.timers import TimerKind, set_timer
@@ -28,9 +28,12 @@ def key(room_id: str) -> str:
 
 async def plan(context: Context, turn: Turn, there: Place, *, after: int = NOT_BEFORE) -> None:
     """Have the moderators told at the hour of the day that comes after so many milliseconds, unless it is planned."""
-    minute = there.settings.digest.minute if there.settings.digest is not None else HOUR_OF_DAY
-    due = next_time(turn.now + after, minute, zone(there.settings.timezone))
+    due = next_time(turn.now + after, _minute(there), zone(there.settings.timezone))
     await set_timer(context, turn, Timer(key(there.room_id), KIND, there.room_id, due))
+
+
+def _minute(there: Place) -> int:
+    return there.settings.digest.minute if there.settings.digest is not None else HOUR_OF_DAY
 
 
 async def rings(context: Context, timer: Timer) -> Write[None]:
@@ -73,6 +76,6 @@ async def make_sure(context: Context, turn: Turn, there: Place) -> None:
 async def replan(context: Context, turn: Turn, there: Place) -> None:
     """The hour of the day may come at another moment now."""
     planned = await timers.find(turn.tx, key(there.room_id))
-    if planned is not None:
+    if planned is not None and not is_next(planned.due_at, turn.now, _minute(there), zone(there.settings.timezone)):
         await timers.end(turn.tx, planned.key)
         await plan(context, turn, there, after=0)

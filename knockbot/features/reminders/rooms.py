@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain.model import Request
+from knockbot.engine.timers import move_timer
 from knockbot.engine.turn import Turn
 from knockbot.features.reminders import daily, expiring, reminding
 from knockbot.flow import inheriting, place
@@ -45,6 +46,12 @@ async def look(context: Context, there: Place) -> None:
     async with context.turn() as turn:
         await _plan(context, turn, there)
         await daily.make_sure(context, turn, there)
+
+
+async def took_place(turn: Turn, old: str, new: str) -> None:
+    """A room was replaced: what is planned is about those who came over to the new one."""
+    for key in KEYS:
+        await move_timer(turn, key(old), key(new), new)
 
 
 async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
