@@ -95,7 +95,11 @@ async def test_two_clocks_ten_minutes_apart_have_it_told_once(house: House, what
                         await feature.revised(context, turn, GARDEN)
             await house.look_everywhere()
             await house.live()
+    await house.later(700)  # what the first one planned is due by the other clock, too
     assert len(told(house)) - before == 1
+    async with house.db.tx() as tx:  # also those that were of no use any more when they were to be posted
+        sent = await tx.fetchval("SELECT count(*) FROM prompts WHERE kind = 'digest' AND closes_at IS NOT NULL")
+    assert sent == (what == "digest")
 
 
 # --- a room that is replaced ----------------------------------------------------------------------------------
