@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.demo.people import MatrixRefused, Person, until
+from knockbot.demo.people import Json, MatrixRefused, Person, until
 from knockbot.domain.notices import UNKNOWN
 from knockbot.domain.reasons import in_words
 from knockbot.store import jobs
 from tests.federation import View, knock_from, sees, time_passes, view, waits_for
+from tests.journey.test_letters import told_to_moderators
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 from tests.sydent import FederatingHomeserver, FederatingLab
 
@@ -317,7 +318,7 @@ async def test_a_message_hands_a_rejection_to_another_server(
     letter = await until(
         lambda: letters(garden, ana), lambda seen: bool(seen[0]), lambda seen: f"{ana} got no message: {seen[1]}"
     )
-    await ana.join(letter[0][0])
+    await joins(ana, letter[0][0])
     said = await ana.wait_for(letter[0][0], lambda event: event["type"] == "m.room.message")
     assert "Writing" in words(said)
     assert "No room left." in words(said)
@@ -325,23 +326,61 @@ async def test_a_message_hands_a_rejection_to_another_server(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_an_applicant_of_another_server_withdraws_a_knock_that_they_could_not_take_back_themselves(
+async def test_an_applicant_of_another_server_asks_withdraws_appeals_and_is_let_in(
     federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
 ) -> None:
-    garden = await federating_keeper.garden("letters: {received: true}", name="Reading", room_version=version)
+    """They could not take the knock back themselves, and no homeserver tells them of the rejection."""
+    policy = "letters: {received: true, accepted: true, rejected: true}"
+    garden = await federating_keeper.garden(policy, name="Reading", room_version=version)
     ana = await knock_from(garden, other_homeserver)
     letter = await until(
         lambda: letters(garden, ana), lambda seen: bool(seen[0]), lambda seen: f"{ana} got no letter: {seen[1]}"
     )
     talk = letter[0][0]
-    await ana.join(talk)
-    await ana.wait_for(talk, lambda event: event["type"] == "m.room.message" and "was received" in words(event))
+    await joins(ana, talk)
+    await reads(ana, talk, "was received")
+    await ana.say(talk, "status")
+    await reads(ana, talk, "1. Reading", "waits for an answer")
 
     await ana.say(talk, "withdraw")
 
-    await ana.wait_for(talk, lambda event: event["type"] == "m.room.message" and "I withdraw your" in words(event))
-    await garden.shown(ana, "withdrawn", by=ana.user_id)
+    await reads(ana, talk, "I withdraw your request to join Reading.")
+    number = block(await garden.shown(ana, "withdrawn", by=ana.user_id))["number"]
     await garden.membership(ana, "leave")
+
+    await ana.knock(garden.room, "after all", via=[garden.keeper.homeserver.name])
+    again = await garden.heard(lambda event: block(event).get("number", 0) > number and _about(event, ana))
+    await garden.command(f"reject {block(again)['number']} No room left.")
+    await reads(ana, talk, "was rejected", "No room left.")
+    await ana.say(talk, "appeal I need one bed only.")
+    await reads(ana, talk, "The moderators of Reading have your text now.")
+    await told_to_moderators(garden, ana, "I need one bed only.")
+
+    await garden.command(f"undo {block(again)['number']}")
+    await reads(ana, talk, "You are accepted.")
+    await sees(ana, garden.room, "invite")
+
+
+async def joins(person: Person, room: str) -> None:
+    """They take the invite as soon as they can: their server has it a moment before ours keeps it."""
+
+    async def join() -> bool:
+        try:
+            await person.join(room)
+        except MatrixRefused:
+            return False
+        return True
+
+    await until(join, bool, lambda _: f"{person} was not let into {room}")
+
+
+async def reads(person: Person, room: str, *said: str) -> None:
+    """They read a message that says all of this; what was said before they joined is fetched from the bot's server."""
+
+    def wanted(event: Json) -> bool:
+        return event["type"] == "m.room.message" and all(one in words(event) for one in said)
+
+    await person.wait_for(room, wanted, what=" … ".join(said))
 
 
 async def letters(garden: Garden, who: Person) -> tuple[list[str], list[jobs.Open]]:
