@@ -152,6 +152,9 @@ async def withdraw_answer(turn: Turn, request: Request, why: Notice, *, inviter_
 
 async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has changed: record the outcome, and update what shows it."""
+    if state is State.JOINED and _was_let_in(request, by):
+        await record_outcome(context, turn, request, State.ACCEPTED, by)
+        request = await requests.get(turn.tx, request.id)
     before, request = request, await requests.settled(turn.tx, request.id, state, by, turn.now)
     if before.undone is not None and before.undone.step is Step.EXPIRE and state is State.ACCEPTED:
         await requests.answered(turn.tx, request.id, None)  # they are invited anew, by hand
@@ -179,6 +182,13 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
         await cards.show(context, turn, request.id)
     elif (state in ANNOUNCED or expires) and await _is_announced(context, turn, request):
         await _announce(context, turn, request)
+
+
+def _was_let_in(request: Request, by: str) -> bool:
+    """Whether they joined by an accept before anybody saw the invite: some clients join in the same moment (MSC4509).
+    Then the accept is told as it always is."""
+    answer = request.answer
+    return request.state is State.PENDING and answer is not None and (answer.verdict, answer.by) == (Verdict.ACCEPT, by)
 
 
 async def _is_announced(context: Context, turn: Turn, request: Request) -> bool:
