@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from knockbot.check.bench import Bench, Hint
+from knockbot.check.steps import STEPS
 from knockbot.domain.conversations import Stage
 from knockbot.domain.notices import notice
 from knockbot.domain.reasons import foreign
@@ -16,7 +21,7 @@ from knockbot.flow import conversations as talking
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.conversations import MOST_A_DAY, ToTell
-from knockbot.store import conversations
+from knockbot.store import conversations, requests
 from knockbot.store.conversations import Budget
 from knockbot.store.db import Database
 from knockbot.times import DAY
@@ -133,6 +138,48 @@ async def test_a_thousand_applicants_get_no_more_conversations_than_a_day_has(re
         await tell(house.context, "again", applicants[-1])
         await house.live()
         assert (len(talks(house)), await spent(house)) == (8, Budget(1, 0))
+
+
+async def test_a_thousand_knocks_make_no_more_rooms_and_each_is_answered(sqlite_url: str) -> None:
+    async with housed(sqlite_url, notices={"per_day": 20}) as house:
+        await house.set_policy("letters: {received: true, rejected: true}\notherwise: reject")
+        for number in range(1000):
+            house.world.knock(GARDEN, f"@a{number}:s{number % 90}.example", "hello")
+        await house.live()
+        assert (len(talks(house)), await spent(house)) == (20, Budget(20, 980))
+        async with house.db.tx() as tx:
+            assert await requests.count_pending(tx) == {}
+        assert len(house.world.asked("kick")) == 1000
+
+
+async def checked(house: House) -> str:
+    """What `knockbot check` says of conversations."""
+    settings = replace(house.settings, database=house.url)
+    try:
+        return await STEPS["conversations"](cast("Bench", SimpleNamespace(settings=settings)))
+    except Hint as hint:
+        return f"⚠️ {hint.what}: {hint.mend}"
+
+
+async def test_check_counts_conversations_and_what_was_dropped(ready_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with housed(ready_url, notices={"per_day": 3}) as house:
+        clock = SimpleNamespace(time_ns=lambda: house.clock() * 10**6)
+        monkeypatch.setattr("knockbot.check.steps.time", clock)
+        house.world.play("invite", REFUSALS["M_INVITE_BLOCKED"])
+        await told(house, "one", "two")
+        await told(house, "three", user_id=OTHER)
+        counted = "1 go on, 1 applicants cannot be reached, 2 begun today"
+        assert await checked(house) == f"{counted}; 2 messages dropped today"
+
+        for number in range(5):
+            await told(house, f"more {number}", user_id=f"@a{number}:tulip.example")
+        said = await checked(house)
+        assert said.startswith("⚠️ 2 go on, 1 applicants cannot be reached, 3 begun today; 6 messages to applicants")
+        assert "`notices.per_day` in config.yaml allows 3 new conversations a day" in said
+        await house.later(A_DAY)
+        assert (
+            await checked(house) == "2 go on, 1 applicants cannot be reached, 0 begun today; 0 messages dropped today"
+        )
 
 
 async def test_one_applicant_gets_so_many_letters_a_day(house: House) -> None:
