@@ -219,9 +219,9 @@ async def writes(play: Play, user_id: str) -> None:
     room = play.room(user_id)
     if room is None or play.house.membership(user_id, room) != "join":
         return
-    for _ in range(play.chance.choice((1, 1, 3, 12))):
+    for _ in range(play.chance.choice((1, 1, 3, 25))):
         play.house.world.say(room, user_id, play.chance.choice(("status", "help", "language de", "hello?", "x" * 9000)))
-        play.house.clock.go_on(play.chance.choice((0, 0, 1, 150)))
+        play.house.clock.go_on(play.chance.choice((0, 0, 1, 40)))
         await play.house.hear()  # so that the moment of each is known
         play.oracle.writes(user_id, play.house.clock())
 
