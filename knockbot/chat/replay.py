@@ -12,7 +12,8 @@ from knockbot.chat.times import in_units
 from knockbot.documents.reading import duration
 from knockbot.domain import card, mistakes
 from knockbot.domain.may import Deed
-from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, Term, below, notice
+from knockbot.domain.naming import verdict_named
+from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, below, notice
 from knockbot.engine.turn import WAITS
 from knockbot.errors import Fault, Refused
 from knockbot.features.replay.trying import Decided, Trial, tried
@@ -68,7 +69,7 @@ def _the_last(milliseconds: int) -> Notice:
 def _row(one: Decided) -> Notice:
     assert one.would is not None
     number, who = Numbered(one.request.number), card.applicant(one.request)
-    return notice("try.row", request=number, who=who, was=Term(one.was), would=Term(one.would))
+    return notice("try.row", request=number, who=who, was=verdict_named(one.was), would=verdict_named(one.would))
 
 
 async def _span(_: Call, text: str) -> tuple[int, str] | None:

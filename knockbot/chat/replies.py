@@ -16,6 +16,7 @@ from knockbot.domain.cooldown import COOLDOWN
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Kind, Knock, Miss, Request
+from knockbot.domain.naming import verdict_named
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -32,7 +33,6 @@ from knockbot.domain.notices import (
     Numbered,
     Room,
     Stranger,
-    Term,
     User,
     because,
     below,
@@ -141,7 +141,7 @@ def _came_to(decision: Decision, request: Request | None) -> Notice:
 
 
 def _by_rule(decision: Decision, request: Request | None) -> Notice:
-    verdict, rule = Term(decision.verdict), card.rule_of(decision)
+    verdict, rule = verdict_named(decision.verdict), card.rule_of(decision)
     if decision.unknown is not None:
         return notice("explain.unknown", verdict=verdict, rule=rule, why=decision.unknown)
     if decision.doubt is not None:
@@ -167,7 +167,7 @@ def _would_decide(decision: Decision, request: Request | None) -> By:
 
 def _by_list(decision: Decision, request: Request | None) -> Notice:
     """What a policy said where a policy list decided, or could not be asked."""
-    verdict = Term(decision.verdict)
+    verdict = verdict_named(decision.verdict)
     if decision.unknown is not None:
         return notice("explain.list_unknown", verdict=verdict, why=decision.unknown)
     listed = decision.found or because("finding.not_kept")
@@ -182,7 +182,7 @@ def _by_list(decision: Decision, request: Request | None) -> Notice:
 
 def _otherwise(decision: Decision, request: Request | None) -> Notice:
     """What a policy said where no rule matched."""
-    verdict = Term(decision.verdict)
+    verdict = verdict_named(decision.verdict)
     if request is not None and request.redeemed:
         return notice("explain.as_invite", verdict=verdict)
     key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE

@@ -59,6 +59,12 @@ def duration(milliseconds: int, language: Language) -> str:
     return format_unit(count, f"duration-{unit}", locale=LOCALES[language])
 
 
+def span(milliseconds: int, language: Language) -> str:
+    """A length of time in the largest unit of which it is a whole number: "90 minutes"."""
+    unit, length = next((one for one in UNITS if milliseconds >= one[1] and milliseconds % one[1] == 0), UNITS[-1])
+    return format_unit(min(milliseconds, LAST) // length, f"duration-{unit}", locale=LOCALES[language])
+
+
 DATIVE = re.compile(r"(?:von|vor|in|seit|nach) $")
 """What stands before a length of time in German where it is in the dative case."""
 

@@ -210,6 +210,11 @@ class Duration(Bounded):
 
 
 @dataclass(frozen=True, slots=True)
+class Span(Duration):
+    """A length of time that somebody set: it is not rounded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ago(Bounded):
     """How long ago something was."""
 
@@ -276,6 +281,7 @@ Plain: TypeAlias = (
     | Moment
     | Day
     | Duration
+    | Span
     | Ago
 )
 Arg: TypeAlias = Plain | Many | Notice
@@ -302,6 +308,7 @@ _PLAIN: Mapping[str, type[Any]] = {
     "moment": Moment,
     "day": Day,
     "duration": Duration,
+    "span": Span,
     "ago": Ago,
 }
 """The name of each kind of argument in storage; its fields follow."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from knockbot.domain.ids import server_of
+from knockbot.domain.naming import power_named
 from knockbot.domain.notices import Level as Shown
-from knockbot.domain.notices import Notice, Term, because
+from knockbot.domain.notices import Notice, because
 
 Level = float
 """A power level: an integer, or `math.inf` for the creators of a room of version 12."""
@@ -82,7 +83,7 @@ class Shortfall:
     @property
     def why(self) -> Notice:
         """The same as a reason that fits both the bot and a moderator."""
-        level, act = shown(self.actual), Term(self.power)
+        level, act = shown(self.actual), power_named(self.power)
         if self.unreachable:
             return because("power.closed_room")
         if self.target == math.inf:

@@ -26,11 +26,12 @@ from knockbot.domain.notices import (
     Notice,
     Number,
     Room,
+    Span,
     Stranger,
     User,
     because,
 )
-from knockbot.times import DAY, HOUR, SECOND
+from knockbot.times import DAY, HOUR, MINUTE, SECOND
 
 NAMED = 3
 """How many values, or reasons, an explanation names before it counts the rest."""
@@ -123,8 +124,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.member_unknown": "whether the user is in {room}",
     "finding.member_unknown_why": "whether the user is in {room} ({why})",
     "finding.listed": "on list {name}",
-    "finding.listed_by": "on list {name}, which has {entity}",
-    "finding.listed_because": "on list {name}, which has {entity}: {reason}",
+    "finding.listed_by": "on list {name}, by its entry {entity}",
+    "finding.listed_because": "on list {name}, by its entry {entity} ({reason})",
     "finding.not_listed": "not on list {name}",
     "finding.list_unknown": "whether they are on list {name}",
     "finding.list_unknown_why": "whether they are on list {name} ({why})",
@@ -167,6 +168,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "user was rejected {count} time before in that time in the rooms managed from here",
         "user was rejected {count} times before in that time in the rooms managed from here",
     ),
+    "finding.rejected_never": "user was never rejected before",
+    "finding.rejected_within_never": "user was never rejected before in that time",
+    "finding.rejected_managed_never": "user was never rejected before in the rooms managed from here",
+    "finding.rejected_managed_within_never": (
+        "user was never rejected before in that time in the rooms managed from here"
+    ),
     "finding.rejected_unknown": "whether the user was rejected before (not checked)",
     "finding.banned": ("user was banned {count} time before", "user was banned {count} times before"),
     "finding.banned_within": (
@@ -181,6 +188,10 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "user was banned {count} time before in that time in the rooms managed from here",
         "user was banned {count} times before in that time in the rooms managed from here",
     ),
+    "finding.banned_never": "user was never banned before",
+    "finding.banned_within_never": "user was never banned before in that time",
+    "finding.banned_managed_never": "user was never banned before in the rooms managed from here",
+    "finding.banned_managed_within_never": "user was never banned before in that time in the rooms managed from here",
     "finding.banned_unknown": "whether the user was banned before (not checked)",
     "finding.accepted": ("user was accepted {count} time before", "user was accepted {count} times before"),
     "finding.accepted_within": (
@@ -194,6 +205,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.accepted_managed_within": (
         "user was accepted {count} time before in that time in the rooms managed from here",
         "user was accepted {count} times before in that time in the rooms managed from here",
+    ),
+    "finding.accepted_never": "user was never accepted before",
+    "finding.accepted_within_never": "user was never accepted before in that time",
+    "finding.accepted_managed_never": "user was never accepted before in the rooms managed from here",
+    "finding.accepted_managed_within_never": (
+        "user was never accepted before in that time in the rooms managed from here"
     ),
     "finding.accepted_unknown": "whether the user was accepted before (not checked)",
     "finding.knocks_more": (
@@ -341,6 +358,14 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "keys.asked_now": "the identity servers are being asked about this invite.",
     "keys.void": "the identity server {server} says that a key is not valid",
     # --- who may do what
+    "verdict.named/accept": "accept",
+    "verdict.named/forward": "forward",
+    "verdict.named/reject": "reject",
+    "verdict.named/ban": "ban",
+    "verdict.named/revoke": "revoke",
+    "power.named/invite": "invite",
+    "power.named/kick": "kick",
+    "power.named/ban": "ban",
     "power.closed_room": "the room is closed to users of other servers (m.federate is false).",
     "power.creator": "a creator of the room cannot be kicked or banned.",
     "power.too_low": "power level {level} is too low to {act}; level {needed} is needed.",
@@ -712,8 +737,14 @@ def _part(arg: Arg) -> str:
 
 def _number(arg: Moment | Duration, milliseconds: int) -> str:
     if isinstance(arg, Duration):
-        return _length(milliseconds)
+        return _span(milliseconds) if isinstance(arg, Span) else _length(milliseconds)
     return f"{datetime.fromtimestamp(min(max(milliseconds, 0), LATEST) // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _span(milliseconds: int) -> str:
+    units = (("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND))
+    unit, length = next((one for one in units if milliseconds % one[1] == 0), units[-1])
+    return f"{milliseconds // length} {unit}{'s' if milliseconds // length != 1 else ''}"
 
 
 def _length(milliseconds: int) -> str:

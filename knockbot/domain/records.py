@@ -9,7 +9,8 @@ from typing import TypedDict
 from knockbot.domain.conversations import Unsaid
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, because, notice
+from knockbot.domain.naming import verdict_named
+from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, because
 from knockbot.domain.reasons import people
 
 
@@ -157,7 +158,7 @@ ENDS = frozenset(
 def told(kind: Recorded, detail: Detail) -> Notice:
     """An entry as a notice, without the people that it is about."""
     args = {
-        "verdict": notice("verdict.named", answer=Choice(detail["verdict"])) if "verdict" in detail else None,
+        "verdict": verdict_named(detail["verdict"]) if "verdict" in detail else None,
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
         "unsaid": Choice(detail["unsaid"]) if "unsaid" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,

@@ -22,6 +22,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS, Deed
 from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
+from knockbot.domain.naming import verdict_named
 from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, Sign, User, because, listed, notice, rows
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
@@ -109,9 +110,7 @@ async def _bind(context: Context, turn: Turn, wish: Wish, request: Request) -> N
         also_from=wish.also_from,
     )
     if request.answer is not None:
-        why = because(
-            "overtaken.instead", user=User(wish.actor), verdict=notice("verdict.named", answer=Choice(wish.verdict))
-        )
+        why = because("overtaken.instead", user=User(wish.actor), verdict=verdict_named(wish.verdict))
         await settling.withdraw_answer(turn, request, why)
     await settling.apply_answer(context, turn, request, answer)
     if answer.doubtful and not answer.quiet:

@@ -9,7 +9,8 @@ from knockbot.domain import fitness
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Kind, RoomView, Verdict
-from knockbot.domain.notices import Id, Letters, Notice, Stranger, Term, User, because, below, listed, notice
+from knockbot.domain.naming import power_named
+from knockbot.domain.notices import Id, Letters, Notice, Stranger, User, because, below, listed, notice
 from knockbot.domain.power import ANYBODY, POWERS, Power, Powers
 from knockbot.domain.power import shown as level_shown
 from knockbot.errors import ActionError
@@ -32,7 +33,10 @@ def shortage(powers: Powers, bot: str) -> Notice | None:
     missing = lacking(powers, bot)
     if not missing:
         return None
-    acts = [because("room.my_power_for", act=Term(power), level=level_shown(powers.enough(power))) for power in missing]
+    acts = [
+        because("room.my_power_for", act=power_named(power), level=level_shown(powers.enough(power)))
+        for power in missing
+    ]
     return because("room.my_power", level=level_shown(powers.level(bot)), acts=listed(acts))
 
 
@@ -107,7 +111,7 @@ def told(items: Iterable[Item]) -> Notice:
 
 def _may(powers: Powers, bot: str, power: Power) -> Item:
     """Whether the bot's level is high enough for an act."""
-    act = Term(power)
+    act = power_named(power)
     needed, level = level_shown(powers.enough(power)), level_shown(powers.level(bot))
     if powers.may(bot, power, ANYBODY):
         return Item(notice("check.may", act=act, needed=needed, level=level), fits=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from knockbot.domain import mistakes
 from knockbot.domain.may import MAY, Deed
 from knockbot.domain.model import Verdict
-from knockbot.domain.notices import Code, Letters, Notice, Room, Term, User, notice
+from knockbot.domain.naming import verdict_named
+from knockbot.domain.notices import Code, Letters, Notice, Room, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall, shown
 from knockbot.errors import Never, Refused
@@ -72,7 +73,7 @@ def verdict_too_high(place: str, verdict: Verdict, room: Room, needed: PowerLeve
         notice(
             "policy.lacks_power",
             place=mistakes.place(place),
-            verdict=Term(verdict),
+            verdict=verdict_named(verdict),
             needed=shown(needed),
             room=room,
             level=shown(level),

@@ -15,7 +15,8 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.layers import INHERIT
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Because
-from knockbot.domain.notices import Arg, Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
+from knockbot.domain.naming import verdict_named
+from knockbot.domain.notices import Arg, Code, Letters, Notice, Number, Room, Stranger, User, below, notice
 from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
@@ -286,6 +287,6 @@ def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
         for key, then, now in changed_settings(before, policy)
     ]
     undo = notice("policy.undo", command=Code(f"!kb policy revert {sound.change.room.room_id} {revision - 1}"))
-    same = notice("policy.otherwise", verdict=Term(policy.otherwise))
+    same = notice("policy.otherwise", verdict=verdict_named(policy.otherwise))
     rehearses = [notice("policy.in_dry_run")] if policy.dry_run else []
     return [said, *(changed or [same]), *rehearses, *([undo] if revision > 1 else [])]

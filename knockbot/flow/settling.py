@@ -19,7 +19,7 @@ from knockbot.domain.card import (
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Decision, Request, State, Step, Verdict
-from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
+from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.undoing import carried_out
@@ -160,9 +160,9 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
         await requests.answered(turn.tx, request.id, None)  # they are invited anew, by hand
         request = await requests.get(turn.tx, request.id)
     if before.being_undone and not await undoing.is_done(turn, before, state):
-        await undoing.fell(context, turn, before, because("overtaken.state", state=Term(state)))
+        await undoing.fell(context, turn, before, because("overtaken.state", state=because(f"record.{state}")))
         request = await requests.get(turn.tx, request.id)
-    await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
+    await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=because(f"record.{state}")), turn.now)
     await tables.settled(context, turn, request)
     unrejected = no_rejection(request)
     if unrejected is not None:

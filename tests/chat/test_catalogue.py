@@ -21,6 +21,7 @@ from knockbot.domain.conversations import Unsaid
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
 from knockbot.domain.model import State, Verdict
+from knockbot.domain.naming import power_named, verdict_named
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -45,6 +46,7 @@ from knockbot.domain.notices import (
     Rule,
     Sentences,
     Sign,
+    Span,
     Stranger,
     Term,
     User,
@@ -95,6 +97,7 @@ def examples(kind: Any, text: str) -> list[Arg]:
         Moment: [Moment(0), Moment(1_700_000_000_000), Moment(10**20, "Asia/Tokyo"), Moment(-1, text)],
         Day: [Day(0), Day(10**20, "Pacific/Auckland"), Day(-1, text)],
         Duration: [Duration(0), Duration(3_600_000), Duration(10**20), Duration(-1)],
+        Span: [Span(0), Span(5_400_000), Span(10**20), Span(-1)],
         Ago: [Ago(0), Ago(90_000), Ago(10**20), Ago(-1)],
     }
     return made[kind] if kind in made else [kind(text)]
@@ -366,12 +369,13 @@ SHOWN: list[tuple[Notice, str, str]] = [
     ),
 ]
 
-TOO_LOW = because("power.too_low", level=Level("0"), act=Term("kick"), needed=Level("50"))
+ON_LIST = because("finding.listed_because", name=Letters("one"), entity=Letters("ana*"), reason=Letters("spam"))
+TOO_LOW = because("power.too_low", level=Level("0"), act=power_named("kick"), needed=Level("50"))
 REASONED: list[tuple[Notice, str, str]] = [
     (
         notice("act.failed", why=TOO_LOW),
         "That did not work: power level 0 is too low to kick; level 50 is needed.",
-        "Das hat nicht geklappt: das Berechtigungslevel 0 reicht nicht für kick; nötig ist 50.",
+        "Das hat nicht geklappt: das Berechtigungslevel 0 reicht nicht zum Entfernen; nötig ist 50.",
     ),
     (  # the sentence around it goes on: the reason loses its full stop
         notice("message.unreadable", user=BOB, why=because("unreadable.mail", user=BOB, why=TOO_LOW)),
@@ -383,7 +387,7 @@ REASONED: list[tuple[Notice, str, str]] = [
         ),
         (
             "🔒 Ich kann diese Nachricht von @bob:rose.example nicht lesen: eine Nachricht von "
-            "@bob:rose.example an mein Gerät: das Berechtigungslevel 0 reicht nicht für kick; nötig ist"
+            "@bob:rose.example an mein Gerät: das Berechtigungslevel 0 reicht nicht zum Entfernen; nötig ist"
             " 50. Wenn sie für mich war, gib sie bitte noch einmal ein. Wenn das nicht hilft, melde "
             "deinen Client ab und wieder an, oder benutze ein anderes Gerät."
         ),
@@ -422,6 +426,22 @@ REASONED: list[tuple[Notice, str, str]] = [
         "Erledigt: 1 angenommen, 2 abgelehnt",
     ),
     (
+        because("finding.knocks_more", count=Number(3), time=Span(7 * 86_400_000)),
+        "user knocked more than 3 times within 7 days",
+        "Konto hat innerhalb von 7 Tagen mehr als 3 Mal angeklopft",
+    ),
+    (because("finding.banned_never"), "user was never banned before", "Konto wurde noch nie verbannt"),
+    (
+        notice("explain.rule", verdict=verdict_named("accept"), rule=Rule("our people")),
+        "Policy: accept, by rule “our people”",
+        "Policy: annehmen, nach der Regel „our people“",
+    ),
+    (
+        notice("explain.listed_though", verdict=verdict_named("forward"), why=ON_LIST, doubt=because("doubt.dry_run")),
+        "Policy: forward, though they are on list one, by its entry ana* (spam), because the policy is in dry run",
+        "Policy: die Moderation fragen, denn: die Policy ist im Probelauf; das Konto ist auf der Liste one (Eintrag: ana*, spam)",  # noqa: E501 - one sentence
+    ),
+    (
         notice("time.earlier", time=Duration(3 * 86_400_000)),
         "3 days earlier",
         "3 Tage früher",
@@ -444,6 +464,9 @@ def test_a_notice_reads_as_people_write(said: Notice, english: str, german: str)
         (Duration(0), "0 seconds", "0 Sekunden"),
         (Duration(90_000), "1 minute", "1 Minute"),
         (Duration(3 * 86_400_000), "3 days", "3 Tage"),
+        (Span(5_400_000), "90 minutes", "90 Minuten"),
+        (Span(7 * 86_400_000), "7 days", "7 Tage"),
+        (Span(36 * 3_600_000), "36 hours", "36 Stunden"),
         (Number(12_345), "12,345", "12.345"),
         (Term("accept"), "accept", "accept"),
         (Rule("our people"), "“our people”", "„our people“"),

@@ -57,7 +57,7 @@ def test_an_entry_decides_before_every_rule(then: ListThen, kind: Kind) -> None:
         None,
     )
     assert found.found is not None
-    assert in_words(found.found) == 'on list "one", which has "@ana:*": spam <b>'
+    assert in_words(found.found) == 'on list "one", by its entry "@ana:*" (spam <b>)'
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_a_rule_can_ask_about_a_list(
 @pytest.mark.parametrize(
     ("listed", "why"),
     [
-        (HIT, 'on list "one", which has "@ana:*": spam <b>'),
-        (Listed(Truth.TRUE, "@ana:*"), 'on list "one", which has "@ana:*"'),
+        (HIT, 'on list "one", by its entry "@ana:*" (spam <b>)'),
+        (Listed(Truth.TRUE, "@ana:*"), 'on list "one", by its entry "@ana:*"'),
         (Listed(Truth.TRUE), 'on list "one"'),
     ],
 )

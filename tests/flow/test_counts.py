@@ -48,8 +48,8 @@ async def test_each_knock_counts_whether_it_is_a_new_request_or_another_reason(h
     third = await decided(house)
     assert third.rule == "often"
     assert [in_words(miss.why) for miss in (await decided(house, BEA)).missed] == [
-        "user knocked 1 time within 1d, not more than 2",
-        "user knocked 1 time at the rooms managed from here within 1d, not more than 2",
+        "user knocked 1 time within 1 day, not more than 2",
+        "user knocked 1 time at the rooms managed from here within 1 day, not more than 2",
     ]
 
 

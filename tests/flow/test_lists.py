@@ -91,7 +91,9 @@ async def test_who_is_listed_is_banned_and_others_come_in(listed: House) -> None
     assert [listed.membership(user) for user in (ANA, BEA)] == ["ban", "invite"]
     assert await rule_of(listed, ANA) == "list community"
     [banned] = [text for text in listed.spoken() if "Banned" in text]
-    assert banned.endswith('Banned by policy list “community”. They are on list "community", which has "@ana:*": ads.')
+    assert banned.endswith(
+        'Banned by policy list “community”. They are on list "community", by its entry "@ana:*" (ads).'
+    )
     assert "community" not in str(listed.world.rooms[GARDEN].members[ANA]["content"]), "the applicant is not told of it"
 
 
@@ -104,7 +106,7 @@ async def test_the_card_of_whoever_waited_tells_by_which_entry_they_were_banned(
 
     [card] = listed.cards()
     assert (card.state, card.block["rule"]) == ("banned", "list community")
-    assert card.text.endswith('They are on list "community", which has "@ana:*": ads.')
+    assert card.text.endswith('They are on list "community", by its entry "@ana:*" (ads).')
 
 
 @pytest.mark.parametrize(("then", "membership"), [("ban", "ban"), ("reject", "leave"), ("forward", "knock")])
@@ -149,7 +151,7 @@ async def test_a_card_says_that_a_list_names_somebody_which_does_not_decide(list
     listed.world.knock(GARDEN, BEA)
     await settled(listed)
     first, second = (card.text for card in listed.cards())
-    assert '⚠️ They are on list "community", which has "@ana:tulip.example": ads.' in first
+    assert '⚠️ They are on list "community", by its entry "@ana:tulip.example" (ads).' in first
     assert "on list" not in second
 
 
@@ -402,7 +404,7 @@ async def test_a_line_and_a_card_name_the_entry_by_which_a_rule_rejected(listed:
     await settled(listed)
     listed.world.knock(GARDEN, ANA)
     await settled(listed)
-    entry = 'They are on list "community", which has "@ana:tulip.example": ads.'
+    entry = 'They are on list "community", by its entry "@ana:tulip.example" (ads).'
     assert listed.spoken()[-1].endswith(f"Rejected by rule “watched”. {entry}")
 
     await set_policy(listed, FORWARD)
@@ -645,7 +647,7 @@ async def test_nothing_claims_that_the_policy_rejected_whose_invite_was_withdraw
     await settled(listed)
 
     assert listed.membership(ANA) == "leave"
-    entry = '"community", which has "@ana:tulip.example": ads.'
+    entry = '"community", by its entry "@ana:tulip.example" (ads).'
     told = f"The invite was withdrawn by {by}. If they ask again, the moderators decide. {why.format(entry=entry)}"
     said = listed.cards()[-1].text if has_card else next(text for text in listed.spoken() if "withdrawn" in text)
     assert told in said
@@ -696,7 +698,7 @@ async def test_a_policy_in_dry_run_says_once_that_an_invite_would_be_withdrawn(l
     assert listed.membership(ANA) == "invite"
     [said] = [text for text in listed.spoken() if "has not joined yet" in text]
     assert "Dry run: I would withdraw the invite, by policy list “community”." in said
-    assert 'which has "@ana:tulip.example": ads.' in said
+    assert 'by its entry "@ana:tulip.example" (ads).' in said
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -713,10 +715,10 @@ async def test_a_card_tells_of_a_list_that_does_not_decide_as_soon_as_it_names_s
 
     listed.world.list_entity(BANS, LIZ, ANA, reason="ads")
     await settled(listed)
-    assert '⚠️ They are on list "community", which has "@ana:tulip.example": ads.' in listed.card().text
+    assert '⚠️ They are on list "community", by its entry "@ana:tulip.example" (ads).' in listed.card().text
     listed.world.list_entity(BANS, LIZ, ANA, reason="spam")
     await settled(listed)
-    assert 'which has "@ana:tulip.example": spam.' in listed.card().text
+    assert 'by its entry "@ana:tulip.example" (spam).' in listed.card().text
     listed.world.unlist(BANS, LIZ, ANA)
     await settled(listed)
     assert ("on list" not in listed.card().text) is applied, "what is not judged again is edited with its next change"
@@ -741,7 +743,7 @@ def with_power_over_members(house: House, level: int = 0) -> None:
     house.world.rooms[GARDEN].levels["invite"] = 0
 
 
-ON_IT = f'The inviter is on list "community", which has "{MONA}": ads.'
+ON_IT = f'The inviter is on list "community", by its entry "{MONA}" (ads).'
 
 
 async def test_an_inviter_who_is_listed_is_banned_with_their_new_invite_and_the_lines_say_so(listed: House) -> None:
@@ -812,7 +814,7 @@ async def test_a_rule_that_asks_a_list_bans_the_inviter_and_the_line_says_so(lis
 
     assert (await states(listed), listed.membership(MONA)) == (["revoked"], "ban")
     line = next(text for text in listed.spoken() if "Revoked" in text)
-    on_it = ON_IT.replace(": ads.", ": spam.")
+    on_it = ON_IT.replace("(ads)", "(spam)")
     assert line.endswith(f"Revoked by rule “senders”. The same answer bans the inviter {MONA}. {on_it}")
 
 

@@ -7,7 +7,7 @@ import pytest
 from knockbot.config.policies import read_policy
 from knockbot.domain.languages import Language
 from knockbot.features.presets import keeping
-from knockbot.features.presets.table import BY_EMOJI, PRESETS, TRY_AGAIN
+from knockbot.features.presets.table import BY_EMOJI, PRESETS, TRY_AGAIN, WORDS
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.offered import Offered, click, offers
@@ -342,7 +342,7 @@ async def test_the_settings_that_do_not_say_who_comes_in_stay(house: House) -> N
     [said] = await told(house, f"policy use server {GARDEN}")
     assert "language, timezone, call, templates, wave" in said
     [*_, (_, author, text)] = sorted(await revisions(house, GARDEN))
-    assert (author, text) == (ALICE, PRESETS["server"].text + "# As before:\n" + SETTINGS)
+    assert (author, text) == (ALICE, PRESETS["server"].written(None, Language.DE) + "# Wie bisher:\n" + SETTINGS)
 
 
 async def test_a_dry_run_stays_one(house: House) -> None:
@@ -402,6 +402,15 @@ def test_a_preset_is_a_policy_in_each_language(name: str, language: Language) ->
     text = PRESETS[name].written("#club:tulip.example", language)
     assert read_policy(text).rules
     assert (TRY_AGAIN[language] in text) is (name == "careful")
+
+
+@pytest.mark.parametrize("language", [language for language in Language if language is not Language.EN])
+def test_what_people_read_of_a_preset_is_in_their_language(language: Language) -> None:
+    english = "\n".join(preset.text for preset in PRESETS.values())
+    read = {line for line in english.splitlines() if "#" in line or "name:" in line}
+    for preset in PRESETS.values():
+        assert read.isdisjoint(preset.written(None, language).splitlines())
+    assert all(words in english for words in WORDS[language])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ async def test_who_is_listed_there_before_they_join_is_not_invited_any_more(lawn
     told = await lists(lawn)
     [said] = told
     assert said.startswith(f"{ANA} was invited to Lawn as well and has not joined. I withdraw the invite, because they")
-    assert said.endswith(f'because they are on list "community", which has "{ANA}": ads.'), said
+    assert said.endswith(f'because they are on list "community", by its entry "{ANA}" (ads).'), said
     assert lawn.membership(ANA, LAWN) == "leave"
     assert not [said for said in lawn.spoken() if "meant for" in said], "it hit what it was meant for"
     assert await remembered(lawn) == 0

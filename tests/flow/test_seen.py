@@ -24,7 +24,7 @@ async def test_a_stranger_was_never_seen_and_is_known_later(house: House) -> Non
     assert [in_words(miss.why) for miss in first.missed] == ["user was never seen before"]
     house.clock.go_on(6 * DAY)
     second = await decided(house, reason="another")
-    assert [in_words(miss.why) for miss in second.missed] == ["user was first seen 6 days ago, less than 1w"]
+    assert [in_words(miss.why) for miss in second.missed] == ["user was first seen 6 days ago, less than 7 days"]
     house.clock.go_on(DAY)
     assert (await decided(house, reason="and another")).rule == "known"
 

@@ -25,7 +25,7 @@ USERS = {ALICE: 100, MO: 60, BOB: 50, EVE: 0, BOT: 100}
 SAID = (
     "🚪 #1 @ana:tulip.example is invited to Garden and has not joined yet\n"
     "No reason given.\n"
-    '⚠️ They are now on list "community", which has "@ana:tulip.example": ads. '
+    '⚠️ They are now on list "community", by its entry "@ana:tulip.example" (ads). '
     "They were invited by the policy (otherwise). "
     "I could not withdraw the invite: I would do this for @mo:tulip.example, "
 )

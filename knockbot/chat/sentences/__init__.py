@@ -62,7 +62,13 @@ SENTENCES: Mapping[str, Sentence] = {
     **waves.SENTENCES,
 }
 
-CHOSEN = {"concern": "concern", "day": "day", "record.not_told": "unsaid"}
+CHOSEN = {
+    "concern": "concern",
+    "day": "day",
+    "power.named": "power",
+    "record.not_told": "unsaid",
+    "verdict.named": "answer",
+}
 """What differs by a choice, where that is not how an inviter fell."""
 
 

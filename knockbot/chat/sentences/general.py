@@ -29,7 +29,6 @@ from knockbot.domain.notices import (
     Sentences,
     Sign,
     Stranger,
-    Term,
     User,
 )
 
@@ -347,11 +346,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "answer.already/reject": _already("{request} was already answered ({when}): {by} chose reject."),
     "answer.already/ban": _already("{request} was already answered ({when}): {by} chose ban."),
     "answer.closed": says("{request} is already closed ({when}): {what}", request=Numbered, when=Ago, what=Notice),
-    "verdict.named/accept": says("accept", answer=Choice),
-    "verdict.named/forward": says("forward", answer=Choice),
-    "verdict.named/reject": says("reject", answer=Choice),
-    "verdict.named/ban": says("ban", answer=Choice),
-    "verdict.named/revoke": says("revoke", answer=Choice),
     "answer.hits": says("✅ You chose {answer} for:", answer=Notice),
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
     "meant.several": says("Several requests fit. Please give the number:"),
@@ -377,24 +371,27 @@ SENTENCES: Mapping[str, Sentence] = {
     "show.still_invited": says("Invited, not joined yet, and waiting for your decision."),
     "sent.named": says("{address} ({name})", address=Code, name=Stranger),
     "explain.unknown": says(
-        "Policy: {verdict}, because rule {rule} cannot be checked. Unknown: {why}", verdict=Term, rule=Rule, why=Notice
+        "Policy: {verdict}, because rule {rule} cannot be checked. Unknown: {why}",
+        verdict=Notice,
+        rule=Rule,
+        why=Notice,
     ),
     "explain.dry_run/accept": _would("Policy: would accept, by {by}. It is in dry run, so the moderators decide."),
     "explain.dry_run/reject": _would("Policy: would reject, by {by}. It is in dry run, so the moderators decide."),
     "explain.dry_run/ban": _would("Policy: would ban, by {by}. It is in dry run, so the moderators decide."),
-    "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Term, why=Notice),
+    "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Notice, why=Notice),
     "explain.doubt_though": says(
-        "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Term, rule=Rule, why=Notice
+        "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Notice, rule=Rule, why=Notice
     ),
     "explain.server_acl": says("Policy: not used, because the room's server ACL denies their server"),
-    "explain.cooldown": says("Policy: {verdict}, by {by}: they were rejected before", verdict=Term, by=By),
-    "explain.rule": says("Policy: {verdict}, by rule {rule}", verdict=Term, rule=Rule),
+    "explain.cooldown": says("Policy: {verdict}, by {by}: they were rejected before", verdict=Notice, by=By),
+    "explain.rule": says("Policy: {verdict}, by rule {rule}", verdict=Notice, rule=Rule),
     "explain.as_invite": says(
-        "Policy: {verdict}, because no rule matches and the invite had this answer", verdict=Term
+        "Policy: {verdict}, because no rule matches and the invite had this answer", verdict=Notice
     ),
-    "explain.otherwise": says("Policy: {verdict}, because no rule matches ({key})", verdict=Term, key=Code),
+    "explain.otherwise": says("Policy: {verdict}, because no rule matches ({key})", verdict=Notice, key=Code),
     "explain.otherwise_of": says(
-        "Policy: {verdict}, because no rule matches ({key} of {room})", verdict=Term, key=Code, room=Room
+        "Policy: {verdict}, because no rule matches ({key} of {room})", verdict=Notice, key=Code, room=Room
     ),
     "explain.missed": says("· rule {rule} does not match: {why}", rule=Rule, why=Notice),
     "explain.missed_hidden": says("· rule {rule} asks what I do not tell you: {why}", rule=Rule, why=Notice),
@@ -698,10 +695,12 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     # --- what the bot has and needs in a room
     "check.missing": says("❌ {why}", why=Notice),
-    "check.may": says("✅ I can {act} (level {needed} is needed, I have {level})", act=Term, needed=Level, level=Level),
+    "check.may": says(
+        "✅ I can {act} (level {needed} is needed, I have {level})", act=Notice, needed=Level, level=Level
+    ),
     "check.may_not": says(
         "❌ I cannot {act}: {bot} needs level {needed} there and has {level}",
-        act=Term,
+        act=Notice,
         needed=Level,
         level=Level,
         bot=User,
@@ -758,7 +757,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "setting.not_set": says("not set"),
     "setting.none": says("none"),
     "setting.nobody": says("nobody"),
-    "policy.otherwise": says("Otherwise: {verdict}.", verdict=Term),
+    "policy.otherwise": says("Otherwise: {verdict}.", verdict=Notice),
     "policy.in_dry_run": says(
         "This policy is in dry run: I do nothing by myself. Each card says what I would do, and you decide."
     ),
@@ -807,7 +806,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy.lacks_power": says(
         "{place}: {verdict} needs level {needed} in {room}, and yours is {level}.",
         place=Notice,
-        verdict=Term,
+        verdict=Notice,
         needed=Level,
         room=Room,
         level=Level,

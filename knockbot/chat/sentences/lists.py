@@ -17,7 +17,6 @@ from knockbot.domain.notices import (
     Room,
     Rule,
     Stranger,
-    Term,
     User,
 )
 
@@ -34,16 +33,16 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.list_unknown": says(
         "The moderators decide, because a policy list cannot be checked now. Unknown: {why}", why=Notice
     ),
-    "explain.listed": says("Policy: {verdict}, because they are {why}", verdict=Term, why=Notice),
+    "explain.listed": says("Policy: {verdict}, because they are {why}", verdict=Notice, why=Notice),
     "explain.listed_though": says(
-        "Policy: {verdict}, though they are {why}, because {doubt}", verdict=Term, why=Notice, doubt=Notice
+        "Policy: {verdict}, though they are {why}, because {doubt}", verdict=Notice, why=Notice, doubt=Notice
     ),
-    "explain.listed_inviter": says("Policy: {verdict}, because the inviter is {why}", verdict=Term, why=Notice),
+    "explain.listed_inviter": says("Policy: {verdict}, because the inviter is {why}", verdict=Notice, why=Notice),
     "explain.listed_inviter_though": says(
-        "Policy: {verdict}, though the inviter is {why}, because {doubt}", verdict=Term, why=Notice, doubt=Notice
+        "Policy: {verdict}, though the inviter is {why}, because {doubt}", verdict=Notice, why=Notice, doubt=Notice
     ),
     "explain.list_unknown": says(
-        "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Term, why=Notice
+        "Policy: {verdict}, because a policy list cannot be checked. Unknown: {why}", verdict=Notice, why=Notice
     ),
     "policy.names_closed_list": says(
         "{place} names {room}. A list must be public, or you must have joined its room. And {bot} must be able to join it: "

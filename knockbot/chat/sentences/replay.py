@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, Who, says
-from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger, Term
+from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Room, Stranger
 
 
 def _span(text: str, plural: str) -> Sentence:
@@ -44,7 +44,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "{count} decisions would be different.",
         count=Number,
     ),
-    "try.row": says("{request} {who}: {was} → {would}", request=Numbered, who=Who, was=Term, would=Term),
+    "try.row": says("{request} {who}: {was} → {would}", request=Numbered, who=Who, was=Notice, would=Notice),
     "try.unknown": says(
         "{count} decision cannot be known: something was not looked up then, or is no longer stored.",
         "{count} decisions cannot be known: something was not looked up then, or is no longer stored.",

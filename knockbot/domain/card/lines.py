@@ -9,6 +9,7 @@ from knockbot.domain.card.outcomes import found
 from knockbot.domain.card.who import answered_by
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request, Verdict
+from knockbot.domain.naming import verdict_named
 from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Stranger, User, notice, rows
 
 
@@ -75,9 +76,7 @@ def room_or_text(requests: Sequence[Request], text: str, labels: Mapping[str, st
 
 def hit_by_answer(requests: Sequence[Request], answer: str, labels: Mapping[str, str]) -> Notice:
     """Whom a command was about, and where, if it could have been another request."""
-    return rows(
-        [notice("answer.hits", answer=notice("verdict.named", answer=Choice(answer))), *everybody(requests, labels)]
-    )
+    return rows([notice("answer.hits", answer=verdict_named(answer)), *everybody(requests, labels)])
 
 
 def may_have_withdrawn(request: Request) -> Notice:

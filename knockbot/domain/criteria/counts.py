@@ -14,7 +14,7 @@ from knockbot.documents.reading import Path, duration, found, whole_number, writ
 from knockbot.documents.schema import Key, read_keys, table, word
 from knockbot.domain.criteria.base import MAX_TIMES, NOT_KEPT, Condition, finding
 from knockbot.domain.model import Counting, Fact, Facts, Finding, Knock, Need, Truth, Where
-from knockbot.domain.notices import Number, Term, because
+from knockbot.domain.notices import Number, Span, because
 from knockbot.errors import Fault
 from knockbot.times import DAY
 
@@ -50,7 +50,7 @@ class MoreThan(Condition):
         if not more and count.cut:
             return NOT_KEPT
         place = "" if self.counting.where is Where.HERE else "_managed"
-        within = Term(written_duration(self.counting.within))
+        within = Span(self.counting.within)
         most = Number(self.more_than)
         if more:
             return finding(True, because(f"finding.{fact}_more{place}", count=most, time=within))

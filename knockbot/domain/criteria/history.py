@@ -12,13 +12,12 @@ from knockbot.documents.reading import (
     duration,
     found,
     whole_number,
-    written_duration,
     yes_or_no,
 )
 from knockbot.documents.schema import Key, read_keys, table, word
 from knockbot.domain.criteria.base import MAX_TIMES, NOT_KEPT, Condition, finding
 from knockbot.domain.model import Fact, Facts, Finding, Knock, Need, Past, State, Truth, Where
-from knockbot.domain.notices import Duration, Number, Term, because
+from knockbot.domain.notices import Duration, Number, Span, because
 from knockbot.errors import Fault
 
 
@@ -50,7 +49,8 @@ class CameToPass(Condition):
         )
         if counted < self.times and history.cut and not _covers(history.past, self.within):
             return NOT_KEPT
-        why = because(f"finding.{self.outcome}{self._scope}", count=Number(counted))
+        code = f"finding.{self.outcome}{self._scope}"
+        why = because(code, count=Number(counted)) if counted else because(f"{code}_never")
         return finding((counted >= self.times) is self.wanted, why)
 
     @property
@@ -111,7 +111,7 @@ class FirstSeenAtLeast(Condition):
             return Finding(Truth.FALSE, because("finding.first_seen_never"))
         enough = facts.first_seen >= self.least
         code = "finding.first_seen_enough" if enough else "finding.first_seen_too_late"
-        why = because(code, time=Duration(facts.first_seen), least=Term(written_duration(self.least)))
+        why = because(code, time=Duration(facts.first_seen), least=Span(self.least))
         return finding(enough, why)
 
 

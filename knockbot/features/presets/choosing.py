@@ -59,7 +59,8 @@ async def wanted(
     async with context.db.tx() as tx:
         there = await place.find(context, tx, room.room_id)
     language = place.language_of(context, [there] if there is not None else [])
-    return Wanted(Change(room, author, keeping.with_kept(preset.written(other, language), kept), cause), tuple(kept))
+    text = keeping.with_kept(preset.written(other, language), kept, language)
+    return Wanted(Change(room, author, text, cause), tuple(kept))
 
 
 async def put_in_force(context: Context, turn: Turn, sound: Sound, kept: Sequence[str]) -> Notice:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from knockbot.documents.yaml import dump, read_document
+from knockbot.domain.languages import Language
 from knockbot.domain.layers import INHERIT, LISTS
 from knockbot.domain.policy import CHILDREN
 from knockbot.flow.context import Context
@@ -29,7 +30,7 @@ REPLACED: Final = frozenset(
 
 ALSO_INVITE: Final = "also_invite"
 
-HEADING: Final = "# As before:\n"
+HEADING: Final = {Language.EN: "# As before:\n", Language.DE: "# Wie bisher:\n"}
 
 
 async def kept(context: Context, room: ProtectedRoom) -> Mapping[str, Any]:
@@ -76,6 +77,6 @@ def _several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value] if value is not None else []
 
 
-def with_kept(text: str, settings: Mapping[str, Any]) -> str:
+def with_kept(text: str, settings: Mapping[str, Any], language: Language = Language.EN) -> str:
     """The YAML of a preset, and below it the settings that stay."""
-    return f"{text}{HEADING}{dump(dict(settings))}" if settings else text
+    return f"{text}{HEADING[language]}{dump(dict(settings))}" if settings else text

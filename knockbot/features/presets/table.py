@@ -25,8 +25,11 @@ class Preset:
         return ANOTHER_ROOM in self.text
 
     def written(self, room: str | None, language: Language = Language.EN) -> str:
-        """Its YAML, with this room in its place, and what it tells applicants in this language."""
-        text = self.text.replace(TRY_AGAIN[Language.EN], TRY_AGAIN[language])
+        """Its YAML, with this room in its place, and what people read of it in this language: its remarks, the names of
+        its rules, and what it tells applicants."""
+        text = self.text
+        for english, other in WORDS.get(language, {}).items():
+            text = text.replace(english, other)
         return text if room is None else text.replace(ANOTHER_ROOM, json.dumps(room, ensure_ascii=False))
 
 
@@ -34,8 +37,8 @@ ANOTHER_ROOM: Final = "ROOM"
 
 TRY_AGAIN: Final[Mapping[Language, str]] = {
     Language.EN: "Please ask to join again, and write in a few words who you are and why you would like to join.",
-    Language.DE: "Bitte stellen Sie die Beitrittsanfrage noch einmal, und schreiben Sie in ein paar Worten dazu, wer "
-    "Sie sind und warum Sie beitreten möchten.",
+    Language.DE: "Bitte stelle die Beitrittsanfrage noch einmal, und schreibe in ein paar Worten dazu, wer du bist und "
+    "warum du beitreten möchtest.",
 }
 """What an applicant is told who gave no reason. It is text in a policy, so it is no sentence of the bot: whoever uses
 the preset may change it."""
@@ -121,6 +124,33 @@ otherwise: forward
 otherwise_third_party: reject
 inviter_left: revoke
 """
+
+WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
+    Language.DE: {
+        TRY_AGAIN[Language.EN]: TRY_AGAIN[Language.DE],
+        "Third-party invites are revoked, unless a moderator\n# sent them.": "Einladungen per\n# Adresse werden "
+        "widerrufen, außer sie kommen von der Moderation.",
+        "The moderators decide about everyone who is not pre-approved.": "Die Moderation entscheidet über alle, die "
+        "nicht vorab zugelassen sind.",
+        "The moderators decide about everyone else.": "Über alle anderen entscheidet die Moderation.",
+        "Users of our own server come in.": "Leute vom eigenen Server kommen herein.",
+        "Members of another room or space come in.": "Mitglieder eines anderen Raums oder Space kommen herein.",
+        "Whoever gives no reason, or a very short one, is asked to try again. After two such attempts, and about "
+        "everyone\n# else, the moderators decide.": "Wer keine oder eine sehr kurze Begründung angibt, soll es noch "
+        "einmal versuchen. Nach zwei solchen Versuchen\n# und über alle anderen entscheidet die Moderation.",
+        "Whoever says in a few words why they would like to join comes in.": "Wer in ein paar Worten eine Begründung "
+        "angibt, kommt herein.",
+        "name: pre-approved": "name: vorab zugelassen",
+        "name: our own server": "name: eigener Server",
+        "name: members": "name: Mitglieder",
+        "name: asked before": "name: schon gefragt",
+        "name: short reason": "name: kurze Begründung",
+        "name: known trouble": "name: schon aufgefallen",
+        "name: gave a reason": "name: mit Begründung",
+        "name: sent by a moderator": "name: von der Moderation verschickt",
+    },
+}
+"""What people read of a preset, in other languages."""
 
 _TEXTS = {
     "moderators": MODERATORS,
