@@ -89,11 +89,11 @@ async def test_why_the_bot_may_not_act_is_said_in_german(german: House) -> None:
     await german.live()
 
     assert (
-        "Das kann ich nicht beantworten: das Berechtigungslevel 0 reicht nicht für invite; nötig ist 50. "
+        "Das kann ich nicht beantworten: das Berechtigungslevel 0 reicht nicht zum Einladen; nötig ist 50. "
         f"Bitte gib {BOT} in Garden ein höheres Berechtigungslevel."
     ) in german.card().text
     assert (await reply(german, "accept 1")).startswith(
-        "Mir fehlt in Garden die Berechtigung dafür: das Berechtigungslevel 0 reicht nicht für invite; nötig ist 50."
+        "Mir fehlt in Garden die Berechtigung dafür: das Berechtigungslevel 0 reicht nicht zum Einladen; nötig ist 50."
     )
 
 
@@ -113,9 +113,9 @@ async def test_what_a_room_has_and_lacks_is_told_in_german(german: House) -> Non
     assert (await reply(german, f"check {GARDEN}")).split("\n") == [
         "Garden:",
         "✅ man kann eine Beitrittsanfrage stellen (Beitrittsregel „knock“)",
-        "✅ invite: Mein Berechtigungslevel 10 reicht (nötig ist 10)",
-        f"❌ kick: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
-        f"❌ ban: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
+        "✅ Einladen: Mein Berechtigungslevel 10 reicht (nötig ist 10)",
+        f"❌ Entfernen: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
+        f"❌ Verbannen: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
     ]
 
 
@@ -196,7 +196,7 @@ async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
     ("command", "told"),
     [
         ("list", "#1 Ana @ana:tulip.example in Garden, gerade eben · Begründung: Ich mag Gärten"),
-        ("show 1", "Wartet auf eine Antwort.\nPolicy: forward, weil keine Regel passt (otherwise)"),
+        ("show 1", "Wartet auf eine Antwort.\nPolicy: die Moderation fragen, weil keine Regel passt (otherwise)"),
         ("log", "#1 @ana:tulip.example · die Policy sagt: die Moderation fragen · von der Policy (otherwise)"),
         ("queue", "1 Anfrage wartet auf eine Antwort (!kb list).\nEs stehen keine Aktionen aus."),
         ("rooms", f"Garden {GARDEN} · 1 offen"),

@@ -565,7 +565,7 @@ async def test_where_the_bot_may_not_withdraw_the_invite_a_card_says_who_is_invi
     card = house.card()
     assert card.text.startswith("🚪 #1 @ana:tulip.example is invited to Garden and has not joined yet\n")
     assert f"power level 0 is too low to {act}; level 50 is needed." in card.text
-    assert 'They are on list "community", which has "@ana:tulip.example": ads.' in card.text
+    assert 'They are on list "community", by its entry "@ana:tulip.example" (ads).' in card.text
     assert (card.state, card.offers) == ("pending", ())
     await looks(house)
     assert len(house.cards()) == 1
