@@ -891,6 +891,17 @@ async def last_undone(tx: Tx, room_id: str, user_id: str) -> Request | None:
     return _REQUEST.maybe(row)
 
 
+async def undone_by(tx: Tx, management_room: str, event_id: str) -> list[Request]:
+    """The requests of a management room whose outcome this event has undone, by a click; oldest first."""
+    rows = await tx.fetch(
+        f"{_REQUEST.select} WHERE management_room = $1 AND undone_json IS NOT NULL AND answer_json LIKE $2 ORDER BY id",
+        management_room,
+        f"%{event_id}%",  # this may find too many, so the answer itself is checked
+    )
+    found = [(one, one.answer) for one in _REQUEST.all(rows)]
+    return [one for one, answer in found if answer is not None and answer.by_click and answer.cause == event_id]
+
+
 async def last_removal(tx: Tx, room_id: str, user_id: str) -> Removal | None:
     """How somebody who had knocked and joined was last removed from the room, if they ever were."""
     text = await tx.fetchval(LAST_REMOVAL, room_id, user_id)

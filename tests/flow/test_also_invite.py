@@ -259,11 +259,27 @@ async def test_where_that_room_is_in_dry_run_a_rule_only_tells_and_a_moderator_a
 
 async def test_where_that_room_takes_the_votes_of_several_it_is_one_vote_and_the_message_says_so(house: House) -> None:
     await waits_there(house, by=BOB, lawn="votes: {accept: 2}")
+    house.world.change(MODS, ALICE, BOB, "invite")
+    house.world.change(MODS, BOB, BOB, "join")
     await house.live()
     assert house.membership(ANA, LAWN) == "knock"
     [told] = [one for one in house.spoken() if "could not invite" in one]
     assert f"❌ Lawn: the accept of {BOB} is one vote for their request #1 there." in told
     assert "also invited to" not in "".join(await ask(house, "log"))
+
+
+async def test_an_accept_of_somebody_who_is_not_in_the_management_room_is_told_to_be_no_vote(house: House) -> None:
+    await waits_there(house, by=BOB, lawn="votes: {accept: 2}")
+    await house.live()
+    [told] = [one for one in house.spoken() if "could not invite" in one]
+    assert f"would be a vote for their request #1 there, but does not count, because {BOB} is not in this room" in told
+    await ask(house, "accept 1")
+    [card] = [card for card in house.cards() if card.block["room_id"] == LAWN]
+    lines = card.text.split("\n")
+
+    assert house.membership(ANA, LAWN) == "knock"
+    assert f"✅ 1 of 2: {ALICE}" in lines
+    assert f"✅ not counted, because they left the management room: {BOB}" in lines
 
 
 async def test_who_does_not_wait_there_is_not_invited_by_a_rule_where_that_room_is_in_dry_run(house: House) -> None:

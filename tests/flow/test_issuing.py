@@ -847,6 +847,38 @@ async def test_the_owner_of_an_address_who_knocks_is_let_in(house: House) -> Non
     assert (request.state, request.by) == (State.ACCEPTED, MONA)
 
 
+async def test_the_owner_of_an_address_who_knocks_gets_a_vote_where_an_accept_takes_several(house: House) -> None:
+    await house.set_policy("votes: {accept: 2}")
+    house.world.change(MODS, ALICE, MONA, "invite")
+    house.world.change(MODS, MONA, MONA, "join")
+    house.world.knock(GARDEN, DAVE)
+    await house.live()
+    house.post.owners[CARLA] = DAVE
+
+    [reply] = replies(house, await issued(house, by=MONA))
+
+    assert f"belongs to {DAVE}, who has already asked to join Garden. Your vote for #1 is noted: ✅ 1 of 2." in reply
+    assert (house.membership(DAVE), house.world.asked("invite"), house.post.mails) == ("knock", [], [])
+    house.tell("accept 1")
+    await house.live()
+    assert house.membership(DAVE) == "invite"
+
+
+async def test_who_has_been_answered_already_is_not_invited_past_the_votes(house: House) -> None:
+    await house.set_policy("votes: {accept: 2}")
+    house.world.play("kick", Later(foreign("busy"), retry_after=3600))
+    house.world.knock(GARDEN, DAVE)
+    await house.live()
+    house.tell("reject 1")
+    await house.live()
+    house.post.owners[CARLA] = DAVE
+
+    [reply] = replies(house, await issued(house, by=MONA))
+
+    assert "Please answer that request." in reply
+    assert house.world.asked("invite") == []
+
+
 @pytest.mark.parametrize(("membership", "told"), [("join", "already"), ("invite", "already"), ("ban", "banned")])
 async def test_the_owner_of_an_address_who_is_there_or_banned_is_left_where_they_are(
     house: House, membership: str, told: str

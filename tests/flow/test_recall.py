@@ -160,6 +160,63 @@ async def test_an_answer_that_was_undone_since_is_no_rejection(
     assert f"Before: {came} by {ALICE}" in restored.cards()[-1].text
 
 
+CARA = "@cara:tulip.example"
+
+
+async def with_votes(house: House) -> None:
+    """Alice, Cara and Bob are moderators, and an accept takes two of them; Ana asks."""
+    for who in (CARA, BOB):
+        for room_id in (GARDEN, MODS):
+            house.world.change(room_id, ALICE, who, "invite")
+            house.world.change(room_id, who, who, "join")
+        house.world.rooms[GARDEN].levels["users"][who] = 50
+    house.world.set_levels(GARDEN)
+    await set_policy(house, "votes: {accept: 2, ban: 2}")
+    house.world.knock(GARDEN, ANA, "hello")
+    await settled(house)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["given before the back-up", "given since"])
+async def test_a_vote_by_a_click_stands_after_a_restore_and_one_by_a_command_if_it_was_kept(
+    house: House, attic: Attic, kept: bool
+) -> None:
+    await with_votes(house)
+    if not kept:
+        await attic.put()
+    house.click("✅", by=CARA)
+    house.tell("ban 1", by=BOB)
+    await settled(house)
+    if kept:
+        await attic.put()
+
+    restored = await attic.bring_back()
+    await settled(restored)
+
+    lines = restored.card().text.split("\n")
+    assert f"✅ 1 of 2: {CARA}" in lines
+    assert (f"⛔ 1 of 2: {BOB}" in lines) is kept
+    restored.click("✅", by=ALICE)
+    await settled(restored)
+    assert restored.membership(ANA) == "invite"
+
+
+async def test_a_vote_that_was_taken_back_since_the_back_up_does_not_count(house: House, attic: Attic) -> None:
+    await with_votes(house)
+    clicked = house.click("✅", by=CARA)
+    await settled(house)
+    await attic.put()
+    house.world.redact(MODS, CARA, clicked)
+    await settled(house)
+
+    restored = await attic.bring_back()
+    await settled(restored)
+    restored.click("✅", by=ALICE)
+    await settled(restored)
+
+    assert restored.membership(ANA) == "knock"
+    assert f"✅ 1 of 2: {ALICE}" in restored.card().text.split("\n")
+
+
 async def test_a_request_that_moderators_answered_since_is_settled_in_their_name(house: House, attic: Attic) -> None:
     house.world.knock(GARDEN, ANA, "hello")
     house.world.knock(GARDEN, BOB, "hello")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.store import requests
@@ -564,3 +565,54 @@ async def test_whoever_lifts_the_ban_of_somebody_on_a_list_is_told_that_it_names
 
     assert house.membership(ANA) == "leave"
     assert ("They may be banned again when they ask: a policy list of that room names them." in said) is listed
+
+
+# --- the yes is taken back ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [ALICE, BOB])
+async def test_a_yes_that_is_taken_back_in_the_same_second_removes_nobody(house: House, by: str) -> None:
+    clicked = house.world.react(MODS, ALICE, await asked(house), "✅")
+    await house.hear()
+    house.world.redact(MODS, by, clicked)
+    await house.hear()
+    await house.later()
+
+    assert house.membership(ANA) == "join"
+    request = await house.request(ANA)
+    assert (request.state, request.undone) == (State.JOINED, None)
+    assert [kind for _, kind in await house.history(request)][-1] == "not_undone"
+    assert f"{by} removed the reaction that gave the answer" in house.spoken()[-1]
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_that_it_was_taken_back_is_seen_before_the_act_where_nobody_told_of_it(house: House) -> None:
+    clicked = house.world.react(MODS, ALICE, await asked(house), "✅")
+    await house.hear()
+    house.world.redact(MODS, ALICE, clicked)
+    house.world.outbox.clear()
+    await house.work()
+    await house.later()
+
+    assert house.membership(ANA) == "join"
+
+
+async def test_a_yes_that_is_taken_back_too_late_is_told_with_the_way_back(house: House) -> None:
+    clicked = house.world.react(MODS, ALICE, await asked(house), "✅")
+    await house.later()
+    assert house.membership(ANA) == "leave"
+    house.world.redact(MODS, ALICE, clicked)
+    await house.later()
+
+    assert f"already removed. To invite them again, type this in your client: /invite {ANA}" in house.spoken()[-1]
+
+
+async def test_the_bot_is_killed_after_a_yes_that_is_taken_back(house: House) -> None:
+    clicked = house.world.react(MODS, ALICE, await asked(house), "✅")
+    await house.hear()
+    await house.die()
+    house.world.redact(MODS, ALICE, clicked)
+    await house.start_again()
+    await house.later()
+
+    assert house.membership(ANA) == "join"

@@ -154,6 +154,51 @@ async def test_in_another_management_room_nobody_has_a_vote_on_it(house: House) 
     assert (house.membership(ANA), tally(house)) == ("knock", f"✅ 1 of 2: {ALICE}")
 
 
+# --- a room that was replaced, a restored back-up -----------------------------------------------------------------
+
+
+async def test_votes_about_somebody_stand_in_the_room_that_replaces_theirs(house: House) -> None:
+    await click(house, "⛔", BOB)
+    await click(house, "✅", DAVE)
+    levels = levels_for((ALICE, BOB, CAROL, DAVE))
+    house.world.room(NEW, "New garden", ALICE, BOT, BOB, CAROL, DAVE, levels=levels, predecessor=GARDEN)
+    house.world.replace(GARDEN, NEW)
+    await house.later()
+    house.world.react(MODS, ALICE, replacement(house), "✅")
+    await house.later()
+    house.world.knock(NEW, ANA, "hello")
+    await house.later()
+    await tell(house, "accept 1")
+    assert house.membership(ANA, NEW) == "knock"
+
+    await tell(house, "ban 1", by=CAROL)
+    assert house.membership(ANA, NEW) == "ban"
+
+
+async def test_whoever_is_not_in_the_room_that_replaces_theirs_does_not_count(house: House) -> None:
+    await click(house, "⛔", BOB)
+    levels = levels_for((ALICE, CAROL))
+    house.world.room(NEW, "New garden", ALICE, BOT, CAROL, levels=levels, predecessor=GARDEN)
+    house.world.replace(GARDEN, NEW)
+    await house.later()
+    house.world.react(MODS, ALICE, replacement(house), "✅")
+    await house.later()
+    house.world.knock(NEW, ANA, "hello")
+    await house.later()
+    await tell(house, "ban 1", by=CAROL)
+
+    assert house.membership(ANA, NEW) == "knock"
+    assert f"⛔ not counted, because they left the room: {BOB}" in house.cards()[-1].text.split("\n")
+
+
+def replacement(house: House) -> str:
+    """The question whether the new room is to be protected."""
+    [asked] = [event for event in house.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    return str(asked["event_id"])
+
+
+NEW = "!new:tulip.example"
+
 # --- two processes ------------------------------------------------------------------------------------------------
 
 

@@ -1096,6 +1096,18 @@ SENTENCES: Mapping[str, Sentence] = {
     "issue.belongs_to/knock": _belongs(
         "That address belongs to {user}, who has already asked to join {room}. I accept that request. No message is sent."
     ),
+    "issue.one_vote": says(
+        "That address belongs to {user}, who has already asked to join {room}. {votes} No message is sent.",
+        user=User,
+        room=Room,
+        votes=Notice,
+    ),
+    "issue.asks_already": says(
+        "That address belongs to {user}, who has already asked to join {room}. Please answer that request. No message "
+        "is sent.",
+        user=User,
+        room=Room,
+    ),
     "issue.belongs_to/invite": _belongs("That address belongs to {user}, who is already invited to {room}."),
     "issue.belongs_to/join": _belongs("That address belongs to {user}, who is already in {room}."),
     "issue.belongs_to/ban": _belongs(

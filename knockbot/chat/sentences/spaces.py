@@ -144,6 +144,12 @@ SENTENCES: Mapping[str, Sentence] = {
     "also.one_vote": says(
         "the accept of {user} is one vote for their request {request} there.", user=User, request=Numbered
     ),
+    "also.vote_from_outside": says(
+        "the accept of {user} would be a vote for their request {request} there, but does not count, because {user} is "
+        "not in this room.",
+        user=User,
+        request=Numbered,
+    ),
     "also.would": says(
         "its policy is in dry run. I would have invited them.",
     ),

@@ -133,6 +133,13 @@ SENTENCES: Mapping[str, Sentence] = {
         by=By,
         time=Moment,
     ),
+    "undo.too_late": says(
+        "{request}: the ✅ was taken back too late, {user} is already removed. To invite them again, type this in your "
+        "client: {command}",
+        request=Numbered,
+        user=User,
+        command=Code,
+    ),
     "undo.unconfirmed": says("Nobody said yes in time: {user} stays in {room}.", user=User, room=Room),
     "undo.not_for_you": says("Only {user} can answer this question, because they want the undo.", user=User),
     # What cannot be undone.

@@ -14,13 +14,14 @@ from knockbot.domain.jobs import AlsoInvite
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Because, Decision, MemberChange, Origin, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Notice, Numbered, User, because, notice
+from knockbot.domain.votes import Lapse
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
 from knockbot.flow import answering, place, rules, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.place import Place
-from knockbot.store import requests
+from knockbot.store import requests, votes
 
 
 async def waiting(context: Context, room_id: str, user_id: str) -> Request | None:
@@ -76,10 +77,13 @@ async def _by_hand(context: Context, by: str, accepted: Request, waits: Request)
     await answering.insist(context, wish, waits)
     async with context.turn(wish.cause) as turn:
         now = await _still_waiting(turn, waits)
-        await answering.take(context, turn, wish, now.id)
-        if (await requests.get(turn.tx, now.id)).answer is None:
-            return notice("also.one_vote", user=User(by), request=Numbered(now.number))
-        return None
+        if await answering.take(context, turn, wish, now.id) is None:
+            return None
+        given = (await votes.on(turn.tx, [now])).get(now.id, [])
+        user, number = User(by), Numbered(now.number)
+        if any(vote.voter == by and vote.lapse is Lapse.AWAY for vote in given):
+            return notice("also.vote_from_outside", user=user, request=number)
+        return notice("also.one_vote", user=user, request=number)
 
 
 async def _still_waiting(turn: Turn, waits: Request) -> Request:

@@ -22,13 +22,14 @@ from knockbot.domain.model import (
     State,
     ThirdPartyInvite,
     Verdict,
+    Wish,
 )
 from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.domain.records import Recorded
 from knockbot.domain.state_keys import written
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, journal, place, saying, settling
+from knockbot.flow import answering, authority, journal, place, saying, settling
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import Issuer
@@ -129,6 +130,8 @@ class Belongs:
 
     user_id: str
     stands: MemberChange | None
+    knock: str | None = None
+    """Their knock that waits for an answer, if the moderator may accept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +179,26 @@ async def _issue(context: Context, issuer: Issuer, job: Job[Issue]) -> Came | No
     except ActionError as error:
         return Unsent(_nothing_sent(error.why))
     if user_id is not None:
-        return Belongs(user_id, await context.outside.member(job.room_id, user_id))
+        return await _belongs(context, asked, user_id)
     return await _send(context, issuer, server, asked)
+
+
+async def _belongs(context: Context, asked: Asked, user_id: str) -> Belongs:
+    """Whose address it is. Where they ask to join already, that takes what any accept takes. Raises `Refused`; may
+    raise `Later` and `Never`."""
+    stands = await context.outside.member(asked.room_id, user_id)
+    if stands is None or stands.membership is not Membership.KNOCK:
+        return Belongs(user_id, stands)
+    async with context.db.tx() as tx:
+        waits = await requests.latest(tx, asked.room_id, user_id, held=False)
+    if waits is None or not waits.awaits_moderators:
+        return Belongs(user_id, stands)
+    await answering.insist(context, _wish(asked, waits.event_id), waits)
+    return Belongs(user_id, stands, waits.event_id)
+
+
+def _wish(asked: Asked, knock: str) -> Wish:
+    return Wish(asked.moderator, Verdict.ACCEPT, asked.cause, knock=knock)
 
 
 async def _insist_again(context: Context, job: Job[Issue], asked: Asked, room: ProtectedRoom | None) -> None:
@@ -261,10 +282,10 @@ async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom,
 async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, came: Belongs) -> None:
     """The address has an account: invite the account, or accept its join request if there is one."""
     membership = came.stands.membership if came.stands is not None else None
-    knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
-    if knock is not None and knock.awaits_moderators:
-        word = Answer(Verdict.ACCEPT, asked.moderator, turn.now, knock.event_id, cause=asked.cause)
-        await settling.apply_answer(context, turn, knock, word)
+    room, user = await place.called(context, turn, asked.room_id), User(came.user_id)
+    said = notice("issue.belongs_to", stands=Choice(membership or "none"), user=user, room=room)
+    if membership is Membership.KNOCK and (came.knock is not None or await _takes_votes(context, turn, asked.room_id)):
+        said = await _accepted(context, turn, asked, came) or said
     elif membership in (None, Membership.LEAVE, Membership.KNOCK):
         invite = plan.call_in(
             asked.room_id,
@@ -275,8 +296,27 @@ async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, 
             on_behalf_of=asked.moderator,
         )
         await turn.plan(invite)
-    stands, room = Choice(membership or "none"), await place.called(context, turn, asked.room_id)
-    await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
+    await _reply(context, turn, job, said)
+
+
+async def _takes_votes(context: Context, turn: Turn, room_id: str) -> bool:
+    """Whether one moderator alone accepts nobody at a room."""
+    there = await place.of(context, turn, room_id)
+    return there is not None and there.settings.votes.accept > 1
+
+
+async def _accepted(context: Context, turn: Turn, asked: Asked, came: Belongs) -> Notice | None:
+    """Accept the join request of whoever the address belongs to, as by hand; returns what is said where that is only a
+    vote, or not possible any more."""
+    room, user = await place.called(context, turn, asked.room_id), User(came.user_id)
+    knock = await requests.latest(turn.tx, asked.room_id, came.user_id)
+    if knock is None or came.knock is None:
+        return notice("issue.asks_already", user=user, room=room)
+    try:
+        missing = await answering.take(context, turn, _wish(asked, came.knock), knock.id)
+    except (Refused, Later):  # somebody was quicker, or has to be looked at once more
+        return notice("issue.asks_already", user=user, room=room)
+    return notice("issue.one_vote", user=user, room=room, votes=missing) if missing is not None else None
 
 
 async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from knockbot.domain.model import Reaction
-from knockbot.domain.notices import Moment, Notice, Numbered, User, because, notice
+from knockbot.domain.model import Reaction, Redaction, Request
+from knockbot.domain.notices import Code, Moment, Notice, Numbered, User, because, notice
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
 from knockbot.engine.timers import TimerKind, set_timer
-from knockbot.engine.turn import Turn, Write
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.undo.looking import Found, Wish, credited, look
 from knockbot.features.undo.taking import take
-from knockbot.flow import offers, place
+from knockbot.flow import offers, place, saying, undoing, withdrawing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.flow.questions import CLOSED, Question
-from knockbot.store import prompts, requests, undo_questions
+from knockbot.flow.saying import Audience
+from knockbot.store import inbox, jobs, prompts, requests, undo_questions
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.store.timers import Timer
@@ -128,7 +130,7 @@ async def _take(context: Context, _: Place, prompt: Prompt, reaction: Reaction) 
         raise Refused(notice("undo.not_for_you", user=User(question.asked_by)))
     if REMOVAL.meant(reaction.key) == NO:
         return partial(_end, prompt)
-    wish = Wish(reaction.sender, reaction.event_id)
+    wish = Wish(reaction.sender, reaction.event_id, by_click=True)
     found = await look(context, wish, request)
 
     async def write(turn: Turn) -> Notice | None:
@@ -148,6 +150,42 @@ async def _removed(_: Context, turn: Turn, prompt: Prompt) -> None:
     await undo_questions.end(turn.tx, prompt.id)
 
 
+async def _unclicked(context: Context, redaction: Redaction) -> Handled:
+    """Whoever said yes takes that back: nobody is removed, as long as that is not done."""
+    async with context.db.tx() as tx:
+        found = await requests.undone_by(tx, redaction.room_id, redaction.redacts)
+        under_way = any([await jobs.is_running(tx, request.id) for request in found])
+    there = await withdrawing.in_the_room(context, redaction) if found else None
+    if there is None:
+        return None
+    if under_way:
+        async with context.db.tx() as tx:
+            await inbox.let_wait(tx, redaction.event_id, context.now() + withdrawing.SOON)
+        return WAITS
+    by = there.sender or redaction.sender or context.bot
+
+    async def write(turn: Turn) -> None:
+        for one in found:
+            await _stays(context, turn, one, by)
+
+    return write
+
+
+async def _stays(context: Context, turn: Turn, undone: Request, by: str) -> None:
+    request = await requests.get(turn.tx, undone.id)
+    if await jobs.is_running(turn.tx, request.id):
+        turn.after(partial(context.look_at, request.room_id))
+    elif request.being_undone:
+        why = because("overtaken.unclicked", user=User(by))
+        await jobs.overtake(turn.tx, request.id, why, turn.now)
+        await undoing.fell(context, turn, request, why)
+    else:
+        number, user, command = Numbered(request.number), User(request.user_id), Code(f"/invite {request.user_id}")
+        said = notice("undo.too_late", request=number, user=user, command=command)
+        to, occasion = Audience(request.management_room, about=request), f"undo_too_late:{request.id}"
+        await saying.say(context, turn, to, occasion, said)
+
+
 REMOVAL: Final = Question((YES, NO), _is_open, _take, hold=_hold)
-QUESTION: Final[PromptKind[Context]] = REMOVAL.kind(_face, _removed)
+QUESTION: Final[PromptKind[Context]] = replace(REMOVAL.kind(_face, _removed), unclicked=_unclicked)
 """The question whether to remove somebody who has joined."""

@@ -28,6 +28,8 @@ class Wish:
     """The event of their command or click."""
     own: bool = False
     """Whether they named no request, and so mean what they have answered themselves."""
+    by_click: bool = False
+    """Whether that event is a click, which can be taken back."""
 
 
 @dataclass(frozen=True, slots=True)

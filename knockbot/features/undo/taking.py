@@ -26,7 +26,15 @@ async def take(context: Context, turn: Turn, wish: Wish, found: Found) -> Notice
         return await _take_back(context, turn, wish, found)
     step, by = found.step, credited(request)
     told = because("told.undone") if step in (Step.WITHDRAW, Step.REMOVE) else None
-    answer = Answer(undoing.VERDICTS[step], wish.actor, turn.now, request.event_id, cause=wish.cause, told=told)
+    answer = Answer(
+        undoing.VERDICTS[step],
+        wish.actor,
+        turn.now,
+        request.event_id,
+        cause=wish.cause,
+        told=told,
+        by_click=wish.by_click,
+    )
     undoes = tables.undoes(context).get(step, undo.begin)
     await undoes(context, turn, request, answer, step)
     also = await tables.undone(context, turn, request, answer) if step is Step.REMOVE else []

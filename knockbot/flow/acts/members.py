@@ -197,10 +197,13 @@ async def _called_off(context: Context, job: Job[OnMember | Revoke], behind: Beh
 async def _unclicked(context: Context, request: Request) -> Unclicked | None:
     """Whether the click that gave the answer was removed, and the bot did not hear of it: it may have been down.
 
-    An act that follows its click at once does not need to ask.
+    An act that follows its click at once does not need to ask; but before it undoes what a click has confirmed, it asks
+    always.
     """
     answer = request.answer
-    if answer is None or answer.cause is None or context.now() - answer.at < AT_ONCE:
+    if answer is None or answer.cause is None:
+        return None
+    if context.now() - answer.at < AT_ONCE and not request.being_undone:
         return None
     try:
         click = answer.cause if answer.by_click else None
