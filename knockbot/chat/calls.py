@@ -99,8 +99,14 @@ def no_such_revision(room: ProtectedRoom, number: int) -> Refused:
     return Refused(notice("meant.no_revision", room=called, revision=Number(number), command=command))
 
 
+_NUMBER_LAST = re.compile(r"\s#?([0-9]{1,9})$")
+
+
 def _no_such_applicant(text: str) -> Notice:
-    """Neither a number nor anybody who is waiting."""
+    """Neither a number nor anybody who is waiting; a number behind words may be one that belongs before them."""
+    number = _NUMBER_LAST.search(text)
+    if number is not None:
+        return notice("meant.number_last", text=Letters(text, NAME_LIMIT), request=Numbered(int(number[1])))
     return notice("meant.no_applicant", text=Letters(text, NAME_LIMIT), list=Code("!kb list"))
 
 

@@ -773,6 +773,14 @@ async def test_a_comment_may_stand_where_the_only_room_is_left_out(house: House)
     assert "is in force" in reply
 
 
+@pytest.mark.parametrize("command", ["reject spam 1", "note hello #1", "defer 2d 1"])
+async def test_a_number_behind_the_words_is_said_to_belong_before_them(house: House, command: str) -> None:
+    await knocks(house, ANA)
+    [said] = await told(house, command)
+    assert said.endswith(". If you mean #1, write its number first, right behind the command.")
+    assert house.membership(ANA) == "knock"
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [

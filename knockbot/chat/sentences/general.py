@@ -628,6 +628,11 @@ SENTENCES: Mapping[str, Sentence] = {
         text=Letters,
         list=Code,
     ),
+    "meant.number_last": says(
+        "I found no applicant for {text}. If you mean {request}, write its number first, right behind the command.",
+        text=Letters,
+        request=Numbered,
+    ),
     "meant.no_invite": says(
         "I found no unused third-party invite for {text}. Give the number of the invite: {invites} shows it. I know the addresses only of invites that I sent.",
         text=Letters,
