@@ -1280,6 +1280,32 @@ async def test_a_list_has_a_room_of_its_own(house: House, room_id: str, why: str
     assert await followed(house) == []
 
 
+async def test_what_a_list_said_of_a_request_is_for_all_who_decide_and_test_only_for_who_can_read_it(
+    house: House,
+) -> None:
+    house.world.room(BANS, "Bans", LIZ, ALICE, BOT, levels=levels_for([LIZ], bot=0), join_rule="invite")
+    house.world.aliases[ALIAS] = BANS
+    for user in (ANA, BEA):
+        house.world.list_entity(BANS, LIZ, user, reason="ads")
+    await set_policy(house, open_door("forward"))
+    for room_id in (GARDEN, MODS):
+        house.world.change(room_id, ALICE, VERA, "invite")
+        house.world.change(room_id, VERA, VERA, "join")
+    house.world.knock(GARDEN, ANA)
+    await settled(house)
+    entry = f'on list "community", which has "{ANA}": ads'
+    assert entry in house.card().text
+    told = {}
+    for by in (ALICE, VERA):
+        for command in ("show 1", f"test {BEA} {GARDEN} hi"):
+            house.tell(command, by=by)
+            await settled(house)
+            told[by, command[:4]] = house.spoken()[-1]
+    assert [entry in told[by, "show"] for by in (ALICE, VERA)] == [True, True]
+    assert ["ads" in told[by, "test"] for by in (ALICE, VERA)] == [True, False]
+    assert "you cannot read that list" in told[VERA, "test"]
+
+
 async def test_an_alias_that_leads_nowhere_is_named(house: House) -> None:
     assert "I cannot find #bans:tulip.example" in await set_policy(house)
 
