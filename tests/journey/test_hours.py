@@ -1,4 +1,4 @@
-"""A night at a real door: nobody is called, and in the morning it is told once, with a reminder and a digest."""
+"""A night at a real door: nobody is called, and in the morning one of three processes tells it once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from knockbot import app
+from knockbot.demo.homeserver import free_port
 from tests.keeper import Garden, InProcess, in_reply_to, words
 from tests.lab import LabHomeserver
 
@@ -29,10 +30,12 @@ async def told(garden: Garden, text: str) -> list[dict[str, object]]:
 
 
 async def test_a_night_is_told_in_the_morning_and_a_restart_repeats_nothing(
-    homeserver: LabHomeserver, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    homeserver: LabHomeserver, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On PostgreSQL, with three processes from the morning on: the homeserver talks to the first of them."""
     night = f'quiet_hours: "{hour(-2)}-{hour(3)}"\nremind_after: 12h\n'
-    keeper = InProcess(homeserver.take_slot(), sqlite_url)
+    keeper = InProcess(homeserver.take_slot(), postgres_url)
+    others = [InProcess(keeper.slot, postgres_url, port=free_port()) for _ in range(2)]
     async with keeper.running():
         garden = await keeper.plant(night, alone=True)
         daily = await keeper.plant(f'digest: "{hour(5)}"\n', alone=True)
@@ -44,7 +47,7 @@ async def test_a_night_is_told_in_the_morning_and_a_restart_repeats_nothing(
 
     right = app.now
     monkeypatch.setattr(app, "now", lambda: right() + 13 * 3600 * 1000)
-    async with keeper.running():
+    async with keeper.running(), others[0].running(), others[1].running():
         morning = await garden.heard(lambda event: "The quiet hours are over." in words(event))
         reminder = await garden.heard(lambda event: "still waits for an answer" in words(event))
         digest = await daily.heard(lambda event: "1 knock waits for an answer." in words(event))
@@ -53,7 +56,7 @@ async def test_a_night_is_told_in_the_morning_and_a_restart_repeats_nothing(
     assert ben.user_id not in words(digest)
 
     monkeypatch.setattr(app, "now", lambda: right() + 14 * 3600 * 1000)
-    async with keeper.running():
+    async with keeper.running(), others[0].running(), others[1].running():
         await garden.caught_up()
         await daily.caught_up()
         for place, text in (

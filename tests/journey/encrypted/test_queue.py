@@ -8,10 +8,12 @@ import pytest
 
 pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
 
+from knockbot import app
 from tests.journey.test_bulk import asked, batch_says, crowd
+from tests.journey.test_hours import hour, mentions
 from tests.journey.test_undo import number_of, question
 from tests.journey.test_waves import MANY, POLICY, invited, kind
-from tests.keeper import Garden, words
+from tests.keeper import Garden, InProcess, in_reply_to, words
 from tests.sealed import raw
 
 
@@ -32,6 +34,24 @@ async def test_a_wave_is_shown_and_ended_in_an_encrypted_room(garden: Garden) ->
     await garden.alice.react(garden.mods, over["event_id"], "✅")
     for person in held:
         await garden.membership(person, "invite")
+    assert "m.room.message" not in {event["type"] for event in await raw(garden)}
+
+
+async def test_the_morning_and_a_reminder_come_to_an_encrypted_room(
+    keeper: InProcess, garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await garden.set_policy(f'quiet_hours: "{hour(-2)}-{hour(3)}"\nremind_after: 12h\n')
+    assert await garden.command("call me") == "✅"
+    card = await garden.card(await garden.knocker())
+    assert mentions(card) == []
+    await keeper.stop()
+    right = app.now
+    monkeypatch.setattr(app, "now", lambda: right() + 13 * 3600 * 1000)
+    await keeper.start()
+    morning = await garden.heard(lambda event: "The quiet hours are over." in words(event))
+    assert mentions(morning) == [garden.alice.user_id]
+    reminder = await garden.heard(lambda event: "still waits for an answer" in words(event))
+    assert in_reply_to(reminder) == card["event_id"]
     assert "m.room.message" not in {event["type"] for event in await raw(garden)}
 
 
