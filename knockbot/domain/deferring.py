@@ -37,6 +37,8 @@ def until(when: int | date, now: int, zone: tzinfo) -> int:
     """The moment at which it comes back: for a day, its beginning in a time zone. Raises `Refused` for one that is not
     possible."""
     found = now + when if isinstance(when, int) else _beginning(when, zone)
+    if found <= now and not isinstance(when, int):
+        raise Refused(notice("defer.over", example=Code("2d")))
     if not LEAST <= found - now <= MOST:
         raise Refused(notice("defer.bounds", least=Code("1m"), most=Code("30d")))
     return found

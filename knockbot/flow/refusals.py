@@ -33,6 +33,8 @@ def not_a_member(room: Room, deed: Deed) -> Notice:
         return notice("may.not_a_member_yet", room=room)
     if deed is Deed.ALLOW:
         return notice("allow.not_a_member", room=room)
+    if deed in (Deed.CALL, Deed.CLAIM, Deed.DEFER, Deed.WAVE):
+        return notice("may.members_only", room=room)
     return notice("may.not_a_member", room=room)
 
 

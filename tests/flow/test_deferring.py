@@ -145,7 +145,7 @@ async def test_a_day_begins_in_the_zone_of_the_room(house: House) -> None:
         ("1 soon", "This is not a time: “soon”."),
         ("1 31d", "A request can be deferred for 1m at least and 30d at most."),
         ("1 1s", "A request can be deferred for 1m at least and 30d at most."),
-        ("1 2020-01-01", "A request can be deferred for 1m at least and 30d at most."),
+        ("1 2020-01-01", "That day has begun already. Write a later one, or a length of time such as 2d."),
         ("1 2d please", "I do not understand “please” here."),
         ("9 2d", "#9"),
     ],

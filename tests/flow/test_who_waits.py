@@ -221,3 +221,22 @@ async def test_the_end_of_a_wave_says_where_those_are_who_wait(house: House) -> 
     assert "7 requests wait for you" in said
     assert "6 of them are counted in the message about the wave; the others have cards of their own." in said
     assert "6 knocks wait for an answer." in offers(house, "wave")[0].text
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (f"wave on {GARDEN}", "Only members of Garden can do this."),
+        (f"wave off {GARDEN}", "Only members of Garden can do this."),
+        ("defer 1 2d", "Only members of Garden can do this."),
+        ("claim 1", "Only members of Garden can do this."),
+        ("accept 1", "Only members of Garden can answer its join requests."),
+    ],
+)
+async def test_who_is_outside_of_the_room_is_told_what_only_members_can_do(
+    house: House, command: str, said: str
+) -> None:
+    await house.protect(policy="otherwise: forward")
+    house.world.change(GARDEN, ALICE, ALICE, "leave")
+    await knock(house)
+    assert await tell(house, command) == said

@@ -22,5 +22,8 @@ SENTENCES: Mapping[str, Sentence] = {
         date=Code,
         off=Code,
     ),
+    "defer.over": says(
+        "That day has begun already. Write a later one, or a length of time such as {example}.", example=Code
+    ),
     "defer.bounds": says("A request can be deferred for {least} at least and {most} at most.", least=Code, most=Code),
 }

@@ -541,6 +541,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "I am not in {room} now, so I cannot check who may do this there. Invite {bot} first.", room=Room, bot=User
     ),
     "may.not_a_member": says("Only members of {room} can answer its join requests.", room=Room),
+    "may.members_only": says("Only members of {room} can do this.", room=Room),
     "may.not_a_member_yet": says(
         "You are not a member of {room}. Only members with the power level to change its join rule can do this.",
         room=Room,

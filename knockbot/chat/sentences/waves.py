@@ -45,7 +45,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "Rules accept nobody there while it goes on: they leave that to you. They reject and ban as before. I post no cards for these knocks; this message counts them."
     ),
     "wave.ends": says(
-        "It ends by itself once {time} pass without {count} people who knock within {within}, or with {command}.",
+        "It ends by itself after {time} in which no {count} people knock within {within}, or with {command}.",
         time=Duration,
         count=Number,
         within=Duration,
