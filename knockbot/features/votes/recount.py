@@ -6,11 +6,12 @@ Nothing is done without a look at the powers: whoever of the voters may still an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from knockbot.domain.model import Request, RoomChange, Wish
-from knockbot.domain.votes import Tally, Vote, VoteRule, reached
+from knockbot.domain.votes import Tally, Vote, is_about, reached
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
@@ -54,30 +55,24 @@ async def plan(context: Context, turn: Turn, request_id: int) -> None:
 
 
 async def _rings(context: Context, timer: Timer) -> Write[None] | None:
-    """Answer a request that has enough votes. May raise `Later`."""
+    """Answer a request that has enough votes, as its voters are now. May raise `Later`."""
     async with context.db.tx() as tx:
         request = await requests.get(tx, int(timer.about), held=False)
         rule = await rule_at(context, tx, request.room_id)
         given = (await votes.on(tx, [request])).get(request.id, [])
     if not request.awaits_moderators:
         return None
-    enough = reached(given, request, rule)
-    for found in enough:
-        wish = await _wish(context, request, found)
-        if wish is not None:
-            return partial(_answer, context, wish, request)
     try:
         await voting.look_at(context, request, [vote.voter for vote in given])
     except Never:
         return None  # the bot was removed from one of the rooms
-    return partial(_note, context, request, rule, has_enough=bool(enough))
-
-
-async def _note(context: Context, request: Request, rule: VoteRule, turn: Turn, *, has_enough: bool) -> None:
-    """Note whose votes count now. If they are enough by that, look once more for whoever may answer."""
-    await voting.note(context, request, turn)
-    if not has_enough and reached((await votes.on(turn.tx, [request])).get(request.id, []), request, rule):
-        await plan(context, turn, request.id)
+    seen = voting.seen_of(context, request, [vote for vote in given if is_about(vote, request)])
+    now = [replace(vote, lapse=seen.get(vote.voter, vote.lapse)) for vote in given]
+    for found in reached(now, request, rule):
+        wish = await _wish(context, request, found)
+        if wish is not None:
+            return partial(_answer, context, wish, request)
+    return partial(voting.note, context, request)
 
 
 async def _wish(context: Context, request: Request, found: Tally) -> Wish | None:
