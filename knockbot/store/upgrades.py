@@ -272,6 +272,7 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
 -- All that a policy asks of an applicant's history stands in this index, so that no long reason is read for it.
+CREATE INDEX requests_undone ON requests (management_room, id) WHERE undone_json IS NOT NULL;
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, kind, id, state, counts_as, counts_since);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
 CREATE INDEX requests_pending ON requests (management_room, user_id) WHERE state = 'pending';
