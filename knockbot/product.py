@@ -52,6 +52,10 @@ from knockbot.features.notes import writing
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving, powers
 from knockbot.features.presets import choosing
+from knockbot.features.questions import answers
+from knockbot.features.questions import asking as asking_applicants
+from knockbot.features.questions import facts as question_facts
+from knockbot.features.questions import shown as questions_shown
 from knockbot.features.reminders import daily, expiring, reminding
 from knockbot.features.reminders import rooms as waits
 from knockbot.features.remote import notify
@@ -282,6 +286,19 @@ FEATURES: tuple[Feature, ...] = (
         settled=writing_letters.settled,
         remarks=appealing.remarks,
     ),
+    Feature(
+        "questions",
+        hears={Reaction: answers.reacted, Redaction: answers.redacted},
+        gathers={Fact.ANSWERS: question_facts.answers},
+        outdates=question_facts.outdates,
+        asks=asking_applicants.ask,
+        unreached=asking_applicants.unreached,
+        sent=answers.sent,
+        left_open=asking_applicants.left_open,
+        settled=asking_applicants.settled,
+        let_go=asking_applicants.let_go,
+        remarks=questions_shown.remarks,
+    ),
     Feature("remote", settled=notify.settled),
     Feature(
         "dossier",
@@ -351,6 +368,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     preview.RUN: TimerKind(running.run),
     **course.TIMERS,
     **writing_letters.TIMERS,
+    **asking_applicants.TIMERS,
     "leave_unused_rooms": hourly(entering.leave_unused),
     "leave_idle_conversations": hourly(conversations.leave_idle),
     "forget_conversations": hourly(conversations.forget),

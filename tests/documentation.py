@@ -245,6 +245,7 @@ NO_COMPLAINT_AREAS = (
         "letter.",
         "own.",
         "appeal.",
+        "question.",
     ),
 )
 """How the codes begin of what is only looked up, or a part of a card."""

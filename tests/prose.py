@@ -23,6 +23,7 @@ PEOPLES = {
     "approvals": {"note"},
     "notes": {"text"},
     "appeals": {"text"},
+    "questions": {"ask", "answer", "choices_json"},
     "votes": {"reason"},
     "addresses": {"address", "name"},
     "issued": {"address", "name"},

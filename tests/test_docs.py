@@ -94,6 +94,7 @@ def test_a_condition_is_taken(block: Block) -> None:
     kind = Kind.THIRD_PARTY_INVITE if asks_of_inviters else Kind.KNOCK
 
     lists = 'lists: [{room: "#watch:community.example", then: none}]\n'  # for the criterion that asks about one
+    lists += "questions: [ask: Why?]\n"  # for those that ask about answers
     read_policy(f"{lists}rules:\n- for: {kind}\n  when:\n{condition}  then: forward\n")
 
 
@@ -260,6 +261,7 @@ WANTS = {
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
     Deed.NOTE: "`note`, `release`",
     Deed.CALL: "`call me`, `call off`",
+    Deed.ASK: "`ask`",
     Deed.CLAIM: "`claim`",
     Deed.ACCEPT: "`accept`, `accept all`, ✅: a knock, or a user of a third-party invite; `undo` of their rejection",
     Deed.REJECT: "`reject`, `reject all`, ❌: the same; `undo` of their accept",

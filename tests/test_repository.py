@@ -162,6 +162,7 @@ NOTHING = {
     "also_invite": "none",
     "templates": "none",
     "letters": "none",
+    "questions": "none",
     "call": "nobody",
     "language": "that of `defaults` in `config.yaml`",
 }
@@ -324,6 +325,7 @@ CATCHES_REFUSALS = {
     "features/bulk/choosing.py": "one of the requests of a batch",
     "features/bulk/running.py": "the same",
     "features/bulk/stopping.py": "one of the rooms of a batch",
+    "features/questions/answers.py": "an answer that an applicant gives or corrects",
     "features/votes/recount.py": "a vote that is counted anew under another policy",
     "flow/questions.py": "a click on a question",
     "flow/rulebook.py": "one of several rooms in which a policy is to be applied",

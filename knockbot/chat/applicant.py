@@ -23,6 +23,7 @@ from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never, Refused
 from knockbot.features.letters import appealing, own, withdrawing
 from knockbot.features.letters.own import Own
+from knockbot.features.questions import answers
 from knockbot.flow import conversations, refusals
 from knockbot.flow.context import Context
 from knockbot.store import conversations as stored
@@ -34,7 +35,7 @@ LONGEST: Final = 4000
 LATE: Final = HOUR
 """Milliseconds after which a command is no longer run, because its author no longer expects it."""
 
-Answered = Notice | Write[Notice]
+Answered = Notice | Write[Notice] | Write[Notice | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +208,10 @@ WORDS: Final[Mapping[str, Spoken]] = {word: row for row in SPOKEN for word in ro
 
 async def hear(context: Context, talk: Conversation, message: Message) -> Handled:
     """A message in a conversation: what its applicant wrote is done if it is a command, and answered."""
-    if message.sender != talk.user_id or message.edits is not None or not talk.goes_on:
+    if message.sender != talk.user_id or not talk.goes_on:
         return None
+    if message.edits is not None:
+        return await answers.edited(context, talk, message, without_fallback(message.body).strip()[:LONGEST])
     occasion = ""
     try:
         if _is_for_moderators(message):
@@ -225,7 +228,8 @@ async def hear(context: Context, talk: Conversation, message: Message) -> Handle
             said = refused.said
         # Not before: the answer may hold a request, and whoever holds both holds the conversation last.
         await stored.touch(turn.tx, talk.id, turn.now)
-        await conversations.reply(context, turn, message, said, occasion=occasion)
+        if said is not None:
+            await conversations.reply(context, turn, message, said, occasion=occasion)
 
     return write
 
@@ -246,6 +250,12 @@ def _is_for_moderators(message: Message) -> bool:
     return any(re.match(rf"{prefix}\b", said) for prefix in PREFIXES)
 
 
+def _is_command(row: Spoken, rest: str, lines: str) -> bool:
+    """Whether a message that begins with the word of a command is surely no answer to a question."""
+    takes_text = any(argument.takes_lines for argument in row.arguments)
+    return takes_text or (not lines and len(rest.split()) <= len(row.arguments))
+
+
 async def _answer(context: Context, talk: Conversation, message: Message) -> Answered:
     if context.now() - message.sent_at > LATE:
         raise Refused(notice("late"))
@@ -256,6 +266,10 @@ async def _answer(context: Context, talk: Conversation, message: Message) -> Ans
     async with context.db.tx() as tx:
         tongue = await conversations.language_in(context, tx, talk)
     row = WORDS.get(first.casefold().strip(".!?:/"))
+    if row is None or not _is_command(row, rest, lines) or await answers.is_reply(context, talk, message):
+        meant = await answers.meant(context, talk, message) if text else None
+        if meant is not None:
+            return answers.give(context, message, meant, text)
     if row is None:
         unknown = notice("own.unknown", text=Stranger(line, 60))
         raise Refused(below(unknown, _help(tongue)) if line else _help(tongue))

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from knockbot.domain.criteria.counts import COUNTED, MOST_COUNTINGS
 from knockbot.domain.model import (
+    Asked,
+    Asking,
     Because,
     Came,
     Count,
@@ -192,6 +194,7 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         "came": facts.came,
         "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
         "cool": None if facts.last_rejection is None else [facts.last_rejection.age],
+        "asked": facts.asked and facts.asked.state,
         "denied": facts.denied or None,
     }
     return {key: value for key, value in data.items() if value not in EMPTY}
@@ -231,6 +234,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         came=Came(data["came"]) if "came" in data else None,
         pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
         last_rejection=LastRejection(*data["cool"]) if "cool" in data else None,
+        asked=Asked(Asking(data["asked"]), None) if "asked" in data else None,
         denied=data.get("denied", False),
     )
 

@@ -26,6 +26,8 @@ class Deed(StrEnum):
     there."""
     CALL = "call"
     """Say whether one wants to be called about a room."""
+    ASK = "ask"
+    """Have the bot ask an applicant something."""
     CLAIM = "claim"
     """Say that one is at a request."""
     DEFER = "defer"
@@ -85,6 +87,7 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.LOOK: Takes(joined=False, joined_to_management=True),
     Deed.NOTE: Takes(joined=False, joined_to_management=True),
     Deed.CALL: Takes(joined=False, joined_to_management=True),
+    Deed.ASK: Takes(answers=True),
     Deed.CLAIM: Takes(answers=True),
     Deed.DEFER: Takes(answers=True),
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),

@@ -46,6 +46,8 @@ class Because(StrEnum):
     """It arrived, or changed: another knock, another invite with its token, or somebody used the invite."""
     POLICY_APPLIED = "policy_applied"
     """A moderator applied the policy in force to pending requests."""
+    ANSWERED = "answered"
+    """The applicant has answered a question, or will not: the time for that is over, or they cannot be asked."""
     PRE_APPROVAL = "pre_approval"
     """Somebody pre-approved the applicant, or took that back."""
     FACTS_CHANGED = "facts_changed"
@@ -65,6 +67,8 @@ class Verdict(StrEnum):
     FORWARD = "forward"
     REJECT = "reject"
     BAN = "ban"
+    ASK = "ask"
+    """The applicant is asked the questions of the policy; only a rule says this."""
 
 
 class State(StrEnum):
@@ -458,6 +462,25 @@ class LastRejection:
     """How long ago that was (milliseconds); none if they never were."""
 
 
+class Asking(StrEnum):
+    """How far it is with asking an applicant."""
+
+    OPEN = "open"
+    UNANSWERED = "unanswered"
+    """The time for answers is over."""
+    UNREACHABLE = "unreachable"
+    """They could not be asked, or cannot answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody was asked the questions of the policy."""
+
+    state: Asking
+    answers: Mapping[str, str] | None = field(default_factory=dict)
+    """By the key of the question: the name of a choice, or a text. None if they are not kept."""
+
+
 class Came(StrEnum):
     """The state of a third-party invite when somebody used it."""
 
@@ -499,6 +522,8 @@ class Fact(StrEnum):
     """Whether somebody who may accept the applicant has approved them in advance (`Facts.pre_approved`)."""
     LAST_REJECTION = "last_rejection"
     """When the applicant was last rejected at this room (`Facts.last_rejection`)."""
+    ANSWERS = "answers"
+    """What the applicant has answered to the questions of the policy (`Facts.asked`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,6 +586,12 @@ class Facts:
     """Whether somebody approved the applicant in advance; none if not looked up."""
     last_rejection: LastRejection | None = None
     """When the applicant was last rejected; none if not looked up."""
+    asked: Asked | None = None
+    """What the applicant has answered; none if they were not asked, or that was not looked up."""
+    to_ask: tuple[str, ...] = ()
+    """The keys of the questions of the policy; `decide` adds them, since they are no fact about the request."""
+    numbered: tuple[str, ...] = ()
+    """The same of the policy that has the rule: the numbers in it mean these."""
     denied: bool = False
     """Whether the room denies the applicant's server (`m.room.server_acl`)."""
     measure: Measure | None = None

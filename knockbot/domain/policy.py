@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -16,6 +16,7 @@ from knockbot.documents.reading import (
     one_or_more,
     spelled,
     text,
+    unknown_word,
     written_duration,
     yes_or_no,
 )
@@ -25,7 +26,8 @@ from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
 from knockbot.domain.cooldown import COOLDOWN, cooled, read_cooldown
-from knockbot.domain.criteria import COMBINATIONS, CRITERIA, counts, read_when
+from knockbot.domain.criteria import COMBINATIONS, CRITERIA, Always, counts, leaves, once_answered, read_when
+from knockbot.domain.criteria.answers import AnswerIs, HasAnswered, has_answered_all, waits_for_an_answer
 from knockbot.domain.criteria.applicants import likeness_in
 from knockbot.domain.criteria.base import Condition, read_room
 from knockbot.domain.expiry import INVITE_EXPIRES, read_invite_expires
@@ -36,8 +38,23 @@ from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
 from knockbot.domain.letters import LetterRule, read_letters
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, read_lists
-from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
+from knockbot.domain.model import (
+    DRY_RUN,
+    Asking,
+    Came,
+    Decision,
+    Fact,
+    Facts,
+    Kind,
+    Knock,
+    Known,
+    Miss,
+    Origin,
+    Truth,
+    Verdict,
+)
 from knockbot.domain.notices import Notice, because, notice
+from knockbot.domain.questions import AskingRule, Question, read_asking, read_questions
 from knockbot.domain.reminders import read_remind_after
 from knockbot.domain.templates import Template, read_templates
 from knockbot.domain.votes import VoteRule, read_votes
@@ -60,7 +77,7 @@ judged."""
 MAX_MEMORY = 16 * 1024 * 1024
 """The most bytes of a policy typed in chat, after it is compiled."""
 
-LATER_VERDICTS = frozenset({"ask", "ignore"})
+LATER_VERDICTS = frozenset({"ignore"})
 """Verdicts of a later version; a policy with one is refused with that reason."""
 
 RULE_MEMORY = 2000
@@ -112,6 +129,8 @@ class Rule:
     """Whether whoever it rejects may knock again at once, though the policy has a cooldown."""
     origin: str = ""
     """The room whose policy it is a part of; empty for the default policy, and before that is known."""
+    numbered: tuple[str, ...] = ()
+    """The keys of the questions that its numbers of questions mean, where it asks about answers."""
 
     @property
     def label(self) -> str:
@@ -144,7 +163,12 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
 
 def _read_rule(value: object, path: Path, place: int) -> Rule:
     said = read_keys(RULE_KEYS, value, path)
-    when = read_when(said["when"], (*path, "when"), said["kinds"])
+    asks = said["then"] is Verdict.ASK
+    if asks and said["kinds"] != frozenset({Kind.KNOCK}):
+        raise Fault("only those who knock can be asked", (*path, "then"))
+    if said["when"] is LEFT_OUT and not asks:
+        raise Fault("missing", (*path, "when"))
+    when = Always() if said["when"] is LEFT_OUT else read_when(said["when"], (*path, "when"), said["kinds"])
     by_likeness = any(need.fact is Fact.LOOKALIKE for need in when.needs)
     if said["then"] is Verdict.ACCEPT and by_likeness and not when.vouches():
         raise Fault(NOBODY_VOUCHES, (*path, "when"))
@@ -181,6 +205,10 @@ def _as_it_stands(value: object, _path: Path) -> object:
     return value
 
 
+LEFT_OUT: Final = object()
+"""A rule has no `when`: it is for everybody who comes so far."""
+
+
 def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
     return frozenset(Kind(one_of(one, at, tuple(Kind))) for one, at in one_or_more(value, path))
 
@@ -188,7 +216,7 @@ def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
 RULE_KEYS = table(
     Key("name", _read_name, None),
     Key("for", _read_kinds, frozenset({Kind.KNOCK}), field="kinds"),
-    Key("when", _as_it_stands),  # it is compiled when the kinds of request of the rule are known
+    Key("when", _as_it_stands, LEFT_OUT),  # it is compiled when the kinds of request of the rule are known
     Key("then", word(Verdict, LATER_VERDICTS)),
     Key("reason", _read_reason, None),
     Key("may_ask_again", yes_or_no, False, False),
@@ -228,6 +256,13 @@ def _read_also_invite(value: object, path: Path) -> tuple[str, ...]:
     return named
 
 
+def _read_otherwise(value: object, path: Path) -> Verdict:
+    verdict = word(Verdict, LATER_VERDICTS)(value, path)
+    if verdict is Verdict.ASK:
+        raise Fault("only those who knock can be asked", path)
+    return verdict
+
+
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
     """The settings of a policy, in addition to its rules. Each field with `key(…)` is a key."""
@@ -235,7 +270,7 @@ class RoomSettings:
     inherit: bool = key(yes_or_no, written=False)
     """Whether the policy of the room's space follows: its rules after these, its settings where none is set here."""
     otherwise: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
-    otherwise_third_party: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
+    otherwise_third_party: Verdict = key(_read_otherwise, written="forward")
     inviter_removed: Fate = key(word(Fate), written="revoke")
     inviter_demoted: Fate = key(word(Fate), written="revoke")
     inviter_left: Fate = key(word(Fate), written="forward")
@@ -274,6 +309,10 @@ class RoomSettings:
     """How many moderators each of their answers takes."""
     letters: LetterRule = key(read_letters, written={})
     """What applicants are told in their conversation."""
+    questions: tuple[Question, ...] = key(read_questions, written=[])
+    """What applicants are asked in their conversation, where a rule says so."""
+    asking: AskingRule = key(read_asking, written={})
+    """What follows where they do not answer."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 
@@ -315,6 +354,8 @@ class Policy(RoomSettings):
         needed: dict[Fact, tuple[str, ...]] = {}
         for need in dict.fromkeys(need for rule in self.rules for need in rule.when.needs):
             needed[need.fact] = (*needed.get(need.fact, ()), need.of)
+        if self.asks:
+            needed[Fact.ANSWERS] = ("",)
         if self.lists:  # all of them: whoever asks about one may have to know of the others, too
             needed[Fact.LISTED] = tuple(one.name for one in self.lists)
         if self.cooldown is not None:
@@ -350,6 +391,11 @@ class Policy(RoomSettings):
     def memory(self) -> int:
         """The most bytes of memory that it needs."""
         return sum(RULE_MEMORY + rule.when.memory for rule in self.rules)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it may ask applicants its questions."""
+        return self.otherwise is Verdict.ASK or any(rule.then is Verdict.ASK for rule in self.rules)
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
@@ -425,7 +471,7 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
 
 
 def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
-    facts = replace(facts, zone=policy.timezone)
+    facts = replace(facts, zone=policy.timezone, to_ask=tuple(question.key for question in policy.questions))
     seen = {origin: facts.seen_from(origin) for origin in facts.elsewhere}
     for one in policy.lists:
         by_list = decide_by_lists([one], seen.get(one.origin, facts).lists)
@@ -443,19 +489,47 @@ def _decide_by_rules(knock: Knock, facts: Facts, policy: Policy, kind: Kind, see
     left = MAX_COST
     for rule in policy.rules_for(kind):
         cost, known, origin = rule.when.cost(knock), seen.get(rule.origin, facts), policy.origin(rule.origin)
+        known = replace(known, numbered=rule.numbered) if rule.numbered else known
         finding = rule.when.judge(knock, known if cost <= left else replace(known, too_costly=True))
         left -= min(cost, left)
         if finding.truth is Truth.TRUE:
             decision = Decision(rule.then, rule.label, rule.reason, tuple(missed), origin=origin)
             decision = replace(decision, may_ask_again=rule.may_ask_again)
+            if rule.then is Verdict.ASK:
+                return _asking(decision, facts, policy)
             return _explained(decision, finding.why) if rule.then is not Verdict.ACCEPT else decision
-        if finding.truth is Truth.UNKNOWN:
+        if finding.truth is Truth.UNKNOWN and not waits_for_an_answer(finding.why):
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why, origin=origin)
         missed.append(Miss(rule.label, finding.why, origin))
     if facts.came is not None:
         return replace(AS_INVITED[facts.came], missed=tuple(missed))
     origin = policy.origin(policy.set_in.get(KINDS[kind].otherwise))
-    return Decision(policy.default(kind), OTHERWISE, None, tuple(missed), origin=origin)
+    decision = Decision(policy.default(kind), OTHERWISE, None, tuple(missed), origin=origin)
+    return _asking(decision, facts, policy) if decision.verdict is Verdict.ASK else decision
+
+
+def _asking(decision: Decision, facts: Facts, policy: Policy) -> Decision:
+    """The decision to ask, or what follows where that is of no use any more: nobody is asked for ever."""
+    rule, state = policy.asking, facts.asked.state if facts.asked is not None else Asking.OPEN
+    if state is Asking.OPEN and has_answered_all(facts):
+        return held_back(decision, because("doubt.all_answered"))
+    if state is Asking.OPEN and not policy.questions:
+        return held_back(decision, because("doubt.no_questions"))
+    if state is Asking.OPEN:
+        return replace(decision, reason=None)
+    verdict, code = _WITHOUT[state]
+    decision = replace(decision, verdict=verdict(rule), doubt=because(code), reason=None)
+    if decision.verdict is Verdict.FORWARD:
+        return decision
+    told = because("told.unanswered") if rule.reason is None else None
+    return replace(decision, reason=rule.reason, told=told, may_ask_again=True)
+
+
+_WITHOUT: Mapping[Asking, tuple[Callable[[AskingRule], Verdict], str]] = {
+    Asking.UNANSWERED: (lambda rule: rule.unanswered, "doubt.unanswered"),
+    Asking.UNREACHABLE: (lambda rule: rule.unreachable, "doubt.unreachable"),
+}
+"""What is decided without answers, and why."""
 
 
 def _explained(decision: Decision, why: Notice) -> Decision:
@@ -509,6 +583,7 @@ def parse_policy(data: object) -> Policy:
     """
     try:
         policy = _with_known_lists(Policy(**read_keys(POLICY_KEYS, data, ())), data)
+        policy = _with_known_questions(policy, data)
     except Fault as fault:
         first, *_ = each(fault)
         place = place_of(data, first.path)
@@ -546,6 +621,61 @@ def _with_known_lists(policy: Policy, data: object) -> Policy:
     return policy
 
 
+def _with_known_questions(policy: Policy, data: object) -> Policy:
+    """The policy, if it has the questions that its rules are about, and asks nobody for ever."""
+    for rule in policy.rules:
+        for one in leaves(rule.when):
+            if isinstance(one, AnswerIs):
+                _insist_on_question(policy, one, data)
+            elif isinstance(one, HasAnswered) and not policy.questions:
+                raise Fault("the policy has no questions", path_to(data, "answered", one.wanted))
+    _insist_on_an_end(policy)
+    keys = tuple(question.key for question in policy.questions)
+    about = {rule.place for rule in policy.rules for one in leaves(rule.when) if isinstance(one, AnswerIs)}
+    rules = tuple(replace(rule, numbered=keys) if rule.place in about else rule for rule in policy.rules)
+    return replace(policy, rules=rules)
+
+
+def _insist_on_question(policy: Policy, one: AnswerIs, data: object) -> None:
+    path = path_to(data, "question", one.question)
+    if not policy.questions:
+        raise Fault("the policy has no questions", path)
+    if one.question > len(policy.questions):
+        raise Fault(
+            "there is no question {number}; the policy has {count}",
+            path,
+            number=one.question,
+            count=len(policy.questions),
+        )
+    names = [choice.name for choice in policy.questions[one.question - 1].choices]
+    unknown = next((word for word in one.words if names and word.casefold() not in names), None)
+    if unknown is not None:
+        raise unknown_word(unknown, names, (), path_to(data, "is", unknown), what="choice")
+
+
+def _insist_on_an_end(policy: Policy) -> None:
+    """Raises `Fault` where somebody could be asked again who has answered all."""
+    ended = False
+    for rule in policy.rules_for(Kind.KNOCK):
+        truth, at = once_answered(rule.when), ("rules", rule.place - 1, "then")
+        if rule.then is Verdict.ASK:
+            _insist_on_asking(policy, at, ended=ended or truth is Truth.FALSE)
+        ended = ended or truth is Truth.TRUE
+    if policy.otherwise is Verdict.ASK:
+        _insist_on_asking(policy, (OTHERWISE,), ended=ended)
+
+
+def _insist_on_asking(policy: Policy, path: Path, *, ended: bool) -> None:
+    if not policy.questions:
+        raise Fault("the policy has no questions", path)
+    if not ended:
+        raise Fault(
+            "whoever has answered all questions would be asked again; write a rule with {rule} before",
+            path,
+            rule="answered: true",
+        )
+
+
 def _unknown_list(name: str | None, names: Sequence[str], path: Path) -> Fault:
     if not name:
         return Fault("the policy has no lists", path)
@@ -567,6 +697,9 @@ def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
         yield Verdict.REJECT, (INVITE_EXPIRES,)
     yield policy.otherwise, (OTHERWISE,)
     yield policy.otherwise_third_party, (OTHERWISE_INVITES,)
+    if policy.asks:
+        yield policy.asking.unanswered, ("asking", "unanswered")
+        yield policy.asking.unreachable, ("asking", "unreachable")
 
 
 def path_to(data: object, key: str, wanted: object, path: Path = ()) -> Path:

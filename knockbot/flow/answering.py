@@ -194,7 +194,8 @@ OVERDUE = MINUTE
 
 async def reacted(context: Context, reaction: Reaction) -> Handled:
     """Handle a reaction in a room: an answer, or something that was meant as one."""
-    return await prompting.clicked(context, reaction) or _hinting(context, reaction)
+    clicked = await prompting.clicked(context, reaction)
+    return clicked or await tables.heard(context, reaction) or _hinting(context, reaction)
 
 
 def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from knockbot.domain import plan
 from knockbot.domain.conversations import (
@@ -33,7 +34,7 @@ from knockbot.domain.model import MemberChange, Message
 from knockbot.domain.notices import Notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import place
+from knockbot.flow import place, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
@@ -50,6 +51,17 @@ KEPT = 30 * DAY
 
 CHOICE_KEPT = 365 * DAY
 """The same for the language that an applicant has chosen."""
+
+
+LETTER: Final = "letter:"
+"""How the occasions of letters begin among all that the bot says."""
+
+
+async def note_sent(context: Context, turn: Turn, room_id: str, job_key: str, event_id: str) -> None:
+    """A message was sent: if it is a letter, those who wrote it are told."""
+    prefix = plan.say("", LETTER, Say({})).key
+    if job_key.startswith(prefix):
+        await tables.sent(context, turn, room_id, job_key.removeprefix(prefix), event_id)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------
@@ -83,6 +95,7 @@ async def _tell(context: Context, turn: Turn, what: ToTell) -> None:
     if isinstance(talk, Unsaid):
         await conversations.note(turn.tx, letter)
         await _drop(context, turn, [letter], talk)
+        await tables.unreached(context, turn, what.user_id)
         return
     line = Line(what.said, await language_of(turn.tx, what.user_id, what.there), aloud=True)
     letter = replace(letter, conversation_id=talk.id, line=context.cipher.lock(LINE.encode(line)))
@@ -127,7 +140,7 @@ async def _say(context: Context, turn: Turn, talk: Conversation, letter: Letter)
     """Plan to send a letter to the room of a conversation."""
     if talk.room_id is None or letter.line is None:
         return
-    await turn.plan(plan.say(talk.room_id, f"letter:{letter.key}", Say(letter.line)))
+    await turn.plan(plan.say(talk.room_id, f"{LETTER}{letter.key}", Say(letter.line)))
     await conversations.touch(turn.tx, talk.id, turn.now)
     request = await requests.find(turn.tx, letter.request_id) if letter.request_id is not None else None
     if request is not None:
@@ -194,6 +207,7 @@ async def over(context: Context, turn: Turn, conversation_id: int, event: Event,
     await _drop(context, turn, await conversations.take_waiting(turn.tx, talk.id), unsaid(why))
     if talk.room_id is not None:
         await turn.plan(plan.leave(talk.room_id, f"conversation:{talk.id}", forget=True))
+    await tables.unreached(context, turn, talk.user_id)
 
 
 async def gave_up(context: Context, turn: Turn, conversation_id: int, why: Notice | None) -> None:

@@ -52,10 +52,10 @@ async def list_changed(context: Context, change: ListChange) -> Handled:
     return await tables.heard(context, change)
 
 
-async def echoed(_: Context, heard: Echo) -> Handled:
+async def echoed(context: Context, heard: Echo) -> Handled:
     """A message of the bot's own came back."""
 
     async def write(turn: Turn) -> None:
-        await lines.echoed(turn, heard.job_key, heard.event_id)
+        await lines.echoed(context, turn, heard.job_key, heard.event_id)
 
     return write

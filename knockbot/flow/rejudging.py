@@ -16,7 +16,7 @@ from typing import Any
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
-from knockbot.domain.notices import Notice, Number, Room, because, notice
+from knockbot.domain.notices import Notice, Number, Room, because, below, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Later
 from knockbot.flow import cards, overriding, place, rules, saying, settling, tables
@@ -247,7 +247,10 @@ def _result(room: Room, judged_in: Collection[str], said: Counter[Verdict]) -> N
     """How many requests were judged again, and what was decided."""
     count, accept, reject = Number(said.total()), Number(said[Verdict.ACCEPT]), Number(said[Verdict.REJECT])
     ban, forward = Number(said[Verdict.BAN]), Number(said[Verdict.FORWARD])
+    ask = notice("policy.applied_asks", count=Number(said[Verdict.ASK])) if said[Verdict.ASK] else None
     if set(judged_in) == {room.room_id}:
-        return notice("policy.applied", room=room, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
+        done = notice("policy.applied", room=room, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
+        return below(done, ask)
     rooms = Number(len(judged_in))
-    return notice("policy.applied_in", rooms=rooms, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
+    done = notice("policy.applied_in", rooms=rooms, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
+    return below(done, ask)

@@ -66,6 +66,9 @@ async def apply_decision(
         why = await tables.held(context, turn, there, request) if decision.verdict is Verdict.ACCEPT else None
         decision = held_back(decision, why) if why is not None else decision
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
+    if decision.verdict is Verdict.ASK and word is None:
+        await _ask(context, turn, request, decision)
+        return
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
     kind = Recorded.JUDGED if decision.rehearsed is None else Recorded.WOULD
     detail = Detail(verdict=decision.rehearsed or decision.verdict, rule=rule) | _from(decision)
@@ -87,6 +90,18 @@ async def apply_decision(
         also_from=also_from,
     )
     await _bind(context, turn, request, word or ruled)
+
+
+async def _ask(context: Context, turn: Turn, request: Request, decision: Decision) -> None:
+    """The applicant is asked; that is on record once, however often they are judged while they answer."""
+    before = request.decision
+    if before is None or before.verdict is not Verdict.ASK:
+        rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
+        detail = Detail(verdict=decision.verdict, rule=rule) | _from(decision)
+        await record(turn, request, context.bot, Recorded.JUDGED, **detail)
+    await tables.asks(context, turn, request)
+    if request.card_id is not None:
+        await cards.refresh(turn, request.card_id)
 
 
 def _is_of_another_place(there: Place | None, judgement: Judgement) -> bool:

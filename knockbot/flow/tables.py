@@ -179,6 +179,13 @@ Unsupported: TypeAlias = Callable[[Context, Request], Awaitable[str | None]]
 """Who removed a click without which the answer of a request does not hold, and of which the bot has not heard; `None`
 if nobody did. May raise `Later` and `Never`."""
 
+Unreached: TypeAlias = Callable[[Context, Turn, str], Awaitable[None]]
+"""Writes what follows where an applicant cannot be told something, or not any more: no conversation with them may be
+begun, or theirs is over. It is told in a turn that may hold the conversation, so it holds no request."""
+
+Sent: TypeAlias = Callable[[Context, Turn, str, str, str], Awaitable[None]]
+"""Writes what follows from a letter that was sent, given by its room, its occasion and its event; perhaps twice."""
+
 Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
 """Writes what takes back the outcome of a request: the answer that says so, and the act."""
 
@@ -259,6 +266,12 @@ class Feature:
     """After an answer of a rule or a moderator binds a request."""
     left_open: Follows | None = None
     """After a request is left to the moderators."""
+    asks: Follows | None = None
+    """After the policy says that the applicant is asked its questions."""
+    unreached: Unreached | None = None
+    """After it shows that an applicant cannot be told anything."""
+    sent: Sent | None = None
+    """After a letter to an applicant was sent."""
     settled: Follows | None = None
     """After the outcome of a request is recorded."""
     granted: Grants | None = None
@@ -618,6 +631,27 @@ async def left_open(context: Context, turn: Turn, request: Request) -> None:
     for feature in rows(context):
         if feature.left_open is not None:
             await feature.left_open(context, turn, request)
+
+
+async def asks(context: Context, turn: Turn, request: Request) -> None:
+    """The policy says that this applicant is asked its questions: write what follows."""
+    for feature in rows(context):
+        if feature.asks is not None:
+            await feature.asks(context, turn, request)
+
+
+async def unreached(context: Context, turn: Turn, user_id: str) -> None:
+    """An applicant cannot be told anything: write what follows."""
+    for feature in rows(context):
+        if feature.unreached is not None:
+            await feature.unreached(context, turn, user_id)
+
+
+async def sent(context: Context, turn: Turn, room_id: str, occasion: str, event_id: str) -> None:
+    """A letter to an applicant was sent: write what follows."""
+    for feature in rows(context):
+        if feature.sent is not None:
+            await feature.sent(context, turn, room_id, occasion, event_id)
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:

@@ -218,6 +218,14 @@ async def is_noted(tx: Tx, key: str) -> bool:
     return await tx.fetchval("SELECT 1 FROM letters WHERE key = $1", key) is not None
 
 
+async def of_letter(tx: Tx, key: str) -> Conversation | None:
+    """The conversation in which a letter was, or will be, said; `None` if it was dropped."""
+    row = await tx.fetchrow(
+        f"{_CONVERSATION.select} WHERE id = (SELECT conversation_id FROM letters WHERE key = $1)", key
+    )
+    return _CONVERSATION.maybe(row)
+
+
 async def written_since(tx: Tx, user_id: str, since: int) -> int:
     """How many letters an applicant got since a moment."""
     return int(await tx.fetchval("SELECT count(*) FROM letters WHERE user_id = $1 AND at > $2", user_id, since))

@@ -76,8 +76,9 @@ _JUDGEMENT = Row(
 
 
 async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
-    """Store a judgement; one that asks nobody is stored in the short form of a settled request."""
-    decided = judgements.brief(judgement.decision, settled=judgement.decision.verdict is not Verdict.FORWARD)
+    """Store a judgement; one that leaves nothing open is stored in the short form of a settled request."""
+    settled = judgement.decision.verdict not in (Verdict.FORWARD, Verdict.ASK)
+    decided = judgements.brief(judgement.decision, settled=settled)
     number = await tx.fetchval(
         "INSERT INTO judgements (request_id, number, at, because, cause, kind, room_id, event_id, revision, "
         "inherited_json, facts_json, decision_json) VALUES ($1, (SELECT coalesce(max(number), 0) + 1 FROM judgements "

@@ -125,6 +125,8 @@ TABLES: Mapping[str, Table] = {
         Table("conversation_days", "30 days", (), ("day",)),
         Table("letters", "30 days; its text until it is said", ("key", "user_id", "line_json")),
         Table("appeals", FOR_EVER, ("user_id", "text")),
+        Table("askings", FOR_EVER, ("user_id",)),
+        Table("questions", FOR_EVER, ("user_id", "ask", "asked_by", "answer")),
         Table("applicants", "one year", ("user_id", "language"), ("user_id", "language", "chosen_at")),
         Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),

@@ -610,6 +610,36 @@ CREATE TABLE appeals (
 );
 CREATE INDEX appeals_of_applicant ON appeals (user_id, at);
 
+-- That the applicant of a request is asked the questions of the policy, and how far that is.
+CREATE TABLE askings (
+    request_id      BIGINT PRIMARY KEY REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    stage           TEXT NOT NULL,
+    begun_at        BIGINT NOT NULL
+);
+
+-- Questions that were put to applicants, by the policy or by a moderator, each with its answer; `event_id` is the
+-- message that asks, and `answer_event` the event that answered.
+CREATE TABLE questions (
+    request_id      BIGINT NOT NULL REFERENCES requests (id),
+    key             TEXT NOT NULL,
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    ask             TEXT NOT NULL,
+    choices_json    TEXT NOT NULL,
+    asked_at        BIGINT NOT NULL,
+    place           INTEGER NOT NULL,
+    asked_by        TEXT,
+    event_id        TEXT,
+    answer          TEXT,
+    answer_event    TEXT,
+    answered_at     BIGINT,
+    PRIMARY KEY (request_id, key)
+);
+CREATE INDEX questions_of_applicant ON questions (user_id, asked_at);
+CREATE INDEX questions_unanswered ON questions (user_id) WHERE answer IS NULL;
+
 -- The language that an applicant has chosen.
 CREATE TABLE applicants (
     user_id   TEXT PRIMARY KEY,

@@ -14,6 +14,8 @@ from knockbot.domain.criteria.counts import COUNTED
 from knockbot.domain.judgements import AGES_KEPT, Judgement, decide_again, decode, encode, tells_of_others
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
+    Asked,
+    Asking,
     Came,
     Count,
     Counting,
@@ -103,6 +105,7 @@ ANY_FACTS = st.builds(
     lists=st.dictionaries(st.sampled_from(LISTS), LISTED),
     came=st.none() | st.sampled_from(Came),
     pre_approved=st.none() | APPROVED,
+    asked=st.none() | st.builds(Asked, st.sampled_from(Asking), st.none()),
     denied=st.booleans(),
     measure=st.none() | st.builds(Measure, st.integers(0), st.none() | st.integers(0), st.booleans()),
 )
@@ -141,6 +144,7 @@ HOSTILE = Facts(
     pre_approved=PreApproved(
         Truth.FALSE, "@" + "x" * 253 + ":a", 2**62, of_server=True, why=foreign("\u202e" * 20_000)
     ),
+    asked=Asked(Asking.UNANSWERED, dict.fromkeys(map(str, range(MANY)), "x" * 1000)),
     denied=True,
     measure=Measure(10_000, 500, avatar=True),
 )
@@ -193,7 +197,8 @@ def asking(key: str, kind: Kind, *, negated: bool = False) -> Policy:
     when = {key: ONE_OF_EACH[key]}
     rule = {"name": "it", "for": kind.value, "when": {"not": when} if negated else when, "then": "reject"}
     lists = [{"room": f"#{name}:tulip.example", "then": "none"} for name in LISTS]
-    return parse_policy({"rules": [rule], "otherwise": "accept", "otherwise_third_party": "accept", "lists": lists})
+    policy = {"rules": [rule], "otherwise": "accept", "otherwise_third_party": "accept", "lists": lists}
+    return parse_policy({**policy, "questions": [{"ask": "Why?"}]})
 
 
 @pytest.mark.parametrize(("key", "kind"), [(row.key, kind) for row in CRITERIA.values() for kind in sorted(row.kinds)])

@@ -190,7 +190,11 @@ def test_a_rule_for_two_kinds_judges_knocks_too() -> None:
     assert verdict_of(rule(YES, "ban", **{"for": ["knock", "redeemed_invite"]})).verdict is Verdict.BAN
 
 
-@pytest.mark.parametrize("otherwise", list(Verdict))
+SAYABLE = [verdict for verdict in Verdict if verdict is not Verdict.ASK]
+"""The verdicts that a policy without questions can have; asking has tests of its own."""
+
+
+@pytest.mark.parametrize("otherwise", SAYABLE)
 def test_without_a_match_otherwise_decides(otherwise: Verdict) -> None:
     assert verdict_of(otherwise=otherwise.value) == Decision(otherwise, "otherwise")
 
@@ -417,7 +421,7 @@ def test_a_third_party_invite_is_judged_by_its_own_rules(facts: Facts, decision:
     assert decision_told(decide(KNOCK, facts, parse_policy(TPI), Kind.THIRD_PARTY_INVITE)) == decision
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("verdict", SAYABLE)
 @pytest.mark.parametrize("valid", [Known(Truth.FALSE, foreign("told so")), Known(Truth.UNKNOWN)])
 @pytest.mark.parametrize("by", ["a rule", "otherwise"])
 def test_what_nobody_vouched_for_is_never_accepted_and_all_else_stands(by: str, valid: Known, verdict: Verdict) -> None:
@@ -435,7 +439,7 @@ def test_an_invite_of_which_nothing_is_known_is_not_accepted() -> None:
     assert decision.doubt is not None
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("verdict", SAYABLE)
 def test_each_kind_has_its_own_otherwise_and_who_redeems_what_was_accepted_is_accepted(verdict: Verdict) -> None:
     policy = parse_policy({"otherwise": "ban", "otherwise_third_party": verdict.value})
     expected = {Kind.KNOCK: Verdict.BAN, Kind.THIRD_PARTY_INVITE: verdict, Kind.REDEEMED_INVITE: Verdict.ACCEPT}
@@ -532,11 +536,11 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
         ),
         ({"rules": None}, ("rules",), "rules: expected a list, found nothing"),
         ({"rules": {}}, ("rules",), 'rules: expected a list, found keys and values; write "- " before each part'),
-        ({"otherwise": "no"}, ("otherwise",), 'otherwise: unknown word "no"; known: accept, forward, reject, ban'),
+        ({"otherwise": "no"}, ("otherwise",), 'otherwise: unknown word "no"; known: accept, forward, reject, ban, ask'),
         (
             {"otherwise": False},
             ("otherwise",),
-            "otherwise: expected one of accept, forward, reject, ban, found false",
+            "otherwise: expected one of accept, forward, reject, ban, ask, found false",
         ),
         (
             {"otherwise_third_party": "ignore"},
@@ -607,8 +611,8 @@ GOOD = {"name": "our people", "when": YES, "then": "accept"}
         ({"when": {"then": "ban"}}, ("when", "then"), "when.then: this belongs into the rule, beside when"),
         ({"thn": "ban"}, ("thn",), 'thn: unknown key "thn"; did you mean "then"?'),
         ({"then": "ACCEPT"}, ("then",), 'then: unknown word "ACCEPT"; did you mean "accept"?'),
-        ({"then": "ask"}, ("then",), 'then: "ask" comes in a later version'),
-        ({"then": True}, ("then",), "then: expected one of accept, forward, reject, ban, found true"),
+        ({"then": "ignore"}, ("then",), 'then: "ignore" comes in a later version'),
+        ({"then": True}, ("then",), "then: expected one of accept, forward, reject, ban, ask, found true"),
         ({"for": "knocks"}, ("for",), 'for: unknown word "knocks"; did you mean "knock"?'),
         ({"for": []}, ("for",), "for: the list is empty"),
         (
@@ -664,6 +668,10 @@ SO_OF_ANYBODY: list[tuple[str, object]] = [
     ("reason_matches", "botany"),
     ("display_name_matches", "x?"),
     ("has_avatar", True),
+    ("answer", {"question": 1, "is": "rhubarb"}),
+    ("answer", {"question": 1, "matches": "."}),
+    ("answered", True),
+    ("answered", False),
     ("rejected_before", False),
     ("rejected_before", True),
     ("banned_before", False),
@@ -773,13 +781,15 @@ def test_the_complaint_names_each_criterion_that_vouches() -> None:
 
 @pytest.mark.parametrize(("key", "value"), SO_OF_ANYBODY)
 def test_what_is_so_of_anybody_may_accept_where_no_name_is_asked_about(key: str, value: object) -> None:
-    assert parse_policy({"rules": [{"when": {key: value}, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
+    policy = {"questions": [{"ask": "Why?"}], "rules": [{"when": {key: value}, "then": "accept"}]}
+    assert parse_policy(policy).rules[0].then is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize("then", ["reject", "ban", "forward"])
 @pytest.mark.parametrize("when", BY_NAME_ALONE)
 def test_a_lookalike_alone_may_do_anything_else(when: object, then: str) -> None:
-    policy = parse_policy({"lists": FRIENDS, "rules": [{"when": when, "then": then}]})
+    rules = [{"when": when, "then": then}]
+    policy = parse_policy({"lists": FRIENDS, "questions": [{"ask": "Why?"}], "rules": rules})
     assert policy.rules[0].then == then
 
 

@@ -332,6 +332,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
         HOUR,
     ) | dict.fromkeys(
         (
+            "asked",
             "batch_lapses",
             "daily",
             "count_votes",
@@ -348,6 +349,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "send_digest",
             "undo_batch",
             "undo_unconfirmed",
+            "unreached",
             "quiet_hours_end",
             "remind",
             "wave_ends",

@@ -229,6 +229,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.dry_run/accept": _would("Dry run: would accept, by {by}."),
     "card.dry_run/reject": _would("Dry run: would reject, by {by}."),
     "card.dry_run/ban": _would("Dry run: would ban, by {by}."),
+    "card.dry_run/ask": _would("Dry run: would ask them, by {by}."),
     "card.asked_though": says("Rule {rule} matches. The moderators decide, because {why}.", rule=Rule, why=Notice),
     "card.not_judged": says(
         "The moderators decide, because rule {rule} cannot be checked now. Unknown: {why}", rule=Rule, why=Notice
@@ -379,6 +380,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "explain.dry_run/accept": _would("Policy: would accept, by {by}. It is in dry run, so the moderators decide."),
     "explain.dry_run/reject": _would("Policy: would reject, by {by}. It is in dry run, so the moderators decide."),
     "explain.dry_run/ban": _would("Policy: would ban, by {by}. It is in dry run, so the moderators decide."),
+    "explain.dry_run/ask": _would("Policy: would ask them, by {by}. It is in dry run, so the moderators decide."),
     "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Notice, why=Notice),
     "explain.doubt_though": says(
         "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Notice, rule=Rule, why=Notice

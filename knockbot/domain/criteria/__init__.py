@@ -5,13 +5,15 @@ which facts it needs (`needs`), and if one is new, give it a row in `flow/judgin
 feature; then describe it in the policy reference.
 """
 
+# ruff: noqa: ARG002 (every condition is asked in the same way, whether it looks at the facts or not)
+
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from knockbot.documents.reading import Path, items, mapping, unknown_word
-from knockbot.domain.criteria import applicants, approvals, counts, history, inviters, lists, moments
+from knockbot.domain.criteria import answers, applicants, approvals, counts, history, inviters, lists, moments
 from knockbot.domain.criteria.base import (
     ANYBODY,
     APPLICANTS,
@@ -24,7 +26,8 @@ from knockbot.domain.criteria.base import (
     one_holds,
     opposite,
 )
-from knockbot.domain.model import Fact, Facts, Finding, Kind, Knock, Need, State
+from knockbot.domain.model import Fact, Facts, Finding, Kind, Knock, Need, State, Truth
+from knockbot.domain.notices import because
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8
@@ -56,6 +59,8 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("first_seen_at_least", APPLICANTS, history.read_first_seen),
         Criterion("time", ANYBODY, moments.read_time),
         Criterion("pre_approved", APPLICANTS, approvals.read_pre_approved),
+        Criterion("answer", KNOCKS, answers.read_answer),
+        Criterion("answered", KNOCKS, answers.read_answered),
         Criterion("inviter", INVITED, inviters.read_inviter),
         Criterion("inviter_power_at_least", INVITED, inviters.read_inviter_power),
         Criterion("inviter_is_member", INVITED, inviters.read_inviter_is_member),
@@ -127,6 +132,46 @@ class Not(_Combination):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return opposite(all_hold(condition.judge(knock, facts) for condition in self.conditions))
+
+
+class Always(Condition):
+    """Everybody: what a rule without `when` is for."""
+
+    __slots__ = ()
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return Finding(Truth.TRUE, because("finding.everybody"))
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """The conditions that a condition combines."""
+    if isinstance(condition, _Combination):
+        for part in condition.conditions:
+            yield from leaves(part)
+    else:
+        yield condition
+
+
+def once_answered(condition: Condition) -> Truth:
+    """Whether a condition holds for everybody who has answered all questions, or for nobody; else unknown."""
+    if isinstance(condition, Always):
+        return Truth.TRUE
+    if isinstance(condition, answers.HasAnswered):
+        return Truth.TRUE if condition.wanted else Truth.FALSE
+    if not isinstance(condition, _Combination):
+        return Truth.UNKNOWN
+    parts = [once_answered(part) for part in condition.conditions]
+    if isinstance(condition, AnyOf):
+        return Truth.TRUE if Truth.TRUE in parts else _all(parts, Truth.FALSE)
+    whole = Truth.FALSE if Truth.FALSE in parts else _all(parts, Truth.TRUE)
+    return _OPPOSITE[whole] if isinstance(condition, Not) else whole
+
+
+def _all(parts: list[Truth], truth: Truth) -> Truth:
+    return truth if set(parts) == {truth} else Truth.UNKNOWN
+
+
+_OPPOSITE = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Truth.UNKNOWN}
 
 
 COMBINATIONS: tuple[str, ...] = ("any", "all", "not")

@@ -12,7 +12,7 @@ from knockbot.domain.notices import because
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never
-from knockbot.flow import calling
+from knockbot.flow import calling, conversations
 from knockbot.flow.acts.prompts import offer_stands
 from knockbot.flow.acts.sending import note, send, sent_before
 from knockbot.flow.context import Context
@@ -73,7 +73,7 @@ async def _send(context: Context, claimed: Claimed[Say], line: Line, calls: tupl
     return await send(context, claimed, content, in_clear=claimed.job.payload.in_clear)
 
 
-async def echoed(turn: Turn, key: str, event_id: str) -> None:
+async def echoed(context: Context, turn: Turn, key: str, event_id: str) -> None:
     """The bot's own message came back: it got through, no matter how the homeserver answered the attempt."""
     job = await jobs.echoed(turn.tx, key, event_id)
     if job is None:
@@ -81,12 +81,18 @@ async def echoed(turn: Turn, key: str, event_id: str) -> None:
     if isinstance(job.payload, React):
         await offer_stands(turn.tx, job.payload, event_id)
     else:
-        await note(turn, job, event_id)
+        await _note(context, turn, job, event_id)
+
+
+async def _note(context: Context, turn: Turn, job: Job[Any], event_id: str | None) -> None:
+    await note(turn, job, event_id)
+    if event_id is not None:
+        await conversations.note_sent(context, turn, job.room_id, job.key, event_id)
 
 
 async def _said(context: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
     if isinstance(came, Done):
-        await note(turn, job, came.event_id)
+        await _note(context, turn, job, came.event_id)
     if isinstance(came, Said):
         await calling.silenced(context, turn, came.quiet, alarm=True)
 
