@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 from knockbot.domain.model import State, Verdict
+from knockbot.domain.records import Recorded
 from knockbot.flow.answering import SEVERITY
 
 
@@ -30,6 +31,7 @@ class Course:
     def fits(self, told: Mapping[str, int]) -> bool:
         """Whether these lines, counted, are those of this course. Who knocks while the policy list cannot be read is
         judged again once it can."""
+        told = {kind: count for kind, count in told.items() if kind not in BESIDE}
         wanted = Counter(self.told)
         again = told.get("judged", 0) - wanted["judged"]
         return again in (0, 1) and told == wanted + Counter(judged=again)
@@ -47,10 +49,15 @@ class Course:
         """The same after a policy list named them while they waited: they are judged again, and banned."""
         return self.settled(Verdict.BAN, "judged")
 
+    def withdrawn(self) -> Course:
+        """The same after they have withdrawn their request: the bot has taken their knock away."""
+        state = State.WITHDRAWN
+        return replace(self, state=state, acts=(*self.acts, "leave"), told=(*self.told, str(state)))
+
     def undone(self) -> Course:
         """The same after the outcome was undone, once."""
-        membership, state = UNDONE[self.state]
-        return replace(self, state=state, acts=(*self.acts, membership), told=(*self.told, "undone", str(state)))
+        membership, state, told = UNDONE[self.state]
+        return replace(self, state=state, acts=(*self.acts, membership), told=(*self.told, "undone", str(told)))
 
 
 OUTCOMES = {
@@ -61,11 +68,14 @@ OUTCOMES = {
 """Where an answer puts people, and what the records say then."""
 
 UNDONE = {
-    State.ACCEPTED: ("leave", State.REJECTED),
-    State.REJECTED: ("invite", State.ACCEPTED),
-    State.BANNED: ("leave", State.REJECTED),
+    State.ACCEPTED: ("leave", State.REJECTED, Recorded.INVITE_WITHDRAWN),
+    State.REJECTED: ("invite", State.ACCEPTED, Recorded.ACCEPTED),
+    State.BANNED: ("leave", State.REJECTED, Recorded.BAN_LIFTED),
 }
-"""The same of an outcome that is undone."""
+"""The same of an outcome that is undone, and the line that says so."""
+
+BESIDE = frozenset({Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK, Recorded.WROTE})
+"""Lines that say nothing of what becomes of a request: votes and letters themselves are looked at."""
 
 WAITS = Course(State.PENDING)
 HELD_BACK = Course(State.PENDING, told=("judged", "judged"))

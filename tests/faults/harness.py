@@ -221,11 +221,11 @@ class Harness:
         stage, chance = self.stage, self.chance
         door = await self._its_door()
         large = "nothing large" if self.few_plays else chance.choice(plays.fitting(door))
-        small = list(plays.FEW) if self.few_plays else plays.chosen(large, chance, SMALL_ONES)
+        small = list(plays.FEW) if self.few_plays else plays.chosen(door, large, chance, SMALL_ONES)
         scene = await self._scene(door)
         busy = asyncio.gather(
             plays.LARGE[large](scene),
-            *(plays.SMALL[one](scene) for one in small),
+            *(plays.ALL[one](scene) for one in small),
             stage.knock(door, scene.first, chance.uniform(0, 0.1)),
         )
         await asyncio.sleep(chance.uniform(0, 2 if large.startswith("batch") else 0.8))
@@ -251,10 +251,12 @@ class Harness:
         return found
 
     async def _its_door(self) -> Door:
-        """Each fifth round is at a new door; of the doors some have encrypted management rooms, and some have waves."""
+        """Each fifth round is at a new door; of the doors some have encrypted management rooms, some waves, and some
+        votes, letters, reminders and quiet hours."""
         if self._door is None or self._played % ROUNDS_AT_A_DOOR == 0:
             place = self._played // ROUNDS_AT_A_DOOR
-            self._door = await self.stage.door(sealed=can_encrypt() and place % 2 == 0, busy=place % 3 != 2)
+            sealed, timed = can_encrypt() and place % 2 == 0, place % 3 == 1
+            self._door = await self.stage.door(sealed=sealed, busy=place % 3 == 0, timed=timed)
             self._door_is_sealed = can_encrypt() and place % 2 == 0
         self._played += 1
         return self._door

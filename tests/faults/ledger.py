@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from knockbot.domain.model import State, Verdict
 from knockbot.errors import Unavailable
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store.tables import BACKED_UP
+from knockbot.times import MINUTE
 from tests.faults.course import OUTCOMES, Course, after
 from tests.keeper import REQUESTS, Garden, block, edit_of, in_reply_to, words
 
@@ -39,6 +41,18 @@ templates: {{{{who: "{TEMPLATE}"}}}}
 """
 CALM = f"{POLICY}wave: off\n"
 BUSY = f"{POLICY}wave: {{{{knocks: {KNOCKS_OF_A_WAVE}, within: 10m, ends_after: 30m}}}}\ncall: ['{{alice}}']\n"
+
+REMINDED_AFTER = MINUTE
+
+TIMED = (
+    f"{CALM}votes: {{{{ban: 2}}}}\nletters: {{{{received: true}}}}\nremind_after: 1m\n"
+    "quiet_hours: \"{quiet}\"\ncall: ['{alice}']\n"
+)
+"""A ban takes two moderators, applicants are told that they are heard, and moderators reminded of who waits, but called
+only when the quiet hours are over."""
+
+RINGS = frozenset({"remind", "quiet_hours_end"})
+"""Timers that are waited for where their time has come."""
 
 SOON = frozenset({"list_hits", "list_moved", "run_batch", "undo_batch"})
 """Timers for what is under way; until they have rung for the last time, not everybody has what they were due."""
@@ -73,6 +87,10 @@ class Knocked:
     """What was noted about them, and the commands that did."""
     claimed: bool = False
     deferred: bool = False
+    votes: dict[str, str] = field(default_factory=dict)
+    """Who has voted for a ban, and the click by which they did."""
+    talk: str | None = None
+    """Their conversation with the bot, once they are in it."""
 
     @property
     def user_id(self) -> str:
@@ -102,6 +120,7 @@ class Knocked:
         self.begins, self.certain, self.perhaps, self.due = frozenset({course}), [], [], None
         if not course.waits:
             self.claimed = self.deferred = False
+            self.votes.clear()
 
 
 @dataclass(eq=False)
@@ -143,11 +162,25 @@ class Door:
     """She answers by commands, and undoes her last answer."""
     busy: bool = False
     """Whether there are waves, and alice is called."""
+    cara: Person | None = None
+    """She votes beside alice, where a ban takes two."""
+    quiet_until: int | None = None
+    """When the quiet hours end (milliseconds), where there are any."""
     holds: bool = False
     """Whether a wave goes on for certain."""
     ended: int = 0
     """Waves that somebody ended."""
     batches: list[Asked] = field(default_factory=list)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its policy is `TIMED`."""
+        return self.cara is not None
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The answers that take one moderator."""
+        return [verdict for verdict in OUTCOMES if not (self.timed and verdict is Verdict.BAN)]
 
     @property
     def room(self) -> str:
@@ -188,6 +221,10 @@ class Seen:
     rows: Rows
     acts: Sequence[Act]
     said: Sequence[Said]
+    at: int = 0
+    """When it was looked (milliseconds)."""
+    talks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By applicant who is in their conversation: the messages of the bot there that answer nothing."""
 
     def requests(self, door: Door) -> dict[str, list[Mapping[str, Any]]]:
         """The requests at a door by applicant."""
@@ -205,9 +242,25 @@ class Seen:
         return found
 
 
-async def seen(door: Door, rows: Rows) -> Seen:
+async def seen(door: Door, rows: Rows, here: Sequence[Knocked]) -> Seen:
     """Look at a door."""
-    return Seen(rows, await _acts(door.garden), _said(await door.garden.said()))
+    talks = {one.user_id: await _letters(one, one.talk, door) for one in here if one.talk is not None}
+    return Seen(rows, await _acts(door.garden), _said(await door.garden.said()), now(), talks)
+
+
+def now() -> int:
+    """The time, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+async def _letters(one: Knocked, talk: str, door: Door) -> list[str]:
+    """What the bot has said in a conversation by itself; it may be encrypted."""
+    said = await one.person.messages(talk, limit=200)
+    ours = [event for event in said if event["sender"] == door.garden.keeper.user_id and event["type"] in SPOKEN]
+    return [event["event_id"] for event in ours if in_reply_to(event) is None and edit_of(event) is None]
+
+
+SPOKEN = ("m.room.message", "m.room.encrypted")
 
 
 async def _acts(garden: Garden) -> list[Act]:
@@ -480,6 +533,64 @@ def called_once(door: Door, _: Sequence[Knocked], it: Seen) -> list[str]:
     return found + ([f"there were {digests} digests of {waves} waves"] if digests > waves else [])
 
 
+def votes_stand(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Who waits has the votes that were given, and not taken back."""
+    given: dict[int, set[str]] = {}
+    for row in it.rows["votes"]:
+        given.setdefault(row["request_id"], set()).add(row["voter"])
+    requests = it.requests(door)
+    waiting = [(one, row) for one in here for row in requests.get(one.user_id, []) if row["state"] == State.PENDING]
+    return [
+        f"{one.user_id} has the votes of {sorted(given.get(row['id'], ()))}; given were {sorted(one.votes)}"
+        for one, row in waiting
+        if given.get(row["id"], set()) != set(one.votes)
+    ]
+
+
+NUMBERED = re.compile(r"#(\d+)")
+
+
+def reminded_once(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """Nobody is named by two reminders; and of who has waited for long, moderators were reminded."""
+    if not door.timed:
+        return []
+    named = Counter(number for said in it.said if said.text.startswith("🔔") for number in NUMBERED.findall(said.text))
+    found = [f"moderators were reminded {count} times of #{number}" for number, count in named.items() if count > 1]
+    noted, deferred = ({row["request_id"] for row in it.rows[table]} for table in ("reminders", "deferrals"))
+    long_ago = it.at - 2 * REMINDED_AFTER
+    late = [
+        row["number"]
+        for theirs in it.requests(door).values()
+        for row in theirs
+        if row["state"] == State.PENDING and row["opened_at"] < long_ago and row["id"] not in noted | deferred
+    ]
+    return found + [f"nobody was reminded of #{number}" for number in late]
+
+
+def quiet_hours_are_quiet(door: Door, _: Sequence[Knocked], it: Seen) -> list[str]:
+    """In quiet hours nobody is called, and at their end it is told once what came."""
+    if door.quiet_until is None:
+        return []
+    calls = [said for said in it.said if said.calls and said.at < door.quiet_until]
+    found = [f"alice was called in quiet hours: {said.text[:100]!r}" for said in calls]
+    mornings = sum(said.text.startswith("\N{SUNRISE}") for said in it.said)
+    found += [f"the end of the quiet hours was told {mornings} times"] if mornings > 1 else []
+    left = any(row["room_id"] == door.room for row in it.rows["mornings"])
+    over = it.at > door.quiet_until + MINUTE
+    return found + (["the end of the quiet hours was not told"] if left and over else [])
+
+
+def one_conversation_each(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
+    """No applicant has two conversations, and each who is in theirs was told once that they are heard."""
+    begun = Counter(row["user_id"] for row in it.rows["conversations"])
+    found = [f"{one.user_id} has {begun[one.user_id]} conversations" for one in here if begun[one.user_id] > 1]
+    return found + [
+        f"{user_id} was told {len(letters)} times that they are heard"
+        for user_id, letters in it.talks.items()
+        if len(letters) != 1
+    ]
+
+
 INVARIANTS: tuple[Invariant, ...] = (
     one_outcome,
     shown_once,
@@ -491,6 +602,10 @@ INVARIANTS: tuple[Invariant, ...] = (
     undone_as_told,
     waves_hold,
     called_once,
+    votes_stand,
+    reminded_once,
+    quiet_hours_are_quiet,
+    one_conversation_each,
 )
 
 
@@ -526,7 +641,7 @@ class Ledger:
         try:
             rows = await self.records()
             unheard = set(last) - {row["event_id"] for row in rows["inbox"]}
-            return f"unheard: {unheard}" if unheard else missing(rows, self.doors, self.everybody)
+            return f"unheard: {unheard}" if unheard else missing(rows, self.doors, self.everybody, now())
         except Unavailable as error:
             return str(error)
 
@@ -535,7 +650,8 @@ class Ledger:
         rows = await self.records()
         found = unfit(rows)
         for door in self.doors:
-            it, here = await seen(door, rows), self.at(door)
+            here = self.at(door)
+            it = await seen(door, rows, here)
             found += [violation for invariant in INVARIANTS for violation in invariant(door, here, it)]
         return found
 
@@ -559,8 +675,8 @@ def unfit(rows: Rows) -> list[str]:
     return found + [f"{row['key']} is {row['state']}: {row['why']}" for row in bad]
 
 
-def missing(rows: Rows, doors: Sequence[Door], everybody: Sequence[Knocked]) -> str:
-    """Why it is not over yet, by the records; empty if it is."""
+def missing(rows: Rows, doors: Sequence[Door], everybody: Sequence[Knocked], at: int = 0) -> str:
+    """Why it is not over yet at this time, by the records; empty if it is."""
     waiting = [
         row["event_id"]
         for row in rows["inbox"]
@@ -568,6 +684,7 @@ def missing(rows: Rows, doors: Sequence[Door], everybody: Sequence[Knocked]) -> 
     ]
     undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
     undone += [row["key"] for row in rows["timers"] if row["kind"] in SOON]
+    undone += [row["key"] for row in rows["timers"] if row["kind"] in RINGS and row["due_at"] <= at]
     states = {(row["room_id"], row["user_id"]): State(row["state"]) for row in rows["requests"]}
     owed = [
         f"{one.user_id} ({one.reason})"

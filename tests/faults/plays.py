@@ -69,7 +69,7 @@ Play = Callable[[Scene], Awaitable[None]]
 async def clicks(scene: Scene) -> None:
     """Alice clicks on cards."""
     for one in [one for one in scene.some(2) if one.card is not None]:
-        verdict = scene.chance.choice([*EMOJI])
+        verdict = scene.chance.choice(scene.door.verdicts)
         one.certain.append(verdict)
         await scene.stage.react(scene.door, one.card or "", EMOJI[verdict])
 
@@ -77,7 +77,7 @@ async def clicks(scene: Scene) -> None:
 async def answers(scene: Scene) -> None:
     """Nora answers by a command."""
     for one in scene.some():
-        verdict = scene.chance.choice([*EMOJI])
+        verdict = scene.chance.choice(scene.door.verdicts)
         one.certain.append(verdict)
         await scene.stage.command(scene.door, f"{verdict} {one.number}", by=scene.door.nora)
 
@@ -126,6 +126,38 @@ async def defers(scene: Scene) -> None:
         await scene.stage.command(scene.door, f"defer {one.number} {until}", by=scene.door.nora)
 
 
+# --- what only some doors have ---------------------------------------------------------------------------------
+
+
+async def votes(scene: Scene) -> None:
+    """Alice and cara vote for a ban, which takes both of them: one, or both at once; or take a vote back."""
+    stage, door, alice, cara = scene.stage, scene.door, scene.door.garden.alice, scene.door.cara
+    assert cara is not None
+    for one in [one for one in scene.some(2) if one.card is not None]:
+        given = [voter for voter in (alice, cara) if voter.user_id in one.votes]
+        if given and scene.chance.random() < HALF:
+            await stage.unclick(door, one.votes.pop(given[0].user_id), by=given[0])
+            continue
+        voters = [voter for voter in (alice, cara) if voter not in given]
+        if not given and scene.chance.random() < HALF:
+            voters = [scene.chance.choice(voters)]
+        else:
+            one.certain.append(Verdict.BAN)
+        clicks = await asyncio.gather(*(stage.click(door, one.card or "", "⛔", by=voter) for voter in voters))
+        one.votes |= {voter.user_id: click for voter, click in zip(voters, clicks, strict=True)}
+
+
+async def speaks(scene: Scene) -> None:
+    """Applicants ask in their conversation how it stands; one of them withdraws."""
+    talks = {row["user_id"]: row["room_id"] for row in scene.rows["conversations"]}
+    for one in [one for one in scene.some(2) if talks.get(one.user_id) is not None]:
+        one.talk = talks[one.user_id]
+        await scene.stage.speak(one, one.talk, "status")
+        if scene.chance.random() < HALF:
+            one.due = frozenset({course.withdrawn() for course in one.may})
+            await scene.stage.speak(one, one.talk, "withdraw")
+
+
 # --- undo -----------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +200,7 @@ CHOSEN: Final = "visitor"
 async def _ask(scene: Scene, meant: str) -> Asked | None:
     """Mona wants one answer for all who wait; the batch that she is asked about, where there is anybody."""
     stage, door = scene.stage, scene.door
-    verdict = scene.chance.choice([*EMOJI])
+    verdict = scene.chance.choice(door.verdicts)
     selection = scene.chance.choice([door.room, "server:*", f"{door.room} older:1s", f"text:{CHOSEN}"])
     told = await stage.command(door, f"{verdict} all {selection}", by=door.mona)
     reply = await stage.answer(door, told[-1])
@@ -293,6 +325,11 @@ SMALL: Mapping[str, Play] = {
 }
 """What may happen in any round, several at once."""
 
+TIMED: Mapping[str, Play] = {"votes": votes, "applicants speak": speaks}
+"""What happens in each round at a door where bans take two, and applicants have conversations."""
+
+ALL: Mapping[str, Play] = {**SMALL, **TIMED}
+
 LARGE: Mapping[str, Play] = {
     "nothing large": nothing_large,
     "batch confirmed": batch_confirmed,
@@ -308,17 +345,20 @@ LARGE: Mapping[str, Play] = {
 FEW = ("clicks", "answers", "list entry")
 """What is played in a short run."""
 
-NOT_IN_A_BATCH = frozenset({"template", "list entry", "defers"})
+NOT_IN_A_BATCH = frozenset({"template", "list entry", "defers", "applicants speak"})
 """What is not played beside a batch, since more could come of it than `course.after` tells apart."""
 
 
 def fitting(door: Door) -> list[str]:
-    """What may happen there: waves only where the policy has them."""
-    return [name for name in LARGE if door.busy or not name.startswith("wave")]
+    """What may happen there: waves only where the policy has them. Where there are conversations, something large only
+    every other time, since applicants withdraw beside no batch."""
+    found = [name for name in LARGE if door.busy or not name.startswith("wave")]
+    return found + ["nothing large"] * (len(found) - 2) if door.timed else found
 
 
-def chosen(large: str, chance: random.Random, most: int) -> list[str]:
+def chosen(door: Door, large: str, chance: random.Random, most: int) -> list[str]:
     """What happens beside it. Nora does not answer and undo in the same round: the undo would be of the new answer."""
+    own = [name for name in TIMED if door.timed and not (large.startswith("batch") and name in NOT_IN_A_BATCH)]
     names = [name for name in SMALL if not (large.startswith("batch") and name in NOT_IN_A_BATCH)]
     found = chance.sample(names, most)
-    return [name for name in found if name != "undo of one's own" or "answers" not in found]
+    return own + [name for name in found if name != "undo of one's own" or "answers" not in found]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,8 +20,9 @@ from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, MatrixRefused, NothingHappened, Person, until
 from knockbot.demo.story import ENCRYPTED
+from knockbot.times import HOUR, MINUTE
 from tests.faults.course import BY_REASON, HELD_BACK, WAITS, Course
-from tests.faults.ledger import BUSY, CALM, Door, Knocked, Ledger
+from tests.faults.ledger import BUSY, CALM, TIMED, Door, Knocked, Ledger, now
 from tests.faults.wire import Way, Wire
 from tests.keeper import Process, in_reply_to, reacts_to
 from tests.lab import LabHomeserver, Postgres
@@ -68,22 +70,27 @@ class Stage:
             directory = self.directory / f"bot-{len(self.bots)}"
             directory.mkdir(parents=True)
             address = {"address": self.to_homeserver.url, "domain": self.homeserver.name}
-            bot = Process(self.slot, self.url, directory, port=port, homeserver=address, encryption=ENCRYPTION)
+            more = {"homeserver": address, "encryption": ENCRYPTION, "notices": {"per_day": 10_000}}
+            bot = Process(self.slot, self.url, directory, port=port, **more)
             self.bots.append(bot)
             self.to_bots.behind = [f"http://127.0.0.1:{bot.port}" for bot in self.bots]
         await asyncio.gather(*(bot.start() for bot in self.bots[-number:]))
 
-    async def door(self, *, sealed: bool = False, busy: bool = False) -> Door:
-        """A new garden with a management room of its own, encrypted if it is to be `sealed`; `busy`: with waves."""
+    async def door(self, *, sealed: bool = False, busy: bool = False, timed: bool = False) -> Door:
+        """A new garden with a management room of its own, encrypted if it is to be `sealed`; `busy`: with waves;
+        `timed`: with votes, letters, reminders, and quiet hours that are over soon."""
         alice = await self._moderator("alice", sealed=sealed)
         state = ENCRYPTED if sealed else ()
         mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=state)
         bans = await alice.create_room("Bans", invite=[self.bots[0].user_id])
-        policy = (BUSY if busy else CALM).format(bans=bans, alice=alice.user_id)
+        quiet_until = (now() // MINUTE + QUIET_FOR) * MINUTE if timed else None
+        written = TIMED if timed else BUSY if busy else CALM
+        policy = written.format(bans=bans, alice=alice.user_id, quiet=_hours(quiet_until or 0))
         garden = await self.bots[0].plant(policy, alice=alice, mods=mods)
         mona, nora = [await self._moderator(name, sealed=sealed) for name in ("mona", "nora")]
-        door = Door(garden, bans, mona, nora, busy)
-        for person in (door.mona, door.nora):
+        cara = await self._moderator("cara", sealed=sealed) if timed else None
+        door = Door(garden, bans, mona, nora, busy, cara, quiet_until)
+        for person in filter(None, (mona, nora, cara)):
             await garden.bring(person, garden.mods)
             await garden.bring(person, garden.room)
             await garden.give_power(person.user_id, 50)
@@ -151,6 +158,26 @@ class Stage:
 
         await self._insisting(act)
 
+    async def click(self, door: Door, event_id: str, emoji: str, *, by: Person) -> str:
+        """The same; returns its event."""
+        await self.react(door, event_id, emoji, by=by)
+
+        def is_it(event: Json) -> bool:
+            key = event["content"].get("m.relates_to", {}).get("key")
+            return (event["sender"], reacts_to(event), key) == (by.user_id, event_id, emoji)
+
+        found = await self._heard(door, is_it, PATIENCE)
+        assert found is not None
+        return str(found["event_id"])
+
+    async def unclick(self, door: Door, click: str, *, by: Person) -> None:
+        """Whoever reacted takes that back."""
+
+        async def act() -> None:
+            await by.redact(door.garden.mods, click)
+
+        await self._insisting(act)
+
     async def tell(self, door: Door, command: str, *, by: Person | None = None) -> str:
         """A moderator types a command, once, whatever breaks meanwhile; returns its event."""
         return await self._say(door, f"!kb {command}", by or door.garden.alice)
@@ -188,6 +215,38 @@ class Stage:
             if new_key is not None:
                 await new_key(door.garden.mods)
         raise AssertionError(f"nobody answered {command!r}, though it was typed {TRIES} times")
+
+    async def speak(self, one: Knocked, talk: str, text: str) -> None:
+        """An applicant writes something in their conversation, and again if nobody answers."""
+        bot = one.garden.keeper.user_id
+        for _ in range(TRIES):
+            sent = await self._sent(one.person, talk, text)
+
+            async def answers(sent: str = sent) -> bool:
+                said: list[Json] = []
+
+                async def listen() -> None:
+                    said[:] = await one.person.messages(talk, limit=50)
+
+                await self._insisting(listen)
+                return any(event["sender"] == bot and in_reply_to(event) == sent for event in said)
+
+            with contextlib.suppress(NothingHappened):
+                await until(answers, bool, str, within=PATIENCE)
+                return
+        raise AssertionError(f"nobody answered the applicant's {text!r}, though it was typed {TRIES} times")
+
+    async def _sent(self, person: Person, room: str, text: str) -> str:
+        transaction, sent = secrets.token_hex(8), list[str]()
+
+        async def send() -> None:
+            await person.join(room)
+            content = {"msgtype": "m.text", "body": text}
+            answer = await person.call("PUT", "rooms", room, "send", "m.room.message", transaction, body=content)
+            sent.append(str(answer["event_id"]))
+
+        await self._insisting(send)
+        return sent[0]
 
     async def answer(self, door: Door, event_id: str) -> Json:
         """The bot's answer to a command, which is there."""
@@ -274,6 +333,15 @@ async def staged(directory: Path, engine: str, *, bots: int = 1) -> AsyncIterato
             for bot in stage.bots:
                 with contextlib.suppress(Exception):
                     await bot.stop()
+
+
+QUIET_FOR = 2
+"""Minutes from a door's beginning until its quiet hours end."""
+
+
+def _hours(until: int) -> str:
+    """Quiet hours since an hour before this time (UTC)."""
+    return "-".join(time.strftime("%H:%M", time.gmtime(at / 1000)) for at in (until - HOUR, until))
 
 
 def _called(reason: str) -> str:

@@ -1,6 +1,7 @@
 """A short part of `make faults`: a fault of each kind that takes no long wait, by the same chance each time.
 
-Moderators do little in it. `make faults` plays batches, waves, undo, notes, claims and deferrals as well.
+Moderators do little in it. `make faults` plays batches, waves, undo, notes, claims, deferrals, votes, reminders, quiet
+hours and conversations of applicants as well.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.model import Verdict
+from knockbot.times import MINUTE
 from tests.faults.course import BY_REASON, WAITS
 from tests.faults.ledger import INVARIANTS, TEMPLATE, Act, Asked, Door, Knocked, Ledger, Said, Seen, in_order
 
@@ -24,7 +25,16 @@ def knocked(name: str, reason: str = "visitor") -> Knocked:
 
 
 def request(n: int, user_id: str, state: str = "pending", **more: Any) -> dict[str, Any]:
-    row = {"id": n, "room_id": GARDEN.room, "user_id": user_id, "state": state, "event_id": f"$k{n}", "card_id": n}
+    row = {
+        "opened_at": 0,
+        "number": n,
+        "id": n,
+        "room_id": GARDEN.room,
+        "user_id": user_id,
+        "state": state,
+        "event_id": f"$k{n}",
+        "card_id": n,
+    }
     return {**row, "answer_json": None, "undone_json": None, **more}
 
 
@@ -69,19 +79,32 @@ class Evening:
             "batch_requests": [{"batch_id": 7, "request_id": 1, "asked": True}],
             "prompts": [{"id": 9, "event_id": "$b", "kind": "batch"}],
             "waves": [{"room_id": GARDEN.room, "began_at": 10, "ended_at": 20}],
+            "votes": [{"request_id": 3, "voter": "alice"}],
+            "reminders": [{"request_id": 3}],
+            "mornings": [],
+            "conversations": [{"user_id": "cleo"}],
         }
+        cleo.votes, self.talks, self.at = {"alice": "$v"}, {"cleo": ["$letter"]}, 30
+        self.door.cara, self.door.quiet_until = GARDEN, 5
         self.rows["inbox"].append({"event_id": "$note", "seq": 9, "handled_at": 1})
         self.acts = [Act("ana", "leave"), Act("bea", "leave", TEMPLATE), Act("fay", "invite")]
         shown = [Said(f"$card{n}", n, f"{one.user_id}: I know her.", shows=(one.user_id,)) for n, one in self._cards()]
         digest = Said("$digest", 12, "a wave", "wave", calls=True)
-        self.said = [*shown, digest, Said("$b", 1, "Batch 1 by mona is done: 1 of 1 rejected.", "batch")]
+        reminded, morning = Said("$r", 25, "🔔 #3 of cleo still waits", calls=True), Said("$m", 6, "\N{SUNRISE} over")
+        self.said = [
+            *shown,
+            digest,
+            reminded,
+            morning,
+            Said("$b", 1, "Batch 1 by mona is done: 1 of 1 rejected.", "batch"),
+        ]
 
     def _cards(self) -> list[tuple[int, Knocked]]:
         return [*enumerate(self.here, 1)]
 
     def complaints(self) -> dict[str, list[str]]:
         """What is out of order, by the invariant that says so."""
-        it = Seen(self.rows, self.acts, self.said)
+        it = Seen(self.rows, self.acts, self.said, self.at, self.talks)
         return {one.__name__: found for one in INVARIANTS if (found := one(self.door, self.here, it))}
 
 
@@ -103,6 +126,16 @@ def _many_friends(it: Evening) -> None:
 
 def _undo(it: Evening) -> None:
     it.door.batches[0].undone = ["ana"]
+
+
+def _wait_for_long(it: Evening) -> None:
+    it.rows["reminders"].clear()
+    it.at = 10 * MINUTE
+
+
+def _wait_for_the_morning(it: Evening) -> None:
+    it.rows["mornings"].append({"room_id": GARDEN.room})
+    it.at = 10 * MINUTE
 
 
 PLANTED: dict[str, tuple[str, Callable[[Evening], object]]] = {
@@ -140,6 +173,18 @@ PLANTED: dict[str, tuple[str, Callable[[Evening], object]]] = {
     "rules accept many in a wave": ("waves_hold", _many_friends),
     "a wave calls twice": ("called_once", lambda it: it.said.append(Said("$c", 15, "card", shows=("x",), calls=True))),
     "a wave has two digests": ("called_once", lambda it: it.said.append(Said("$d", 30, "a wave", "wave"))),
+    "a vote is lost": ("votes_stand", lambda it: it.rows["votes"].clear()),
+    "a vote stands that was taken back": ("votes_stand", lambda it: it.here[2].votes.clear()),
+    "they are reminded twice": ("reminded_once", lambda it: it.said.append(Said("$r2", 26, "🔔 Garden: #3, #4"))),
+    "nobody is reminded": ("reminded_once", _wait_for_long),
+    "quiet hours call": ("quiet_hours_are_quiet", lambda it: it.said.append(Said("$q", 4, "a card", calls=True))),
+    "their end is told twice": ("quiet_hours_are_quiet", lambda it: it.said.append(Said("$m2", 7, "\N{SUNRISE} over"))),
+    "their end is not told": ("quiet_hours_are_quiet", _wait_for_the_morning),
+    "somebody has two conversations": (
+        "one_conversation_each",
+        lambda it: it.rows["conversations"].append({"user_id": "cleo"}),
+    ),
+    "a letter is sent twice": ("one_conversation_each", lambda it: it.talks["cleo"].append("$again")),
 }
 
 
@@ -174,16 +219,18 @@ def test_who_is_undone_has_had_both_acts() -> None:
     undone = WAITS.answered(Verdict.BAN).undone()
     assert (undone.acts, sorted(undone.told)) == (
         ("ban", "leave"),
-        ["ban", "banned", "judged", "rejected", "undone"],
+        ["ban", "ban_lifted", "banned", "judged", "undone"],
     )
 
 
-@pytest.mark.parametrize(("kind", "waits"), [("list_hits", True), ("run_batch", True), ("stale", False)])
+@pytest.mark.parametrize(
+    ("kind", "waits"), [("list_hits", True), ("run_batch", True), ("remind", True), ("stale", False)]
+)
 async def test_it_is_not_over_while_something_is_under_way(
     monkeypatch: pytest.MonkeyPatch, kind: str, waits: bool
 ) -> None:
     async def records(_: Ledger) -> dict[str, Any]:
-        timers = [{"key": f"{kind}:1", "kind": kind}]
+        timers = [{"key": f"{kind}:1", "kind": kind, "due_at": 0}]
         return {"inbox": [], "jobs": [], "requests": [], "timers": timers, "prompts": [], "batches": []}
 
     monkeypatch.setattr(Ledger, "records", records)
