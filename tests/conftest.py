@@ -36,16 +36,25 @@ SLICES = 8
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SLICES
 servers.PORTS = servers.PORTS[WORKER::SLICES]
 
+ENGINES = ("sqlite", "postgres")
+
 SERVERS_OF_FEW = frozenset({"federating_lab", "sydent"})
 """Fixtures of servers that few tests need, and that every worker would start for itself."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who needs an identity server or a second homeserver is `long`."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Who needs an identity server or another homeserver is `long`; what differs in words is played on one engine."""
     for item in items:
         if SERVERS_OF_FEW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.long)
+    again = [item for item in items if item.get_closest_marker("one_engine") and ENGINES[1] in _parameters(item)]
+    config.hook.pytest_deselected(items=again)
+    items[:] = [item for item in items if item not in {*again}]
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    return [*item.callspec.params.values()] if isinstance(item, pytest.Function) and hasattr(item, "callspec") else []
 
 
 def pytest_configure() -> None:
@@ -95,7 +104,7 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:{tmp_path / 'knockbot.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=ENGINES)
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database: each test that asks for one runs on both engines."""
     url: str = request.getfixturevalue(f"{request.param}_url")
@@ -140,7 +149,7 @@ async def ready_postgres_url(postgres: Postgres, empty_postgres_url: str) -> Asy
     await postgres.clear(empty_postgres_url)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=ENGINES)
 def ready_url(request: pytest.FixtureRequest) -> str:
     """A fresh database with the newest schema: each test that asks for one runs on both engines."""
     url: str = request.getfixturevalue(f"ready_{request.param}_url")

@@ -481,7 +481,8 @@ def _figures(asked: Asked, row: Mapping[str, Any], mine: set[str], hit: set[str]
         return []
     membership = OUTCOMES[asked.verdict][0]
     acts = {act.user_id for act in it.acts if act.membership == membership}
-    done = len(mine & hit & acts)
+    undone = {row["user_id"] for row in it.rows["requests"] if row["undone_json"] is not None}
+    done = len((mine & hit & acts) - undone)
     said = next((one.text for one in it.said if one.event_id == asked.event_id), "")
     figures = FIGURES.search(said)
     if figures is None or (int(figures["done"]), int(figures["count"])) != (done, len(mine)):

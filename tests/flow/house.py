@@ -209,7 +209,7 @@ class House:
 
     async def forget_ended(self) -> None:
         """Acts that have ended are on record no more, nor does the homeserver know their transactions."""
-        async with self.db.tx() as tx:
+        async with self.db.change() as tx:
             rows = await tx.fetch("DELETE FROM jobs WHERE ended_at IS NOT NULL RETURNING key, state")
         self.ended |= {row["key"]: row["state"] for row in rows}
         for row in rows:

@@ -364,6 +364,7 @@ async def test_where_nobody_could_be_answered_nothing_is_asked(house: House) -> 
     assert spoken(house)[-1].split("\n")[0] == "There is nobody whom I could answer so."
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "said"),
     [

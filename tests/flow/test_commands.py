@@ -69,6 +69,7 @@ async def test_in_a_reply_to_a_card_words_that_begin_with_no_number_are_text(hou
     assert reason_for(house, ANA) == words
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -167,6 +168,7 @@ async def test_several_are_a_list_by_commas_signs_or_a_range_only(
     assert reason_for(house, ANA) == reason
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "left", "reason"),
     [
@@ -255,6 +257,7 @@ async def test_who_names_nobody_is_asked_with_an_example(house: House) -> None:
 # --- people ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "who",
     [
@@ -505,6 +508,7 @@ def reply(house: House, body: str, to: str, *, by: str = ALICE) -> str:
     return house.world.say(MODS, by, body, **{"m.relates_to": {"m.in_reply_to": {"event_id": to}}})
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("body", "becomes"),
     [
@@ -723,6 +727,7 @@ async def test_a_click_by_reply_counts_only_where_a_command_does(ready_url: str)
 # --- what is wrong with a command -----------------------------------------------------------------------------
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "command",
     [
@@ -743,6 +748,7 @@ async def test_a_word_that_stands_where_a_room_could_and_is_none_is_told(house: 
     assert reply == "Gardn is not managed from this room. !kb rooms shows which rooms are."
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("room", ["#lawn", "!lawn"])
 @pytest.mark.parametrize(
     "command",
@@ -781,6 +787,7 @@ async def test_a_number_behind_the_words_is_said_to_belong_before_them(house: Ho
     assert house.membership(ANA) == "knock"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [

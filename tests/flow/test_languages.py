@@ -192,6 +192,7 @@ async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
     assert german.spoken()[-1] == f"❌ #1 Ana {ANA} in Garden: Abgelehnt von der Regel „ours“."
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "told"),
     [

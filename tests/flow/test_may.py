@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,10 @@ from knockbot.domain.notices import Room, notice
 from knockbot.errors import Refused
 from knockbot.flow import authority
 from knockbot.flow.authority import Wanted
-from tests.flow.house import GARDEN, MODS, SETTINGS, House, housed
+from tests.flow.house import GARDEN, MODS, SETTINGS, House
 from tests.flow.world import ALICE, ANA, BOT, HOME
+
+pytestmark = pytest.mark.one_engine  # who may is asked of the homeserver and the config
 
 LEVELS: dict[str, Any] = {
     "users": {BOT: 200, ALICE: 100},
@@ -26,13 +28,6 @@ LEVELS: dict[str, Any] = {
     "events": {"m.room.join_rules": 50},
     "state_default": 50,
 }
-
-
-@pytest.fixture
-async def house(ready_sqlite_url: str) -> AsyncIterator[House]:
-    """A house on one engine: who may is asked of the homeserver and the config, and no table of records says it."""
-    async with housed(ready_sqlite_url) as house:
-        yield house
 
 
 @pytest.fixture

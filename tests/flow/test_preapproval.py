@@ -616,6 +616,7 @@ async def test_while_the_homeserver_is_silent_a_file_waits(house: House) -> None
     assert len(await rows(house)) == 2
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "says"),
     [

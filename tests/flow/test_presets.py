@@ -413,6 +413,7 @@ def test_what_people_read_of_a_preset_is_in_their_language(language: Language) -
     assert all(words in english for words in WORDS[language])
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("command", "reply"),
     [

@@ -290,6 +290,7 @@ async def test_it_is_possible_in_a_room_of_the_config_file(house: House) -> None
     assert figures(await try_(house, OURS)) == (1, 1, 0)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("of", "policy", "reply"),
     [

@@ -96,6 +96,7 @@ async def test_what_does_not_fit_or_is_written_wrongly_is_named(house: House, co
     assert said in await listed(house, command)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "reason",
     ["x" * 10_000, "😀" * 5000, '"' * 10_000, "&<>" * 3000, "\u202e" * 5000 + "x" * 5000, "٠" * 5000, "@room " * 900],
