@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot import app
+from knockbot.demo.people import Json
 from tests.keeper import Garden, InProcess, block, edit_of, in_reply_to, words
 from tests.lab import LabHomeserver
 
@@ -14,13 +15,18 @@ async def _says(garden: Garden, text: str) -> None:
     await garden.heard(lambda event: text in words(event), text)
 
 
+async def _shows(garden: Garden, card: Json, text: str) -> Json:
+    """Wait until the card has this text; others have it too, since the management room is shared."""
+    return await garden.heard(lambda event: edit_of(event) == card["event_id"] and text in words(event), text)
+
+
 async def test_a_note_stands_on_the_card_and_on_the_next_one_of_the_same_person(garden: Garden) -> None:
     mona = await garden.moderator()
     ana = await garden.knocker()
     card = await garden.card(ana)
 
     await garden.tell("note She sent us a letter.", by=mona, reply_to=card["event_id"])
-    await _says(garden, ": She sent us a letter.")
+    await _shows(garden, card, ": She sent us a letter.")
     await garden.alice.react(garden.mods, card["event_id"], "❌")
     left = await garden.membership(ana, "leave")
     await ana.knock(garden.room)
@@ -33,8 +39,7 @@ async def test_a_note_is_gone_with_the_message_that_gave_it(garden: Garden) -> N
     ana = await garden.knocker()
     card = await garden.card(ana)
     message = await garden.tell("note She sent us a letter.", reply_to=card["event_id"])
-    await _says(garden, ": She sent us a letter.")
-    noted = (await garden.said())[-1]
+    noted = await _shows(garden, card, ": She sent us a letter.")
 
     await garden.alice.redact(garden.mods, message)
 

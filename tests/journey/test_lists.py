@@ -185,7 +185,8 @@ async def test_where_the_bot_is_banned_from_the_list_its_last_state_counts(
     await garden.membership(first, "invite")  # the list was read
 
     await liz.ban(room, keeper.user_id)
-    await garden.heard(lambda event: "cannot follow the policy list" in words(event), "the alarm")
+    alarm = "cannot follow the policy list"
+    await garden.heard(lambda event: alarm in words(event) and room in words(event), "the alarm")
     await eve.knock(garden.room)
     await garden.membership(eve, "ban")
 
@@ -269,6 +270,7 @@ async def test_a_tombstone_sends_the_bot_into_no_unrelated_room(keeper: InProces
     assert await liz.membership(lounge, keeper.user_id) is None
 
     await garden.alice.react(garden.mods, question["event_id"], "✅")
-    await garden.heard(lambda event: "does not say that it replaces the old one" in words(event), "the refusal")
+    why = "does not say that it replaces the old one"
+    await garden.heard(lambda event: why in words(event), "the refusal", after=question["event_id"])
     await liz.wait_for_membership(lounge, keeper.user_id, "leave")
     assert room in await garden.command("lists")
