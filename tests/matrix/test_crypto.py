@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
 
 import pytest
@@ -16,11 +16,12 @@ from mautrix.crypto import OlmAccount, PgCryptoStore, Session
 from mautrix.types import DeviceID, IdentityKey, UserID
 from olm import OutboundGroupSession  # type: ignore[attr-defined]  # which it has, but does not say so
 
+from knockbot.domain.ids import server_of
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.flow.keys import MEGOLM, Unreadable
 from knockbot.matrix.api import DeviceApi
-from knockbot.matrix.crypto import olm
+from knockbot.matrix.crypto import olm, silent
 from knockbot.matrix.crypto.machine import Machine
 from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES
 from knockbot.store import encryption
@@ -42,6 +43,10 @@ class Server:
         """For each request: to which devices."""
         self.asked: list[list[str]] = []
         """For each request: whose devices were asked for."""
+        self.claimed: list[list[str]] = []
+        """For each request: for whose devices keys were claimed."""
+        self.silent: set[str] = set()
+        """Servers that do not answer."""
         self.mine: dict[str, Any] = {}
         """The bot's one-time keys."""
         self.away: list[Exception] = []
@@ -64,6 +69,9 @@ class Server:
             [(name, key)] = account.get_one_time_keys(UserID(user_id), DeviceID(device_id), 49).items()
             self.one_time[user_id, device_id] = {str(name): cast("Any", key)}
 
+    def _failures(self, users: Iterable[str]) -> dict[str, Any]:
+        return {server: {"status": 503} for server in {server_of(user) for user in users} & self.silent}
+
     async def request(self, _: Any, path: Any, content: Any = None, **__: Any) -> Any:
         """Answer one request."""
         what = str(path).split("/v3/")[1].split("/")
@@ -73,13 +81,17 @@ class Server:
             if self.away:
                 raise self.away.pop()
             self.asked.append(list(content["device_keys"]))
-            found = {user: self.devices[user] for user in content["device_keys"] if user in self.devices}
-            return {"device_keys": found}
+            asked = [user for user in content["device_keys"] if server_of(user) not in self.silent]
+            found = {user: self.devices[user] for user in asked if user in self.devices}
+            return {"device_keys": found, "failures": self._failures(content["device_keys"])}
         if what[:2] == ["keys", "claim"]:
             keys: dict[str, Any] = {}
+            self.claimed.append(list(content["one_time_keys"]))
             for user, devices in content["one_time_keys"].items():
+                if server_of(user) in self.silent:
+                    continue
                 keys[user] = {one: self.one_time[user, one] for one in devices if (user, one) in self.one_time}
-            return {"one_time_keys": keys}
+            return {"one_time_keys": keys, "failures": self._failures(content["one_time_keys"])}
         if what[0] == "sendToDevice":
             if self.held is not None:
                 await self.held.wait()
@@ -230,6 +242,77 @@ async def test_somebody_unknown_is_looked_up_a_few_times_an_hour(machine: Machin
         assert await machine._olm.get_or_fetch_device_by_key(UserID(MONA), cast("Any", f"key {number}")) is None
 
     assert len(server.asked) == 1 + olm.LOOKS_AN_HOUR
+
+
+# --- servers that do not answer -----------------------------------------------------------------------------------
+
+EVE, FRED = "@eve:hole.example", "@fred:hole.example"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The only item is the time."""
+    time = [1000.0]
+    monkeypatch.setattr(olm, "monotonic", lambda: time[0])
+    monkeypatch.setattr("knockbot.matrix.crypto.machine.monotonic", lambda: time[0])
+    return time
+
+
+async def test_a_server_that_does_not_answer_is_asked_less_and_less_often_whoever_of_its_users_it_is_about(
+    machine: Machine, server: Server, clock: list[float]
+) -> None:
+    """While it is asked, no other room can be read or written."""
+    server.add(ALICE, 1)
+    server.silent = {"hole.example"}
+    moments = []
+    for minute in range(190):
+        before = len(server.asked)
+        await say(machine, MODS, EVE if minute % 2 else FRED)
+        await say(machine, OTHER, ALICE)
+        if any("hole" in user for asked in server.asked[before:] for user in asked):
+            moments.append(minute)
+        clock[0] += 60
+    assert moments == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert {one for sent in server.sent for one in sent} == {(ALICE, "D0000")}
+
+
+async def test_it_is_asked_as_ever_once_it_answers(machine: Machine, server: Server, clock: list[float]) -> None:
+    server.silent = {"hole.example"}
+    server.add(EVE, 1)
+    await say(machine, MODS, EVE)
+    server.silent = set()
+    await say(machine, MODS, EVE)
+    assert server.sent == []
+    clock[0] += silent.FIRST
+    await say(machine, MODS, EVE)
+    assert server.sent == [{(EVE, "D0000")}]
+    server.add(FRED, 1)
+    await say(machine, MODS, EVE, FRED)
+    assert server.sent[-1] == {(EVE, "D0000"), (FRED, "D0000")}
+
+
+async def test_one_that_names_devices_and_gives_out_no_keys_is_left_alone_too(
+    machine: Machine, server: Server, clock: list[float]
+) -> None:
+    server.add(EVE, 3 * GIVEN)
+    await machine._whole(machine._olm.look_up([EVE]))
+    server.silent = {"hole.example"}
+    for _ in range(10):
+        await say(machine, MODS, EVE)
+        clock[0] += 1
+    assert server.claimed == [[EVE]]
+    clock[0] += 600
+    await say(machine, MODS, EVE)
+    assert server.claimed == [[EVE]] * 2
+
+
+async def test_the_bots_own_server_always_counts_as_one_that_answers(
+    machine: Machine, server: Server, clock: list[float]
+) -> None:
+    for _ in range(3):
+        await say(machine, MODS, MONA)  # whom it does not know
+        clock[0] += 1
+    assert server.asked == [[MONA]] * 3
 
 
 # --- keys that arrive -----------------------------------------------------------------------------------------

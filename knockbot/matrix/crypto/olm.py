@@ -39,11 +39,12 @@ from mautrix.types import (
 )
 
 from knockbot.documents.text import storable
-from knockbot.domain.ids import is_room_id
+from knockbot.domain.ids import is_room_id, server_of
 from knockbot.domain.notices import because
 from knockbot.errors import ActionError, Later
 from knockbot.flow.keys import Unreadable
 from knockbot.matrix.api import TOO_LARGE
+from knockbot.matrix.crypto.silent import SilentServers, failed
 from knockbot.matrix.events import mapping
 from knockbot.store.db import DATABASE_AWAY
 
@@ -147,6 +148,7 @@ class Olm(OlmMachine):
         self._looked: Counter[str] = Counter()
         """How often a user was looked up within the hour because of a device that was not there."""
         self._hour = 0.0
+        self._silent = SilentServers(server_of(client.mxid), lambda: monotonic())  # noqa: PLW0108 - looked up each time
 
     # --- keys -------------------------------------------------------------------------------------------------
 
@@ -258,7 +260,7 @@ class Olm(OlmMachine):
         """The device of somebody that has this key. It is looked up again a few times an hour at most."""
         await self.look_up([user_id])
         device = await self.crypto_store.find_device_by_key(user_id, identity_key)
-        if device is None and self._may_look_again(user_id):
+        if device is None and not self._silent.has(user_id) and self._may_look_again(user_id):
             await self._fetch([user_id])
             device = await self.crypto_store.find_device_by_key(user_id, identity_key)
         return device
@@ -272,7 +274,8 @@ class Olm(OlmMachine):
 
     async def look_up(self, users: Iterable[Any]) -> None:
         """Look up the devices of users about whom nothing is known, or nothing current."""
-        unknown = [u for u in users if u in self._stale or await self.crypto_store.get_devices(u) is None]
+        asked = [user for user in users if not self._silent.has(user)]
+        unknown = [u for u in asked if u in self._stale or await self.crypto_store.get_devices(u) is None]
         for batch in batched(unknown, LOOKED_UP):
             await self._fetch(batch)
 
@@ -288,8 +291,10 @@ class Olm(OlmMachine):
                 await self._fetch([user_id])
             return
         store: Any = self.crypto_store
+        said_by = mapping(found.get("device_keys"))
+        self._silent.note({user: user in said_by and server_of(user) not in failed(found) for user in users})
         for user_id in users:
-            devices = mapping(found.get("device_keys")).get(user_id)
+            devices = said_by.get(user_id)
             if not isinstance(devices, dict):
                 continue  # their server gave no answer
             try:
@@ -305,13 +310,15 @@ class Olm(OlmMachine):
     async def meet(self, devices: Iterable[DeviceIdentity]) -> list[tuple[Any, DeviceIdentity]]:
         """Make a session with each of these devices; returns those that have one."""
         devices = list(devices)
-        strange = [one for one in devices if not await self.crypto_store.has_session(one.identity_key)]
+        asked = [one for one in devices if not self._silent.has(one.user_id)]
+        strange = [one for one in asked if not await self.crypto_store.has_session(one.identity_key)]
         if strange:
             wanted: dict[str, dict[str, str]] = {}
             for one in strange:
                 wanted.setdefault(one.user_id, {})[one.device_id] = "signed_curve25519"
             query = {"one_time_keys": wanted, "timeout": AWAY}
             answer = await self.client.api.request(Method.POST, "_matrix/client/v3/keys/claim", query)
+            self._silent.note({one.user_id: server_of(one.user_id) not in failed(answer) for one in strange})
             for one in strange:
                 keys = mapping(mapping(mapping(answer.get("one_time_keys")).get(one.user_id)).get(one.device_id))
                 await self._begin_session(one, next(iter(keys.values()), None))
