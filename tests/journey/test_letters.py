@@ -38,7 +38,7 @@ async def told_to_moderators(garden: Garden, who: Person, said: str) -> Json:
     )
 
 
-async def test_who_is_accepted_reads_it_in_one_conversation(keeper: InProcess) -> None:
+async def test_who_is_accepted_reads_it_in_one_conversation_and_nothing_after_they_left_it(keeper: InProcess) -> None:
     garden = await keeper.garden(LETTERS, name="Reading")
     ana = await garden.knocker(reason="hello")
     talk = await invited_to(ana)
@@ -47,10 +47,18 @@ async def test_who_is_accepted_reads_it_in_one_conversation(keeper: InProcess) -
 
     await ana.say(talk, "status")
     await read(ana, talk, "1. Reading", "waits for an answer")
-    await garden.command(f"accept {await number_of(garden, ana)}")
+    number = await number_of(garden, ana)
+    await garden.command(f"accept {number}")
     await read(ana, talk, "You are accepted", "Reading")
     await garden.membership(ana, "invite")
     assert set((await ana.sync())["rooms"]["invite"]) == {garden.room}
+
+    await ana.leave(talk)
+    await until(keeper.context.outside.joined_rooms, lambda rooms: talk not in rooms, lambda _: "the bot stays there")
+    await garden.tell(f"undo {number}")
+    await garden.membership(ana, "leave")
+    await garden.shown(ana, "rejected")
+    assert "not told: the applicant declined or left the conversation" in await garden.command(f"log {number}")
 
 
 async def test_who_is_rejected_reads_the_reason_in_german_objects_and_is_let_in(keeper: InProcess) -> None:
