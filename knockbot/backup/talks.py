@@ -120,4 +120,4 @@ async def _take_up(context: Context, found: _Found) -> None:
 
 
 async def _leave(turn: Turn, found: _Found) -> None:
-    await turn.plan(plan.leave(found.room_id, f"recalled:{found.number}", forget=True))
+    await turn.plan(plan.leave(found.room_id, f"recalled:{found.number}", guest=found.user_id))

@@ -265,8 +265,8 @@ class Join:
 class Leave:
     """Leave a room, or decline an invite to it."""
 
-    forget: bool = False
-    """Whether the bot wants to know nothing more of it."""
+    guest: str | None = None
+    """The person that the room was for, if it was for one: their invite is withdrawn, and the room is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,9 +298,9 @@ def enter(room_id: str, occasion: str) -> Job[Join]:
     return Job(f"join:{room_id}:{occasion}", room_id, Join())
 
 
-def leave(room_id: str, occasion: str, *, forget: bool = False) -> Job[Leave]:
-    """Leave a room, or decline an invite to it."""
-    return Job(f"leave:{room_id}:{occasion}", room_id, Leave(forget))
+def leave(room_id: str, occasion: str, *, guest: str | None = None) -> Job[Leave]:
+    """Leave a room, or decline an invite to it; for good, if it was made for one `guest`."""
+    return Job(f"leave:{room_id}:{occasion}", room_id, Leave(guest))
 
 
 def protect(space: str, room_id: str, occasion: str) -> Job[Protect]:

@@ -206,7 +206,7 @@ async def over(context: Context, turn: Turn, conversation_id: int, event: Event,
     await conversations.move(turn.tx, talk.id, stage, turn.now, why)
     await _drop(context, turn, await conversations.take_waiting(turn.tx, talk.id), unsaid(why))
     if talk.room_id is not None:
-        await turn.plan(plan.leave(talk.room_id, f"conversation:{talk.id}", forget=True))
+        await turn.plan(plan.leave(talk.room_id, f"conversation:{talk.id}", guest=talk.user_id))
     await tables.unreached(context, turn, talk.user_id)
 
 

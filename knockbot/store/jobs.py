@@ -495,12 +495,12 @@ async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 async def overtake_gone(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """The same where the bot is out of the room: what waits to leave it and to forget it has yet to forget it."""
-    await _overtake(tx, f"{_GOING} AND NOT (act = '{Act.LEAVE}' AND payload_json = '{_FORGETS}')", room_id, why, now)
+    await _overtake(tx, f"{_GOING} AND NOT (act = '{Act.LEAVE}' AND payload_json <> '{_LEAVES}')", room_id, why, now)
 
 
 _GOING = f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') AND act <> '{Act.CONVERSE}'"
 
-_FORGETS = encode(Leave(forget=True))
+_LEAVES = encode(Leave())
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:

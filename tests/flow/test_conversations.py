@@ -301,7 +301,16 @@ async def test_one_room_and_each_letter_once_whenever_it_is_killed(house: House,
     assert (house.membership(FAR, room), await stage(house)) == ("invite", Stage.INVITED)
 
 
-@pytest.mark.parametrize("call", ["leave", "forget"])
+async def test_whoever_had_joined_stays_in_the_room_when_the_bot_leaves(house: House) -> None:
+    await told(house, "one")
+    [room] = talks(house)
+    house.world.change(room, FAR, FAR, "join")
+    await house.live()
+    await at_rest(house, 7.1)
+    assert (house.membership(BOT, room), house.membership(FAR, room)) == ("leave", "join")
+
+
+@pytest.mark.parametrize("call", ["kick", "leave", "forget"])
 @pytest.mark.parametrize("done", [False, True])
 async def test_a_conversation_is_left_and_forgotten_whenever_it_is_killed(house: House, call: str, done: bool) -> None:
     await told(house, "one")
@@ -375,6 +384,7 @@ async def test_a_conversation_is_left_a_week_after_the_last_word_and_begun_anew_
     await at_rest(house, 1.1)
     assert (await stage(house), house.membership(BOT, room)) == (Stage.LEFT, "leave")
     assert house.world.asked("forget") == [("forget", room)]
+    assert house.membership(FAR, room) == "leave"  # an invite to a room that nobody is in leads nowhere
 
     await told(house, "three")
     assert len(talks(house)) == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from knockbot.domain.jobs import Act, Job, Join, Leave, Meet
+from knockbot.domain.model import Membership
 from knockbot.domain.notices import Code, User, below, notice
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
@@ -48,10 +50,21 @@ async def enter(context: Context, claimed: Claimed[Join]) -> Outcome:
 
 async def leave(context: Context, claimed: Claimed[Leave]) -> Outcome:
     """Leave a room, or decline an invite; and forget it, if it was for one person only."""
-    await context.acts.leave(claimed.job.room_id)
-    if claimed.job.payload.forget:
-        await context.acts.forget(claimed.job.room_id)
+    room_id, guest = claimed.job.room_id, claimed.job.payload.guest
+    if guest is not None:
+        await _withdraw_invite(context, room_id, guest)
+    await context.acts.leave(room_id)
+    if guest is not None:
+        await context.acts.forget(room_id)
     return Done()
+
+
+async def _withdraw_invite(context: Context, room_id: str, guest: str) -> None:
+    """Nobody could join the room any more: an invite to it would only fail."""
+    with suppress(Never):  # the bot is out already
+        stands = await context.outside.member(room_id, guest)
+        if stands is not None and stands.membership is Membership.INVITE:
+            await context.acts.kick(room_id, guest, None)
 
 
 async def meet(context: Context, claimed: Claimed[Meet]) -> Outcome:

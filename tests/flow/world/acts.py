@@ -163,7 +163,8 @@ class AsBot(Looks):
 
         def act() -> str:
             room_id = f"!made{len(self.world.rooms)}"
-            self.world.rooms[room_id] = Room(room_id, content["name"], join_rule="invite")
+            levels = {"users": {BOT: 100}, **content.get("power_level_content_override", {})}
+            self.world.rooms[room_id] = Room(room_id, content["name"], join_rule="invite", levels=levels)
             self.world.rooms[room_id].create = {"sender": BOT, "content": content["creation_content"]}
             self.world.change(room_id, BOT, BOT, "join")
             for user_id in content["invite"]:
