@@ -308,7 +308,6 @@ async def test_a_reject_or_a_ban_is_for_the_applicant_whatever_they_knock_next(
 async def test_other_reactions_are_left_alone(house: House) -> None:
     await waiting(house)
     house.click("🎉")
-    house.click("✅✅")
     house.world.react(MODS, BOT, house.card().event_id, "✅")
     other = house.world.say(MODS, ALICE, "look at this")
     house.world.react(MODS, ALICE, other, "✅")
@@ -317,6 +316,18 @@ async def test_other_reactions_are_left_alone(house: House) -> None:
 
     assert (await house.request(ANA)).awaits_moderators
     assert house.spoken() == []
+
+
+async def test_two_emoji_are_no_click_and_whoever_sends_them_is_told(house: House) -> None:
+    await waiting(house)
+    house.click("✅✅")
+    await house.later()
+
+    assert (await house.request(ANA)).awaits_moderators
+    assert house.spoken() == [
+        "I did nothing: one emoji is a click only if nothing stands beside it. "
+        "React with ✅, or type !kb accept 1 and your text."
+    ]
 
 
 async def test_a_click_counts_in_the_management_room_only(house: House) -> None:

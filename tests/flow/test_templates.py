@@ -124,7 +124,7 @@ async def test_a_reply_of_an_emoji_and_words_is_no_click_and_told_so(house: Hous
     reply(house, words)
     await house.later()
     [said] = house.spoken()
-    assert said.startswith("I did nothing: a reply is a click only if it is an emoji and nothing else. React with ")
+    assert said.startswith("I did nothing: one emoji is a click only if nothing stands beside it. React with ")
     assert said.endswith(f", or type !kb {verdict} 1 and your text.")
     assert house.membership(ANA) == "knock"
 

@@ -661,7 +661,7 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
     "hint.emoji_alone": says(
-        "I did nothing: a reply is a click only if it is an emoji and nothing else. React with {emoji}, or type {command} and your text.",
+        "I did nothing: one emoji is a click only if nothing stands beside it. React with {emoji}, or type {command} and your text.",
         emoji=Sign,
         command=Code,
     ),
