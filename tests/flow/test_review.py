@@ -324,10 +324,8 @@ async def test_two_emoji_are_no_click_and_whoever_sends_them_is_told(house: Hous
     await house.later()
 
     assert (await house.request(ANA)).awaits_moderators
-    assert house.spoken() == [
-        "I did nothing: one emoji is a click only if nothing stands beside it. "
-        "React with ✅, or type !kb accept 1 and your text."
-    ]
+    (said,) = house.spoken()
+    assert said.startswith("I did nothing: one emoji is a click only if nothing stands beside it. React with ✅")
 
 
 async def test_a_click_counts_in_the_management_room_only(house: House) -> None:
