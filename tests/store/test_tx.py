@@ -245,7 +245,7 @@ async def test_a_transaction_inside_another_is_refused_at_once(db: Database) -> 
     """On SQLite it would wait for its own connection for ever; on PostgreSQL it would not see what it stands in."""
 
     async def nest() -> None:
-        async with asyncio.timeout(5), db.tx() as tx:
+        async with asyncio.timeout(60), db.tx() as tx:
             await notes.write(tx, "#a", "!one")
             async with db.tx():
                 pass
