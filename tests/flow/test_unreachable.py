@@ -219,3 +219,44 @@ async def test_a_knock_again_and_again_by_somebody_who_refuses_makes_no_more_roo
         await knocked(house, FAR, f"please {number}")
     assert (len(talks(house)), tries(house)) == (1, 1)
     assert set(await reasons(house)) == {Unsaid.REFUSED}
+
+
+# --- asked questions ----------------------------------------------------------------------------------------------
+
+ASKS = """
+questions: [{ask: How did you hear of us?}]
+asking: {within: 24h, unanswered: reject, unreachable: forward}
+rules: [{when: {answered: true}, then: accept}, {then: ask}]
+"""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.who)
+async def test_who_is_asked_falls_to_what_the_policy_says_of_the_unreachable_once(house: House, case: Case) -> None:
+    await house.set_policy(ASKS)
+    case.before(house)
+    await knocked(house, FAR)
+    case.after(house)
+    await passed(house, 0)
+    hours = 0
+    while await judged(house) == 1 and hours < 25:
+        hours += 1
+        await passed(house)
+    ignores = case.stage is Stage.INVITED and case.rooms == 1
+    assert hours == (24 if ignores or case.not_told is Unsaid.SILENT else 0)
+    for _ in range(26):
+        await passed(house)
+    assert await judged(house) == 2
+    assert (await house.request(FAR)).state is (State.REJECTED if ignores else State.PENDING)
+    assert len(house.cards()) == (0 if ignores else 1)
+
+
+async def judged(house: House) -> int:
+    """How often the policy said something else than before."""
+    return [kind for _, kind in await house.history(await house.request(FAR))].count("judged")
+
+
+async def passed(house: House, hours: float = 1) -> None:
+    """Time passes, and what is due is done."""
+    await house.later(hours * HOUR)
+    await house.ring()
+    await house.live()
