@@ -43,6 +43,7 @@ rules:
 
 ACTS = (
     f"note 1 {SECRET} a liar",
+    "ask 1 Which plants?",
     "claim 1",
     "release 1",
     "defer 1 2h",
@@ -95,6 +96,7 @@ async def test_nothing_that_moderators_say_among_themselves_enters_a_conversatio
     assert len(talks(house)) == 3
     inside = all_of(house, *talks(house))
     assert "was received" in inside
+    assert "Which plants?" in inside
     found = [word for word in (SECRET, MODS, "Mods", ALICE, CLARA, "#1", "!kb", "otherwise") if word in inside]
     assert found == []
     for room, own in zip(talks(house), (ANA, BEA, "@cleo:tulip.example"), strict=True):
@@ -131,6 +133,35 @@ async def test_nothing_that_an_applicant_writes_leaves_the_conversation_but_by_a
     await command(house, f"reject {(await house.requests(ANA))[-1].number}")
     await written(house, f"appeal {SECRET}")
     assert SECRET in all_of(house, MODS)
+
+
+ASKS = """
+letters: {rejected: true}
+questions: [{ask: Which plants?}]
+rules: [{when: {answered: true}, then: forward}, {then: ask}]
+"""
+
+
+async def test_of_what_they_write_only_answers_leave_and_only_until_it_is_decided(house: House) -> None:
+    await house.set_policy(ASKS)
+    await knocked(house)
+    house.world.change(talk(house), ANA, ANA, "join")
+    await house.live()
+    await written(house, "Tulips.")
+    assert "Tulips." in house.card().text
+    for text in WRITTEN:
+        await written(house, text)
+    assert SECRET not in all_of(house, MODS)
+
+    if house.membership(ANA) != "knock":
+        await knocked(house)
+    number = (await house.requests(ANA))[-1].number
+    await command(house, f"ask {number} And roses?")
+    await written(house, "Roses too.")
+    await command(house, f"reject {number}")
+    await written(house, f"{SECRET} roses")
+    assert "Roses too." in all_of(house, MODS)
+    assert SECRET not in all_of(house, MODS)
 
 
 # --- whatever is sent there ---------------------------------------------------------------------------------------
