@@ -1,4 +1,4 @@
-"""Questions at a real door: an applicant is asked in their conversation, answers by a click and by words, and comes in."""
+"""Questions at a real door: an applicant is asked in their conversation, answers by a click and words, and comes in."""
 
 from __future__ import annotations
 
