@@ -49,8 +49,8 @@ class Oracle:
     def knocks(self) -> None:
         if self.state is not State.PENDING:
             self.requests += 1
-            gone, rejected, requests = self.gone, self.rejected, self.requests
-            self.__init__(state=State.PENDING, gone=gone, rejected=rejected, requests=requests)  # type: ignore[misc]
+            fresh = Oracle(State.PENDING, gone=self.gone, rejected=self.rejected, requests=self.requests)
+            self.__dict__.update(vars(fresh))
         self.judge()
 
     def judge(self) -> None:
