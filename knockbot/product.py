@@ -294,6 +294,7 @@ FEATURES: tuple[Feature, ...] = (
         asks=asking_applicants.ask,
         unreached=asking_applicants.unreached,
         sent=answers.sent,
+        restored=asking_applicants.restored,
         left_open=asking_applicants.left_open,
         settled=asking_applicants.settled,
         let_go=asking_applicants.let_go,

@@ -17,8 +17,10 @@ from knockbot.backup.talks import recall_talks
 from knockbot.domain.card import UNDONE_FROM, NoRejection
 from knockbot.domain.model import (
     Answer,
+    Because,
     Kind,
     MemberChange,
+    Rejudge,
     Request,
     State,
     Step,
@@ -31,7 +33,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import cards, saying, settling
+from knockbot.flow import cards, rejudging, saying, settling, tables
 from knockbot.flow.context import Context, log
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Urgency
@@ -109,8 +111,12 @@ async def _recall_everywhere(context: Context, memory: Memory, since: int) -> No
                 await saying.say(
                     context, turn, Audience(room_id), f"restored:{since}:{room_id}", said, urgency=Urgency.ALOUD
                 )
-    async with context.db.tx() as tx:
-        await restores.recalled(tx)
+    async with context.turn() as turn:
+        await tables.restored(context, turn)
+        found = await requests.unjudged(turn.tx)
+        planned = [Rejudge(room_id, Because.ARRIVED, f"restored:{since}", one) for one, room_id in found]
+        await rejudging.plan_each(context, turn, planned)
+        await restores.recalled(turn.tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
 
 

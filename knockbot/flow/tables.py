@@ -186,6 +186,9 @@ begun, or theirs is over. It is told in a turn that may hold the conversation, s
 Sent: TypeAlias = Callable[[Context, Turn, str, str, str], Awaitable[None]]
 """Writes what follows from a letter that was sent, given by its room, its occasion and its event; perhaps twice."""
 
+Restored: TypeAlias = Callable[[Context, Turn], Awaitable[None]]
+"""Writes what follows where the records are those of a back-up; perhaps twice."""
+
 Undoes: TypeAlias = Callable[[Context, Turn, Request, Answer, Step], Awaitable[None]]
 """Writes what takes back the outcome of a request: the answer that says so, and the act."""
 
@@ -272,6 +275,8 @@ class Feature:
     """After it shows that an applicant cannot be told anything."""
     sent: Sent | None = None
     """After a letter to an applicant was sent."""
+    restored: Restored | None = None
+    """After a back-up was read in, once the bot knows again what it said since."""
     settled: Follows | None = None
     """After the outcome of a request is recorded."""
     granted: Grants | None = None
@@ -652,6 +657,13 @@ async def sent(context: Context, turn: Turn, room_id: str, occasion: str, event_
     for feature in rows(context):
         if feature.sent is not None:
             await feature.sent(context, turn, room_id, occasion, event_id)
+
+
+async def restored(context: Context, turn: Turn) -> None:
+    """The records are those of a back-up: write what follows."""
+    for feature in rows(context):
+        if feature.restored is not None:
+            await feature.restored(context, turn)
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:

@@ -59,6 +59,23 @@ async def begin(tx: Tx, request: Request, now: int) -> Round:
     return _ROUND.one(row)
 
 
+async def begin_anew(tx: Tx, now: int) -> list[tuple[int, str]]:
+    """Begin again to ask everybody who is being asked: what they had answered stays. Returns the requests and the room
+    of each."""
+    rows = await tx.fetch(
+        "UPDATE askings SET begun_at = $2 WHERE stage = $1 "
+        "RETURNING request_id, (SELECT room_id FROM requests WHERE id = request_id) AS room_id",
+        Stage.OPEN,
+        now,
+    )
+    await tx.execute(
+        "DELETE FROM questions WHERE answer IS NULL AND asked_by IS NULL "
+        "AND request_id IN (SELECT request_id FROM askings WHERE stage = $1)",
+        Stage.OPEN,
+    )
+    return sorted((row["request_id"], row["room_id"]) for row in rows)
+
+
 async def round_of(tx: Tx, request: Request) -> Round | None:
     """How far it is with asking about a request, from the room that manages it now."""
     row = await tx.fetchrow(
@@ -125,8 +142,8 @@ class Put:
 
     @property
     def occasion(self) -> str:
-        """The occasion of its letter."""
-        return f"{QUESTION}:{self.request_id}:{self.key}"
+        """The occasion of its letter: another one if it is put once more."""
+        return f"{QUESTION}:{self.request_id}:{self.asked_at}:{self.key}"
 
 
 def _choices(stored: str) -> tuple[Choice, ...]:

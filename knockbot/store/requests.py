@@ -416,6 +416,17 @@ async def who_awaits(tx: Tx, room_id: str) -> list[tuple[int, str]]:
     return [(row["id"], row["user_id"]) for row in rows]
 
 
+async def unjudged(tx: Tx) -> list[tuple[int, str]]:
+    """The knocks that nobody has judged and no card shows, each with its room: requests that were found after a
+    restore, where their applicant was being asked something."""
+    rows = await tx.fetch(
+        f"SELECT id, room_id FROM requests WHERE {UNSETTLED} AND state = 'pending' AND kind = 'knock' "
+        "AND answer_json IS NULL AND card_id IS NULL AND moved_from IS NULL "
+        "AND id NOT IN (SELECT request_id FROM judgements) ORDER BY id"
+    )
+    return [(row["id"], row["room_id"]) for row in rows]
+
+
 async def to_withdraw(tx: Tx, room_id: str) -> list[int]:
     """The requests at a room that wait for an answer because an invite of a rule could not be withdrawn."""
     rows = await tx.fetch(

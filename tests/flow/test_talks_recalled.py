@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from knockbot.domain.conversations import Stage
+from knockbot.domain.model import State
 from knockbot.flow.ports import CONVERSATION_KEY, EFFECT_KEY
+from tests.flow.asked import POLICY
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.test_conversations import stage, talks, told
 from tests.flow.test_letters import LETTERS, RECEIVED, REJECTED, command, knocked, letters, talk
@@ -151,3 +153,52 @@ async def test_a_restore_that_is_begun_twice_ends_the_same(house: House, attic: 
     restored = await attic.bring_back()
     await command(restored, "reject 1")
     assert letters(restored) == [RECEIVED, REJECTED]
+
+
+# --- questions ----------------------------------------------------------------------------------------------------
+
+
+def asks(house: House) -> list[str]:
+    """Of each question that was asked, how it begins."""
+    return [body.split("\n")[0][-16:] for body in letters(house) if body.startswith("About your request")]
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_who_was_asked_since_is_asked_again_and_their_answers_decide(
+    house: House, attic: Attic, known: bool
+) -> None:
+    await house.set_policy(POLICY)
+    if not known:
+        await attic.put()
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    if known:
+        await attic.put()
+    joins(house, talk(house), ANA)
+    house.world.say(talk(house), ANA, "friends")
+    await house.live()
+    assert asks(house) == ["question 1 of 2:", "question 2 of 2:"]
+
+    restored = await attic.bring_back()
+    assert asks(restored)[2:] == ["question 1 of 2:"]
+    await restored.later(23 * 3600)
+    await restored.ring()
+    await restored.live()
+    for said in ("by alice", "yes"):
+        restored.world.say(talk(restored), ANA, said)
+        await restored.live()
+    assert asks(restored)[3:] == ["question 2 of 2:"]
+    assert (await restored.request(ANA)).state is State.ACCEPTED
+
+
+async def test_who_does_not_answer_after_a_restore_falls_to_unanswered_in_its_time(house: House, attic: Attic) -> None:
+    await house.set_policy(POLICY)
+    await attic.put()
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    restored = await attic.bring_back()
+    for _ in range(25):
+        await restored.later(3600)
+        await restored.ring()
+        await restored.live()
+    assert (await restored.request(ANA)).state is State.REJECTED

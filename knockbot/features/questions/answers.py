@@ -235,9 +235,9 @@ async def reacted(context: Context, reaction: Reaction) -> Write[None] | None:
 SIGNS: Final = frozenset(map(without_variation_selector, NUMBERS))
 
 
-async def sent(_: Context, turn: Turn, room_id: str, occasion: str, event_id: str) -> None:
+async def sent(_context: Context, turn: Turn, room_id: str, occasion: str, event_id: str) -> None:
     """A letter was sent: if it asks a question, its answers are offered on it by reactions."""
-    kind, request_id, key = [*occasion.split(":", 2), "", ""][:3]
+    kind, request_id, _, key = [*occasion.split(":", 3), "", "", ""][:4]
     if kind != QUESTION:
         return
     one = await questions.sent(turn.tx, int(request_id), key, event_id)

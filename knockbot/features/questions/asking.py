@@ -216,6 +216,15 @@ async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
         await timers.end(turn.tx, f"{ASKED}:{request_id}")
 
 
+async def restored(context: Context, turn: Turn) -> None:
+    """The records are those of a back-up: what was answered since is not known, so it is asked again."""
+    asked = await questions.begin_anew(turn.tx, turn.now)
+    for request_id, _ in asked:
+        await timers.end(turn.tx, f"{ASKED}:{request_id}")
+    planned = [Rejudge(room_id, Because.ANSWERED, f"restored:{turn.now}", one) for one, room_id in asked]
+    await rejudging.plan_each(context, turn, planned)
+
+
 async def _end(turn: Turn, request_id: int) -> None:
     await questions.reach(turn.tx, request_id, Stage.OVER)
     await timers.end(turn.tx, f"{ASKED}:{request_id}")
