@@ -1,6 +1,6 @@
 """The story behind `make demo`: a bot answers the join requests and invites of a room, each as its policy says.
 
-Six people knock, one is invited by e-mail, and one is promised a key. Real users play it over the client-server API,
+Seven people knock, one is invited by e-mail, and one is promised a key. Real users play it over the client-server API,
 and each step is compared with what the room itself says: if they differ, the demo fails. To add a scene: a function,
 and its row in `SCENES`.
 """
@@ -61,6 +61,22 @@ lists:
   - room: "{BANS}"
     name: valley
 {POLICY}"""
+
+WITH_QUESTIONS = f"""\
+questions:
+  - ask: Which herb do you know best?
+  - ask: Will you share your seeds with us?
+    choices: {{ yes: Gladly, no: I keep them }}
+{POLICY.removesuffix("otherwise: forward")}\
+  - name: keeps the seeds
+    when: {{ answer: {{ question: 2, is: no }} }}
+    then: reject
+  - name: herb people
+    when: {{ answered: true }}
+    then: accept
+  - name: ask about herbs
+    when: {{ reason_matches: "(?i)herb" }}
+    then: ask"""
 
 ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": MEGOLM}}]
 
@@ -237,6 +253,26 @@ async def named_while_waiting(tale: Tale) -> None:
     tale.ends(vera, "banned", "list valley", "ban")
 
 
+async def asked_by_rule(tale: Tale) -> None:
+    """The policy asks the applicant, who answers by a word and a click, and is accepted by the answers."""
+    await tale.agreed("Alice", f"!kb policy set {GARDEN}\n{WITH_QUESTIONS}")
+    nina = await tale.knock("Nina", "I would like to grow herbs.")
+    await tale.hear_of(nina, "pending")
+    talk = await tale.conversation(nina)
+    tale.teller.tell("Knockbot invites Nina to a private room. She joins it, and reads:")
+    await tale.reads(nina, talk, "Which herb do you know best?")
+    await tale.answers(nina, talk, "Thyme")
+    question = await tale.reads(nina, talk, "Will you share your seeds with us?")
+    tale.teller.tell("Nina clicks on 1️⃣.")
+    await nina.react(talk, question["event_id"], "1️⃣")
+    await tale.hear_of_change(nina, "accepted", rule="herb people", by=BOT)
+    await tale.finds(nina, "invite", by=BOT)
+    await nina.join(GARDEN)
+    tale.teller.tell("Nina joins.")
+    await tale.finds(nina, "join", by=nina.user_id)
+    tale.ends(nina, "accepted", "rule herb people", "join")
+
+
 async def invited_by_mail(tale: Tale) -> None:
     """A moderator invites an address. Whoever turns out to own it is judged, and is in."""
     if tale.identity_server is None:
@@ -295,6 +331,7 @@ SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
     ("No rule matches Frank: the moderators decide, and Bob answers with one click", let_in_by_moderator),
     ("Grace changes her mind: no answer is needed", withdrawn),
     ("Vera waits, and a policy list names her: the policy bans her", named_while_waiting),
+    ("Nina likes herbs: the policy asks her two questions, and her answers let her in", asked_by_rule),
     ("Gina has only an e-mail address: Bob invites it, and she is judged when she uses the invite", invited_by_mail),
     ("Mallory has a key of her own: the policy revokes her invite", planted_by_member),
 )

@@ -30,6 +30,9 @@ PATIENCE = 20.0
 
 MODERATING = ("Alice", "Bob")
 
+WITH_KEYS = (*MODERATING, "Nina")
+"""Who is told something in an encrypted room."""
+
 
 class NotAsTold(Exception):
     """Reality differs from the story."""
@@ -72,7 +75,7 @@ class Tale:
             person = Person(
                 self.homeserver.http, self.homeserver.url, account["user_id"], account["access_token"], self.password
             )
-            self.people[name] = await with_keys(person) if self.encrypted and name in MODERATING else person
+            self.people[name] = await with_keys(person) if self.encrypted and name in WITH_KEYS else person
         return self.people[name]
 
     @property
@@ -173,6 +176,34 @@ class Tale:
             within=PATIENCE,
         )
         self.teller.tell(f"Knockbot puts reactions on its card, so that one click answers: {'  '.join(ANSWERS)}")
+
+    # --- in a conversation ---
+
+    async def conversation(self, who: Person) -> str:
+        """The room to which the bot invites an applicant; they join it."""
+
+        async def look() -> list[str]:
+            return list((await Person.sync(who, timeout=0)).get("rooms", {}).get("invite", {}))
+
+        [talk] = await until(look, bool, lambda _: f"the bot did not write to {who.user_id}", within=PATIENCE)
+        await who.join(talk)
+        return talk
+
+    async def reads(self, who: Person, talk: str, words: str) -> Json:
+        """An applicant reads in their conversation what the bot says."""
+        event = await who.wait_for(
+            talk,
+            lambda event: _by_bot(event) and words in without_marks(event["content"].get("body", "")),
+            what=words,
+            within=PATIENCE,
+        )
+        self.teller.said("Knockbot", without_marks(event["content"]["body"]))
+        return event
+
+    async def answers(self, who: Person, talk: str, words: str) -> None:
+        """An applicant writes something there."""
+        self.teller.said(name_of(who), words)
+        await who.say(talk, words)
 
     # --- at the door ---
 
