@@ -24,7 +24,7 @@ from tests.flow.asked import (
     talks,
     writes,
 )
-from tests.flow.house import GARDEN, House, housed
+from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BOT, FAR, levels_for
 
 ASKED = (
@@ -478,3 +478,41 @@ async def test_who_did_not_answer_can_knock_again_at_once_whatever_the_cooldown(
     assert await state(house) is State.REJECTED
     await knocked(house)
     assert read(house) == [FIRST, FIRST]
+
+
+NEW, OTHER = "!new:tulip.example", "!other:tulip.example"
+
+
+async def test_a_request_that_moves_to_the_room_that_replaces_its_own_is_still_asked(house: House) -> None:
+    await asked(house)
+    room = talk(house)
+    await writes(house, "Alice")
+    house.world.room(NEW, "Garden", ALICE, BOT, levels=levels_for(), predecessor=GARDEN)
+    house.world.replace(GARDEN, NEW)
+    await house.live()
+    question = next(event for event in house.world.rooms[MODS].said if "replaced" in event["content"].get("body", ""))
+    house.world.react(MODS, ALICE, question["event_id"], "✅")
+    await house.live()
+    assert "How did you hear of us? Alice" in house.card().text
+    house.world.say(room, ANA, "yes")
+    await house.live()
+    assert house.membership(ANA, NEW) == "invite"
+
+
+async def test_other_moderators_decide_and_learn_nothing_of_what_was_answered_before(house: House) -> None:
+    await asked(house)
+    room = talk(house)
+    await writes(house, "From a friend")
+    house.world.room(OTHER, "Other", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.say(OTHER, ALICE, f"!kb protect {GARDEN}")
+    await house.live()
+    house.world.say(room, ANA, "yes")
+    await house.live()
+    assert house.said(room)[-1]["body"] == "Your answer is not needed any more."
+    [card] = house.cards(OTHER)
+    assert "From a friend" not in card.text
+    house.world.say(OTHER, ALICE, "!kb show 1")
+    await house.live()
+    assert "From a friend" not in "\n".join(house.spoken(OTHER))
+    await passed(house, 25)
+    assert await state(house) is State.PENDING
