@@ -40,6 +40,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.expiry import untaken
 from knockbot.features.history import acquaintance, counts, outcomes
 from knockbot.features.history import membership as nearby
+from knockbot.features.interviews import holding, joining, room
 from knockbot.features.letters import appealing
 from knockbot.features.letters import writing as writing_letters
 from knockbot.features.lists import again, hits, naming, visiting
@@ -300,6 +301,13 @@ FEATURES: tuple[Feature, ...] = (
         let_go=asking_applicants.let_go,
         remarks=questions_shown.remarks,
     ),
+    Feature(
+        "interviews",
+        acts=room.ACTS,
+        settled=holding.settled,
+        let_go=holding.let_go,
+        looks=joining.look,
+    ),
     Feature("remote", settled=notify.settled),
     Feature(
         "dossier",
@@ -340,6 +348,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     waves_shown.DIGEST.name: waves_shown.DIGEST.kind,
     collecting.SENT.name: collecting.SENT.kind,
     over.OVER.name: over.OVER.kind,
+    holding.INTERVIEW: joining.QUESTION,
 }
 """The messages that moderators can answer."""
 
@@ -370,6 +379,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     **course.TIMERS,
     **writing_letters.TIMERS,
     **asking_applicants.TIMERS,
+    holding.ENDS: holding.END,
     "leave_unused_rooms": hourly(entering.leave_unused),
     "leave_idle_conversations": hourly(conversations.leave_idle),
     "forget_conversations": hourly(conversations.forget),

@@ -246,6 +246,9 @@ NO_COMPLAINT_AREAS = (
         "own.",
         "appeal.",
         "question.",
+        "interview.ask",
+        "interview.closed",
+        "interview.room_name",
     ),
 )
 """How the codes begin of what is only looked up, or a part of a card."""

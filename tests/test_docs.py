@@ -261,7 +261,7 @@ WANTS = {
     "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
     Deed.NOTE: "`note`, `release`",
     Deed.CALL: "`call me`, `call off`",
-    Deed.ASK: "`ask`",
+    Deed.ASK: "`ask`, `interview`, ✋ on an interview",
     Deed.CLAIM: "`claim`",
     Deed.ACCEPT: "`accept`, `accept all`, ✅: a knock, or a user of a third-party invite; `undo` of their rejection",
     Deed.REJECT: "`reject`, `reject all`, ❌: the same; `undo` of their accept",

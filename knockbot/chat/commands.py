@@ -62,7 +62,7 @@ from knockbot.flow import answering, authority, conversations, encrypted, hints,
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Marks
-from knockbot.store import bot_memberships, prompts
+from knockbot.store import bot_memberships, interviews, prompts
 from knockbot.times import HOUR
 
 LATE = HOUR
@@ -146,6 +146,8 @@ async def hear(context: Context, message: Message) -> Handled:
     talk = await conversations.at(context, message.room_id)
     if talk is not None:
         return await applicant.hear(context, talk, message)
+    if await _is_of_an_interview(context, message):
+        return None
     spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
     if spoken is None or message.edits is not None:
         return await _overhear(context, message, edited=spoken is not None)
@@ -168,6 +170,12 @@ async def hear(context: Context, message: Message) -> Handled:
             await _reply(context, turn, message, reply)
 
     return write
+
+
+async def _is_of_an_interview(context: Context, message: Message) -> bool:
+    """Whether people talk to each other there, and not to the bot."""
+    async with context.db.statement() as tx:
+        return await interviews.is_room(tx, message.room_id)
 
 
 async def failed(context: Context, message: Message) -> Handled:

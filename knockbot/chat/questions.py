@@ -1,4 +1,4 @@
-"""The command by which moderators ask an applicant something."""
+"""The commands by which moderators ask an applicant something, and talk to them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from knockbot.domain.notices import Notice, Number, notice
 from knockbot.domain.questions import LONGEST
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
+from knockbot.features.interviews import holding
 from knockbot.features.questions import byhand
 from knockbot.features.questions.byhand import ByHand
 from knockbot.flow import answering
@@ -44,5 +45,18 @@ async def _text(call: Call, text: str) -> tuple[str, str] | None:
 
 TEXT = Argument("text", notice("ask.question"), "How did you hear of us?", _text, takes_lines=True)
 
-COMMANDS = (Command("ask", (REQUESTS, TEXT), ask, Deed.ASK),)
+
+async def interview(call: Call, meant: Meant) -> Answered:
+    """Invite the applicants of these requests to a private room, and whoever types this."""
+
+    async def do(turn: Turn, request: Request) -> None:
+        await holding.begin(call.context, turn, request, call.actor)
+
+    return await to_each(meant, do, partial(answering.insist_on_being_able, call.context, Deed.ASK, call.actor))
+
+
+COMMANDS = (
+    Command("ask", (REQUESTS, TEXT), ask, Deed.ASK),
+    Command("interview", (REQUESTS,), interview, Deed.ASK),
+)
 """Questions to applicants, by moderators."""

@@ -41,6 +41,7 @@ class Act(StrEnum):
     ISSUE = "issue"
     PLANT = "plant"
     CONVERSE = "converse"
+    HOLD_INTERVIEW = "hold_interview"
     PROTECT = "protect"
     ALSO_INVITE = "also_invite"
     FOLLOW_LIST = "follow_list"
@@ -152,6 +153,16 @@ class Converse:
 
     user_id: str
     conversation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldInterview:
+    """Make a private room for an interview and invite those who take part; or invite one more moderator, `guest`."""
+
+    user_id: str
+    """The applicant."""
+    interview_id: int
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +332,7 @@ Payload: TypeAlias = (
     | Issue
     | Plant
     | Converse
+    | HoldInterview
     | PostPrompt
     | EditPrompt
     | React
@@ -389,7 +401,7 @@ def _issued(_: str, payload: Issue) -> Lane:
     return Lane(f"{payload.identity_server} issue")
 
 
-def _conversing(_: str, payload: Converse) -> Lane:
+def _conversing(_: str, payload: Converse | HoldInterview) -> Lane:
     """Who is invited to a conversation waits for no other applicant of another server."""
     return Lane(f"{server_of(payload.user_id)} converse")
 
@@ -456,6 +468,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.ISSUE: JobKind(Issue, _issued),
     # Nobody waits for it, as nobody waits for leaving: both share what little they may take of the homeserver.
     Act.CONVERSE: JobKind(Converse, _conversing, Place.LEAVE),
+    Act.HOLD_INTERVIEW: JobKind(HoldInterview, _conversing, Place.LEAVE),
     Act.POST_PROMPT: JobKind(PostPrompt, _said),
     Act.EDIT_PROMPT: JobKind(EditPrompt, _said),
     Act.REACT: JobKind(React, _said),

@@ -17,6 +17,7 @@ from knockbot.domain.jobs import (
     Converse,
     EditPrompt,
     FollowList,
+    HoldInterview,
     Invite,
     Issue,
     Job,
@@ -236,6 +237,12 @@ def plant(request: Request, content: Mapping[str, Any]) -> Job[Plant]:
 def converse(about: str, user_id: str, conversation_id: int) -> Job[Converse]:
     """Make the room of a conversation and invite the applicant; `about` is the protected room that it began with."""
     return Job(f"converse:{conversation_id}", about, Converse(user_id, conversation_id))
+
+
+def interview(about: str, user_id: str, interview_id: int, *, guest: str = "") -> Job[HoldInterview]:
+    """Make the room of an interview and invite everybody, or invite one more moderator to it."""
+    key = f"hold_interview:{interview_id}"
+    return Job(f"{key}:{guest}" if guest else key, about, HoldInterview(user_id, interview_id, guest))
 
 
 def call_in(

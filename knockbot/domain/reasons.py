@@ -677,6 +677,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.appealed": "objected to the rejection",
     "record.answered": "answered a question",
     "record.asked": "asked the applicant something",
+    "record.interviewed": "began an interview with the applicant",
     "record.also_invited_to": "also invited to {room}",
     "record.also_withdrawn": "invite to {room} withdrawn",
     "record.issued": "invite sent",

@@ -83,6 +83,8 @@ class Recorded(StrEnum):
     """The applicant answered a question."""
     ASKED = "asked"
     """A moderator asked the applicant something."""
+    INTERVIEWED = "interviewed"
+    """A moderator began an interview with the applicant."""
     ALSO_INVITED_TO = "also_invited_to"
     """Whoever joined was invited to another room as well (`invited_to`, which people called `invited_to_name`)."""
     ALSO_WITHDRAWN = "also_withdrawn"

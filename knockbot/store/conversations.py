@@ -85,17 +85,20 @@ async def begin(tx: Tx, user_id: str, about: str, now: int, *, most: int) -> Con
     )
     if row is None:
         return await current(tx, user_id)
-    if not await _count_begun(tx, now // DAY, most):
+    if not await count_begun(tx, now, most):
         await tx.execute("DELETE FROM conversations WHERE id = $1", row["id"])
         return None
     return _CONVERSATION.one(row)
 
 
-async def _count_begun(tx: Tx, day: int, most: int) -> bool:
-    """Count one more on a day; false if there were `most`. The row is locked, so no two processes count the same."""
-    await _open_day(tx, day)
+async def count_begun(tx: Tx, now: int, most: int) -> bool:
+    """Count one more room on the day of a moment; false if there were `most`.
+
+    The row is locked, so no two processes count the same.
+    """
+    await _open_day(tx, now // DAY)
     row = await tx.fetchrow(
-        "UPDATE conversation_days SET begun = begun + 1 WHERE day = $1 AND begun < $2 RETURNING begun", day, most
+        "UPDATE conversation_days SET begun = begun + 1 WHERE day = $1 AND begun < $2 RETURNING begun", now // DAY, most
     )
     return row is not None
 

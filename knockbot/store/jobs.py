@@ -498,7 +498,10 @@ async def overtake_gone(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     await _overtake(tx, f"{_GOING} AND NOT (act = '{Act.LEAVE}' AND payload_json <> '{_LEAVES}')", room_id, why, now)
 
 
-_GOING = f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') AND act <> '{Act.CONVERSE}'"
+_GOING = (
+    f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}') "
+    f"AND act NOT IN ('{Act.CONVERSE}', '{Act.HOLD_INTERVIEW}')"
+)
 
 _LEAVES = encode(Leave())
 

@@ -127,6 +127,8 @@ TABLES: Mapping[str, Table] = {
         Table("appeals", FOR_EVER, ("user_id", "text")),
         Table("askings", FOR_EVER, ("user_id",)),
         Table("questions", FOR_EVER, ("user_id", "ask", "asked_by", "answer")),
+        Table("interviews", FOR_EVER, ("user_id",)),
+        Table("interviewers", FOR_EVER, ("user_id",)),
         Table("applicants", "one year", ("user_id", "language"), ("user_id", "language", "chosen_at")),
         Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),

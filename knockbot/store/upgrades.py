@@ -640,6 +640,25 @@ CREATE TABLE questions (
 CREATE INDEX questions_of_applicant ON questions (user_id, asked_at);
 CREATE INDEX questions_unanswered ON questions (user_id) WHERE answer IS NULL;
 
+-- Private rooms with an applicant and the moderators who click on the prompt, and who these are.
+CREATE TABLE interviews (
+    prompt_id       BIGINT PRIMARY KEY REFERENCES prompts (id),
+    request_id      BIGINT NOT NULL REFERENCES requests (id),
+    management_room TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    about           TEXT NOT NULL,
+    room_id         TEXT UNIQUE,
+    stage           TEXT NOT NULL
+);
+CREATE INDEX interviews_of_request ON interviews (request_id);
+
+CREATE TABLE interviewers (
+    prompt_id BIGINT NOT NULL REFERENCES prompts (id),
+    user_id   TEXT NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (prompt_id, user_id)
+);
+
 -- The language that an applicant has chosen.
 CREATE TABLE applicants (
     user_id   TEXT PRIMARY KEY,

@@ -95,6 +95,12 @@ async def a_digest_of_a_day(house: House) -> None:
     await house.later()
 
 
+async def an_interview(house: House) -> None:
+    await a_card(house)
+    house.tell("interview 1")
+    await house.later()
+
+
 ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     CARD: a_card,
     "apply_policy": an_offer_to_apply,
@@ -107,6 +113,7 @@ ASKS: Mapping[str, Callable[[House], Awaitable[None]]] = {
     "wave": a_wave,
     "digest": a_digest_of_a_day,
     "wave_over": a_wave_that_is_over,
+    "interview": an_interview,
 }
 """How each kind comes to be asked."""
 
@@ -116,7 +123,10 @@ OF_ONE = ("batch", "undo")
 OF_NOBODY = ("wave", "digest")
 """Kinds that tell something and take no answer; `test_waves.py` and `test_digests.py` say what a click is told."""
 
-SHARED = [kind for kind in ASKS if kind not in (*OF_ONE, *OF_NOBODY)]
+OF_MANY = ("interview",)
+"""Kinds that everybody can click on; `test_interviews.py` says what follows."""
+
+SHARED = [kind for kind in ASKS if kind not in (*OF_ONE, *OF_NOBODY, *OF_MANY)]
 QUESTIONS = [kind for kind in SHARED if kind != CARD]
 
 

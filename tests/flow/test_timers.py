@@ -340,6 +340,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "end_deferral",
             "expire",
             "expire_invites",
+            "interview_ends",
             "letter_invited",
             "letter_waiting",
             "list_hits",

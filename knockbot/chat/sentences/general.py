@@ -443,6 +443,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "queue.act/issue": says("invite an address", act=Choice),
     "queue.act/plant": says("add an invite to the room", act=Choice),
     "queue.act/converse": says("write to", act=Choice),
+    "queue.act/hold_interview": says("make a room for an interview with", act=Choice),
     "queue.act/protect": says("protect", act=Choice),
     "queue.act/also_invite": says("invite as well", act=Choice),
     "queue.act/follow_list": says("join a policy list", act=Choice),

@@ -62,6 +62,32 @@ SENTENCES: Mapping[str, Sentence] = {
         length=Number,
     ),
     "asked.no_applicant": says("{request} has no applicant yet whom I could ask.", request=Numbered),
+    "command/interview": says("talk to the applicant in a private room", name=Choice),
+    "interview.room_name": says("Interview: {room}", room=Room),
+    "interview.ask": says(
+        "🎤 {request}: interview with {user}, who wants to join {room}. I invite them to a private room, and everybody "
+        "who clicks ✋. So far: {people}.",
+        request=Numbered,
+        user=User,
+        room=Room,
+        people=Many,
+    ),
+    "interview.closed": says(
+        "🎤 {request}: nobody can come to the interview with {user} any more. Invited were: {people}.",
+        request=Numbered,
+        user=User,
+        people=Many,
+    ),
+    "interview.failed": says(
+        "🎤 {request}: I could not invite {user} to the interview: {why}", request=Numbered, user=User, why=Notice
+    ),
+    "interview.there": says(
+        "There is an interview about {request} already. Click ✋ on its message to take part.", request=Numbered
+    ),
+    "interview.no_more_today": says(
+        "No more private rooms can be made today: {most} are allowed a day. Nobody is invited.", most=Number
+    ),
+    "interview.full": says("No more than {most} moderators can take part.", most=Number),
     "asked.unreachable": says(
         "💬 {request}: I cannot ask {user}. They refuse invites, have left the conversation, or cannot be reached.",
         request=Numbered,
