@@ -78,3 +78,17 @@ async def test_a_moderator_asks_in_german_and_reads_the_answer_in_the_thread(kee
     )
     assert said["content"]["m.relates_to"]["rel_type"] == "m.thread"
     await card_says(garden, ana, "fragte: Wen kennst du? Alice, vom Markt")
+
+
+async def test_an_interview_brings_the_applicant_and_whoever_clicks_together(keeper: InProcess) -> None:
+    garden = await keeper.garden(name="Talking")
+    mona = await garden.moderator()
+    ana = await garden.knocker(reason="hello")
+    await garden.tell(f"interview {await number_of(garden, ana)}")
+    asks = await garden.heard(lambda event: "interview with" in words(event) and ana.user_id in words(event), "it")
+    await garden.offered(asks["event_id"], "✋")
+    room = await invited_to(ana)
+    await ana.join(room)
+    await mona.react(garden.mods, asks["event_id"], "✋")
+    await ana.wait_for_membership(room, mona.user_id, "invite")
+    await ana.wait_for_membership(room, garden.alice.user_id, "invite")
