@@ -128,7 +128,7 @@ TABLES: Mapping[str, Table] = {
         Table("askings", FOR_EVER, ("user_id",)),
         Table("questions", FOR_EVER, ("user_id", "ask", "asked_by", "answer")),
         Table("interviews", FOR_EVER, ("user_id",)),
-        Table("interviewers", FOR_EVER, ("user_id",)),
+        Table("interviewers", FOR_EVER, ("user_id",), ("prompt_id", "user_id", "at")),
         Table("applicants", "one year", ("user_id", "language"), ("user_id", "language", "chosen_at")),
         Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),
