@@ -257,8 +257,6 @@ def _is_command(row: Spoken, rest: str, lines: str) -> bool:
 
 
 async def _answer(context: Context, talk: Conversation, message: Message) -> Answered:
-    if context.now() - message.sent_at > LATE:
-        raise Refused(notice("late"))
     said = addressed(message, context.bot, context.settings.appservice.bot_displayname)
     text = (said if said is not None else without_fallback(message.body)).strip()[:LONGEST]
     line, _, lines = text.partition("\n")
@@ -269,7 +267,9 @@ async def _answer(context: Context, talk: Conversation, message: Message) -> Ans
     if row is None or not _is_command(row, rest, lines) or await answers.is_reply(context, talk, message):
         meant = await answers.meant(context, talk, message) if text else None
         if meant is not None:
-            return answers.give(context, message, meant, text)
+            return answers.give(context, message, meant, text)  # however late: it is asked for until it is there
+    if context.now() - message.sent_at > LATE:
+        raise Refused(notice("late"))
     if row is None:
         unknown = notice("own.unknown", text=Stranger(line, 60))
         raise Refused(below(unknown, _help(tongue)) if line else _help(tongue))

@@ -292,6 +292,30 @@ async def test_what_comes_after_the_end_is_neither_done_nor_a_fault(house: House
     assert len(house.said(room)) == 1
 
 
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_answer_counts_however_late_it_arrives_and_a_command_does_not(house: House, dies: bool) -> None:
+    await house.set_policy(ASKS)
+    await knocked(house)
+    room = talk(house)
+    house.world.change(room, ANA, ANA, "join")
+    await house.live()
+    house.world.say(room, ANA, "language de")
+    house.world.say(room, ANA, "Tulips.")
+    if dies:
+        await house.deliver()
+        await house.die()
+        house.clock.go_on(5 * 3600)
+        await house.start_again()
+    else:
+        house.clock.go_on(5 * 3600)
+    await house.live()
+    assert "Tulips." in house.card().text
+    assert [said["body"][:39] for said in house.said(room)[1:]] == ["This command arrived more than an hour ", THANKS]
+
+
+THANKS = "Thank you, these were all questions. Th"
+
+
 # --- encrypted messages that cannot be read -----------------------------------------------------------------------
 
 
