@@ -516,3 +516,18 @@ async def test_other_moderators_decide_and_learn_nothing_of_what_was_answered_be
     assert "From a friend" not in "\n".join(house.spoken(OTHER))
     await passed(house, 25)
     assert await state(house) is State.PENDING
+
+
+async def test_a_trial_takes_nothing_for_answered_and_says_what_cannot_be_known(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    await knocked(house)
+    await house.later()
+    said = await tell(house, f"policy try Garden 7d\n{POLICY}")
+    assert "#1 @ana:tulip.example: forward → ask" in said
+    await house.set_policy(POLICY)
+    await tell(house, "policy apply Garden")
+    house.world.change(talk(house), ANA, ANA, "join")
+    await writes(house, "Alice")
+    await writes(house, "yes")
+    assert await state(house) is State.ACCEPTED
+    assert "cannot be known" in await tell(house, f"policy try Garden 7d\n{POLICY}")

@@ -411,7 +411,8 @@ class Written:
     @classmethod
     def by(cls, chance: random.Random) -> Written:
         chosen = chance.sample(range(len(RULES)), k=chance.randint(0, 4))
-        return cls(tuple((one, chance.choice([*Verdict])) for one in chosen), chance.choice([*Verdict]))
+        sayable = [verdict for verdict in Verdict if verdict is not Verdict.ASK]  # that takes questions
+        return cls(tuple((one, chance.choice(sayable)) for one in chosen), chance.choice(sayable))
 
     @property
     def text(self) -> str:
