@@ -32,6 +32,8 @@ from knockbot.engine.turn import Handler
 from knockbot.features.bulk import counting, preview, proposing, running
 from knockbot.features.calls import callers, here, quiet
 from knockbot.features.claims import claiming
+from knockbot.features.codes import bringing, making
+from knockbot.features.codes import counting as code_counting
 from knockbot.features.cooldown import rejections
 from knockbot.features.deferring import deferring
 from knockbot.features.digests import daily as collecting
@@ -184,6 +186,20 @@ FEATURES: tuple[Feature, ...] = (
         at_once=approvals.at_once,
         let_go=giving.let_go,
         took_place=giving.took_place,
+    ),
+    Feature(
+        "codes",
+        reads=bringing.reads,
+        knocked=bringing.knocked,
+        gathers={Fact.CODE: code_counting.brought},
+        outdates=code_counting.outdates,
+        decided=code_counting.decided,
+        at_once=code_counting.at_once,
+        bars=code_counting.bars,
+        settled=code_counting.settled,
+        remarks=code_counting.remarks,
+        let_go=making.let_go,
+        took_place=making.took_place,
     ),
     Feature(
         "cooldown",
@@ -358,6 +374,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_strangers": hourly(acquaintance.forget),
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
+    "forget_wrong_codes": hourly(bringing.forget),
     "look_again_at_jobs": working.LOOK_AGAIN,
     claiming.KIND: claiming.END,
     quiet.KIND: quiet.END,

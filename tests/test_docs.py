@@ -257,8 +257,8 @@ def test_every_preset_is_shown_as_it_is(preset: Preset) -> None:
 # --- who may ------------------------------------------------------------------------------------------------------
 
 WANTS = {
-    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `call`, `allowed`, `policy show`, "
-    "`policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
+    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `call`, `allowed`, `codes`, "
+    "`policy show`, `policy presets`, `policy log`, `test`, `lists`, `templates`, `log`, `queue`",
     Deed.NOTE: "`note`, `release`",
     Deed.CALL: "`call me`, `call off`",
     Deed.ASK: "`ask`, `interview`, ✋ on an interview",
@@ -274,6 +274,7 @@ WANTS = {
     Deed.LIFT_BAN: "`undo` of a ban",
     Deed.TAKE_BACK: "`undo` of your own answer that is not carried out yet",
     Deed.ALLOW: "`allow`, `disallow`",
+    Deed.CODE: "`code new`, `code end`",
     Deed.WAVE: "`wave on`, `wave off`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`, `policy try`; "
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "

@@ -201,7 +201,8 @@ async def _find(context: Context, memory: Memory, one: _Shown) -> MemberChange |
     room_id, event_id = one.block["room_id"], one.block["event_id"]
     try:
         if one.block["kind"] == Kind.KNOCK:
-            return await memory.knock(room_id, event_id)
+            knock = await memory.knock(room_id, event_id)
+            return await tables.read(context, knock) if knock is not None else None
         standing = [change.invite for change in await context.outside.third_parties(room_id)]
         return next((invite for invite in standing if invite is not None and invite.event_id == event_id), None)
     except Never:

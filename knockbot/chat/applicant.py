@@ -15,12 +15,14 @@ from knockbot.chat.arguments import Argument, optional, read_arguments
 from knockbot.chat.calls import Call, Misuse
 from knockbot.chat.typed import PREFIXES, addressed, without_fallback
 from knockbot.documents.text import NAME_LIMIT
+from knockbot.domain.codes import found_in, masked
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Message, State
 from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Stranger, Term, below, notice
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never, Refused
+from knockbot.features.codes import bringing
 from knockbot.features.letters import appealing, own, withdrawing
 from knockbot.features.letters.own import Own
 from knockbot.features.questions import answers
@@ -211,7 +213,8 @@ async def hear(context: Context, talk: Conversation, message: Message) -> Handle
     if message.sender != talk.user_id or not talk.goes_on:
         return None
     if message.edits is not None:
-        return await answers.edited(context, talk, message, without_fallback(message.body).strip()[:LONGEST])
+        text = masked(without_fallback(message.body).strip(), {})
+        return await answers.edited(context, talk, message, text[:LONGEST])
     occasion = ""
     try:
         if _is_for_moderators(message):
@@ -245,6 +248,23 @@ async def failed(context: Context, talk: Conversation, message: Message) -> Hand
     return write
 
 
+async def _code(context: Context, talk: Conversation, message: Message, text: str) -> Answered | None:
+    """What follows from a code in what they wrote; `None` where there is none."""
+    if not found_in(text):
+        return None
+    async with context.db.tx() as tx:
+        waiting = [one.request for one in await own.of(context, tx, talk.user_id) if one.request.awaits_moderators]
+    said = [bringing.Said(one, await bringing.look(context, one.room_id, text)) for one in waiting]
+
+    async def write(turn: Turn) -> Notice:
+        if not said:
+            return notice("own.code_too_early")
+        known = await bringing.typed(context, turn, said, message.event_id)
+        return notice("own.code") if known else notice("own.wrong_code")
+
+    return write
+
+
 def _is_for_moderators(message: Message) -> bool:
     said = without_fallback(message.body).lstrip()[:NAME_LIMIT].casefold()
     return any(re.match(rf"{prefix}\b", said) for prefix in PREFIXES)
@@ -264,6 +284,9 @@ async def _answer(context: Context, talk: Conversation, message: Message) -> Ans
     async with context.db.tx() as tx:
         tongue = await conversations.language_in(context, tx, talk)
     row = WORDS.get(first.casefold().strip(".!?:/"))
+    by_code = await _code(context, talk, message, text) if row is None else None
+    if by_code is not None:
+        return by_code  # before all answers to questions: moderators read those
     if row is None or not _is_command(row, rest, lines) or await answers.is_reply(context, talk, message):
         meant = await answers.meant(context, talk, message) if text else None
         if meant is not None:

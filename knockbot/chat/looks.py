@@ -13,6 +13,7 @@ from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never, Refused
+from knockbot.features.codes import bringing
 from knockbot.features.lists import showing as policy_lists
 from knockbot.flow import checkup, disclosing, inheriting, names, place, rules, saying
 from knockbot.flow.judging import Case, judge
@@ -132,8 +133,10 @@ async def _imagined(call: Call, room: ProtectedRoom, user_id: str, reason: str) 
     except Never:
         member = None
     if member is None or member.membership is not Membership.KNOCK:
-        return Case(Knock(room.room_id, user_id, "", reason), unseen=True)
-    return Case(Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar))
+        found = await bringing.look(call.context, room.room_id, reason)
+        return Case(Knock(room.room_id, user_id, "", found.text, code=found.code), unseen=True)
+    found = await bringing.look(call.context, room.room_id, reason or member.reason)
+    return Case(Knock(room.room_id, user_id, "", found.text, member.display_name, member.has_avatar, found.code))
 
 
 async def log(call: Call, about: tuple[Request, ...] | str | None) -> Notice:

@@ -34,7 +34,8 @@ def read_cooldown(value: object, path: Path) -> int | None:
 def cooled(decision: Decision, facts: Facts, cooldown: int, zone: str) -> Decision:
     """The decision of the rules on a knock, or the rejection that a cooldown of so many milliseconds makes of it.
 
-    A ban stays a ban. Who is approved in advance is left to the rules, also where that cannot be found out.
+    A ban stays a ban. Who is approved in advance, or brings a code, is left to the rules, also where it cannot be found
+    out whether that counts.
     """
     if decision.verdict is Verdict.BAN or _is_let_through(facts):
         return decision
@@ -49,4 +50,6 @@ def cooled(decision: Decision, facts: Facts, cooldown: int, zone: str) -> Decisi
 
 
 def _is_let_through(facts: Facts) -> bool:
-    return facts.pre_approved is not None and facts.pre_approved.truth is not Truth.FALSE
+    approved, brought = facts.pre_approved, facts.code
+    has_code = brought is not None and brought.truth is not Truth.FALSE
+    return has_code or (approved is not None and approved.truth is not Truth.FALSE)

@@ -19,6 +19,7 @@ from knockbot.domain.model import (
     Asked,
     Asking,
     Because,
+    Brought,
     Came,
     Count,
     Counting,
@@ -193,6 +194,7 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         "twice": [place for place, listed in enumerate(facts.lists.values()) if listed.again],
         "came": facts.came,
         "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
+        "code": None if facts.code is None else [_written(Known(facts.code.truth, facts.code.why)), facts.code.name],
         "cool": None if facts.last_rejection is None else [facts.last_rejection.age],
         "asked": facts.asked and facts.asked.state,
         "denied": facts.denied or None,
@@ -233,6 +235,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         },
         came=Came(data["came"]) if "came" in data else None,
         pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
+        code=_read_brought(*data["code"]) if "code" in data else None,
         last_rejection=LastRejection(*data["cool"]) if "cool" in data else None,
         asked=Asked(Asking(data["asked"]), None) if "asked" in data else None,
         denied=data.get("denied", False),
@@ -344,6 +347,11 @@ def _pre_approved(found: PreApproved) -> list[Any]:
 def _read_pre_approved(known: Any, by: str, until: int | None, of_server: bool) -> PreApproved:
     read = _known(known)
     return PreApproved(read.truth, by, until, of_server, read.why)
+
+
+def _read_brought(known: Any, name: str) -> Brought:
+    read = _known(known)
+    return Brought(read.truth, name, read.why)
 
 
 def _written(known: Known) -> Any:

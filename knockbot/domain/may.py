@@ -48,6 +48,8 @@ class Deed(StrEnum):
     """Undo one's own answer that is not carried out yet."""
     ALLOW = "allow"
     """Approve people before they knock, or take that back."""
+    CODE = "code"
+    """Make codes that let people in, or end them."""
     WAVE = "wave"
     """Begin or end a wave by hand."""
     SET_POLICY = "set_policy"
@@ -103,6 +105,7 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.TAKE_BACK: Takes(joined=False, joined_to_management=True),
     # Nothing is done yet: what the bot may do is looked at when they knock.
     Deed.ALLOW: Takes(powers=("invite",)),
+    Deed.CODE: Takes(powers=("invite",)),
     # It holds back, or lets go on, what rules accept: each of those acts takes the power of the policy's author too.
     Deed.WAVE: Takes(powers=("invite",)),
     Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),

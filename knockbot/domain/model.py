@@ -50,6 +50,8 @@ class Because(StrEnum):
     """The applicant has answered a question, or will not: the time for that is over, or they cannot be asked."""
     PRE_APPROVAL = "pre_approval"
     """Somebody pre-approved the applicant, or took that back."""
+    CODE = "code"
+    """The applicant has brought a code since."""
     FACTS_CHANGED = "facts_changed"
     """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
     rule that was carried out can be taken back."""
@@ -114,6 +116,8 @@ class Knock:
     reason: str = ""
     display_name: str | None = None
     has_avatar: bool = False
+    code: int | None = None
+    """The code that the applicant has brought, in their reason or later: its ID."""
 
     @property
     def measure(self) -> Measure:
@@ -145,6 +149,10 @@ class MemberChange:
 
     cut: bool = False
     """Whether its reason was left out, because it was read among many: to be judged, it has to be read by itself."""
+    code: int | None = None
+    """The code that its reason had, of which that says only the name by now: its ID."""
+    wrong_codes: int = 0
+    """How much there was in its reason that looks like a code and is none."""
 
     @property
     def of_their_own(self) -> bool:
@@ -153,7 +161,9 @@ class MemberChange:
 
     def as_knock(self) -> Knock:
         """The same as a knock, if it is one."""
-        return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
+        return Knock(
+            self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar, self.code
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +465,17 @@ class PreApproved:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """Whether the applicant brings a code that counts."""
+
+    truth: Truth
+    name: str = ""
+    """What the code is called; empty if they bring none."""
+    why: Notice | None = None
+    """Why one that they bring does not count, or why that is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class LastRejection:
     """When the applicant was last rejected at this room, unless they were accepted there since."""
 
@@ -520,6 +541,8 @@ class Fact(StrEnum):
     """Whether policy lists name the applicant or, for a third-party invite, its inviter (`Facts.lists`)."""
     PRE_APPROVED = "pre_approved"
     """Whether somebody who may accept the applicant has approved them in advance (`Facts.pre_approved`)."""
+    CODE = "code"
+    """Whether the applicant brings a code that counts (`Facts.code`)."""
     LAST_REJECTION = "last_rejection"
     """When the applicant was last rejected at this room (`Facts.last_rejection`)."""
     ANSWERS = "answers"
@@ -584,6 +607,8 @@ class Facts:
     """For a redeemed invite: its state at that moment; none before that is looked up."""
     pre_approved: PreApproved | None = None
     """Whether somebody approved the applicant in advance; none if not looked up."""
+    code: Brought | None = None
+    """Whether the applicant brings a code that counts; none if not looked up."""
     last_rejection: LastRejection | None = None
     """When the applicant was last rejected; none if not looked up."""
     asked: Asked | None = None
@@ -852,6 +877,8 @@ class Request:
     """What its answer takes back, if it undoes another one."""
     removal: Removal | None = None
     """For a knock: how its applicant was removed later, after they had joined."""
+    code: int | None = None
+    """The code that its applicant has brought: its ID."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""
@@ -859,7 +886,9 @@ class Request:
     @property
     def knock(self) -> Knock:
         """The current knock."""
-        return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
+        return Knock(
+            self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar, self.code
+        )
 
     @property
     def subject(self) -> str:

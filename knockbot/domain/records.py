@@ -10,7 +10,7 @@ from knockbot.domain.conversations import Unsaid
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
 from knockbot.domain.naming import verdict_named
-from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, because
+from knockbot.domain.notices import Choice, Notice, Number, Numbered, Room, Stranger, because
 from knockbot.domain.reasons import people
 
 
@@ -77,6 +77,11 @@ class Recorded(StrEnum):
     """The applicant was told by message."""
     NOT_TOLD = "not_told"
     """The applicant was not told something that the policy wants told (`unsaid`)."""
+    CAME_BY_CODE = "came_by_code"
+    """The applicant brought a code that counts (`code`, its name)."""
+    CODE_MADE = "code_made"
+    CODE_ENDED = "code_ended"
+    """Somebody made a code of a room (`code`), or ended it."""
     APPEALED = "appealed"
     """The applicant objected to the rejection."""
     ANSWERED = "answered"
@@ -143,6 +148,8 @@ class Detail(TypedDict, total=False):
     whom: Sequence[str]
     """Users, and servers as `*:host`; or those who voted."""
     people: int
+    code: str
+    """The name of a code."""
     earlier: int
     """The number of an earlier request of the same applicant."""
 
@@ -171,6 +178,7 @@ def told(kind: Recorded, detail: Detail) -> Notice:
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
         "earlier": Numbered(detail["earlier"]) if "earlier" in detail else None,
         "room": Room(detail["invited_to"], detail["invited_to_name"]) if "invited_to" in detail else None,
+        "code": Stranger(detail["code"]) if "code" in detail else None,
         "whom": people(detail["whom"], detail["people"]) if "whom" in detail else None,
     }
     return because(f"record.{kind}", **{name: arg for name, arg in args.items() if arg is not None})

@@ -62,6 +62,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         return None
     if current.membership is not Membership.KNOCK:
         return await moved_on(context, current, request)
+    current = await tables.read(context, current)
     return take_in(context, KNOCKS, current, await judged(context, current, there))
 
 

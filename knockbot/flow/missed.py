@@ -89,7 +89,8 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
 async def knocks(context: Context, there: Place, missed: Missed, denied: frozenset[str]) -> None:
     """Judge knocks that no event told of, as far as the room's share of time goes; the others at the next look."""
     await _lost_words(context, missed.redacted)
-    standing = [change for change in missed.knocks if await _stands(context, change, missed.confirm)]
+    found = [change for change in missed.knocks if await _stands(context, change, missed.confirm)]
+    standing = [await tables.read(context, change) for change in found]
 
     async def judge(change: MemberChange) -> Judgement | None:
         whole = await _whole(context, change)
@@ -138,7 +139,9 @@ async def _whole(context: Context, knock: MemberChange) -> MemberChange | None:
 
 async def _read_again(context: Context, knock: MemberChange) -> MemberChange | None:
     stands = await context.outside.member(knock.room_id, knock.user_id)
-    return stands if stands is not None and stands.event_id == knock.event_id else None
+    if stands is None or stands.event_id != knock.event_id:
+        return None
+    return await tables.read(context, stands)
 
 
 async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:

@@ -35,6 +35,8 @@ def not_a_member(room: Room, deed: Deed) -> Notice:
         return notice("allow.not_a_member", room=room)
     if deed in (Deed.CALL, Deed.CLAIM, Deed.DEFER, Deed.WAVE):
         return notice("may.members_only", room=room)
+    if deed is Deed.CODE:
+        return notice("codes.not_a_member", room=room)
     return notice("may.not_a_member", room=room)
 
 

@@ -22,10 +22,11 @@ from knockbot.domain.model import Answer, Decision, Request, State, Step, Verdic
 from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
+from knockbot.domain.remarks import Extent
 from knockbot.domain.undoing import carried_out
 from knockbot.engine.turn import Turn
 from knockbot.errors import Later
-from knockbot.flow import cards, place, saying, tables, undoing
+from knockbot.flow import cards, place, remarks, saying, tables, undoing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
@@ -65,7 +66,9 @@ async def apply_decision(
         decision = rehearsed(decision, there.settings, judgement.kind)  # its policy may have been set since
         why = await tables.held(context, turn, there, request) if decision.verdict is Verdict.ACCEPT else None
         decision = held_back(decision, why) if why is not None else decision
-    await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
+    judgement = replace(judgement, decision=decision)
+    await judgements.add(turn.tx, request.id, judgement, turn.now)
+    await tables.decided(context, turn, request, judgement)
     if decision.verdict is Verdict.ASK and word is None:
         await _ask(context, turn, request, decision)
         return
@@ -234,7 +237,8 @@ async def _announce(context: Context, turn: Turn, request: Request) -> None:
     there = await place.of(context, turn, request.room_id)
     if request.answer is not None and request.answer.rule is not None and await cards.fold(context, turn, request):
         return
-    line = decision_line(request, there.label if there is not None else request.room_id)
+    said = await remarks.of(context, turn.tx, [request], Extent.CARD)
+    line = decision_line(request, there.label if there is not None else request.room_id, said.get(request.id, ()))
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # the line is the result of the command
     occasion = f"line:{request.id}:{request.state}"

@@ -93,6 +93,12 @@ PutsOff: TypeAlias = Callable[[Context, Tx, Sequence[Request]], Awaitable[Mappin
 """Which of these requests are off the list for now, by the ID of each: its number, and until when. It asks no
 server."""
 
+Reads: TypeAlias = Callable[[Context, MemberChange], Awaitable[MemberChange]]
+"""A knock as it may be kept: what is secret in its reason is replaced. What it returned is left as it is."""
+
+Decided: TypeAlias = Callable[[Context, Turn, Request, Judgement], Awaitable[None]]
+"""Writes what else follows from a judgement on a request."""
+
 Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None]]
 """Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
 its whole reason, and a second time with its request."""
@@ -257,6 +263,10 @@ class Feature:
     """The facts that it looks up for rules."""
     judges: Mapping[Kind, Judges] = field(default_factory=dict)
     """The kinds of request that the feature judges again."""
+    reads: Reads | None = None
+    """Before a knock is judged, or written down."""
+    decided: Decided | None = None
+    """After a judgement is stored."""
     knocked: Knocked | None = None
     """When somebody knocks at a protected room."""
     asks_again: AsksAgain | None = None
@@ -402,6 +412,21 @@ async def sees(context: Context, change: MemberChange) -> Write[None] | None:
     """Somebody's membership changed: what the features write about it."""
     seeing = [feature.sees for feature in rows(context) if feature.sees is not None]
     return together(*[await see(context, change) for see in seeing])
+
+
+async def read(context: Context, change: MemberChange) -> MemberChange:
+    """A knock as it may be kept."""
+    for feature in rows(context):
+        if feature.reads is not None:
+            change = await feature.reads(context, change)
+    return change
+
+
+async def decided(context: Context, turn: Turn, request: Request, judgement: Judgement) -> None:
+    """A judgement is stored: write what else follows."""
+    for feature in rows(context):
+        if feature.decided is not None:
+            await feature.decided(context, turn, request, judgement)
 
 
 async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -> None:

@@ -81,6 +81,7 @@ _REQUEST = Row(
     untaken=Column("untaken_json", optional(_untaken)),
     undone=Column("undone_json", optional(_undone)),
     removal=Column("removal_json", optional(_removal)),
+    code="code_id",
     blocked=Column(jobs.BLOCKED, optional(loads)),
 )
 _ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
@@ -91,7 +92,8 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
     number = await _next_number(tx, management_room)
     row = await tx.fetchrow(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, display_name, "
-        "has_avatar, state, opened_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) "
+        "has_avatar, state, opened_at, changed_at, code_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12) "
         f"RETURNING {_REQUEST.columns}",
         management_room,
         number,
@@ -104,6 +106,7 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
         knock.has_avatar,
         State.PENDING,
         now,
+        knock.code,
     )
     return _REQUEST.one(row)
 
@@ -705,7 +708,7 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
     """Another knock of the same applicant replaces the current one."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6, "
-        "moved_from = NULL, untaken_json = NULL, "
+        "moved_from = NULL, untaken_json = NULL, code_id = coalesce($8, code_id), "
         "knocks = CASE WHEN changed_at >= $7 THEN knocks + 1 ELSE 1 END WHERE id = $1",
         request.id,
         change.event_id,
@@ -714,6 +717,7 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
         change.has_avatar,
         now,
         now - OF_LATE,
+        change.code,
     )
 
 

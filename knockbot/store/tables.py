@@ -80,6 +80,15 @@ TABLES: Mapping[str, Table] = {
             in_sql=("request_id", "number", "at"),
         ),
         Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
+        Table("codes", FOR_EVER, ("given_by",), in_sql=("id",), counts="id"),
+        Table(
+            "code_uses",
+            "as long as the request may still come to something, or has",
+            (),
+            ("code_id", "request_id", "used_at"),
+        ),
+        Table("code_guesses", "one hour", ("user_id",), ("event_id", "room_id", "user_id", "wrong", "at")),
+        Table("code_guessers", "one day", ("user_id",), ("room_id", "user_id", "until")),
         Table(
             "notes",
             "for ever, unless its author removes it",

@@ -267,7 +267,9 @@ CREATE TABLE requests (
     -- The outcome that its answer takes back.
     undone_json     TEXT,
     -- Of a knock: how its applicant was removed after they had joined.
-    removal_json    TEXT
+    removal_json    TEXT,
+    -- Of a knock: the code that its applicant has brought.
+    code_id         BIGINT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -364,6 +366,50 @@ CREATE TABLE approvals (
 );
 CREATE INDEX approvals_giver ON approvals (given_by, room_id);
 CREATE INDEX approvals_until ON approvals (until) WHERE until IS NOT NULL;
+
+-- Codes that let their holders in: a salted hash of each, for how many, and by whose word. Their names are told only in
+-- the management room from where they were made.
+CREATE TABLE codes (
+    id              {serial},
+    room_id         TEXT NOT NULL,
+    management_room TEXT NOT NULL,
+    name            TEXT NOT NULL,
+    salt            TEXT NOT NULL,
+    digest          TEXT NOT NULL,
+    uses            INTEGER NOT NULL,
+    until           BIGINT,
+    given_by        TEXT NOT NULL,
+    given_at        BIGINT NOT NULL,
+    ended_at        BIGINT,
+    cause           TEXT NOT NULL
+);
+CREATE INDEX codes_of_room ON codes (room_id, id);
+
+-- Which requests hold a use of a code: those that are open, and those whose applicants came in by it.
+CREATE TABLE code_uses (
+    request_id BIGINT PRIMARY KEY REFERENCES requests (id),
+    code_id    BIGINT NOT NULL REFERENCES codes (id),
+    used_at    BIGINT NOT NULL
+);
+CREATE INDEX code_uses_counted ON code_uses (code_id);
+
+-- What applicants brought that looks like codes and is none; and whose codes do not count for a time, because of that.
+CREATE TABLE code_guesses (
+    event_id TEXT NOT NULL,
+    room_id  TEXT NOT NULL,
+    user_id  TEXT NOT NULL,
+    wrong    INTEGER NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (event_id, room_id)
+);
+CREATE INDEX code_guesses_of_applicant ON code_guesses (room_id, user_id, at);
+CREATE INDEX code_guesses_old ON code_guesses (at);
+CREATE TABLE code_guessers (
+    room_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    until   BIGINT NOT NULL,
+    PRIMARY KEY (room_id, user_id)
+);
 
 -- What moderators wrote about requests, each in one management room, which it never leaves; `user_id` is whom the
 -- request was about, `cause` the command.

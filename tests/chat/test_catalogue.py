@@ -314,7 +314,7 @@ def test_what_no_sentence_fits_is_told_by_its_code(said: Notice) -> None:
 @pytest.mark.parametrize("kind", Recorded)
 def test_every_line_of_the_record_can_be_told(kind: Recorded) -> None:
     detail = Detail(verdict=Verdict.ACCEPT, revision=3, reverts=1, whom=["@ana:b.c", "*:b.c"], people=3)
-    detail |= Detail(invited_to="!lawn:b.c", invited_to_name="Lawn", earlier=1)
+    detail |= Detail(invited_to="!lawn:b.c", invited_to_name="Lawn", earlier=1, code="choir")
     chosen: list[Detail] = [Detail(**detail, fell=fall) for fall in Fall] if f"record.{kind}/left" in ALL else [detail]
     if kind is Recorded.NOT_TOLD:
         chosen = [Detail(unsaid=why) for why in Unsaid]

@@ -13,12 +13,12 @@ from knockbot.domain.naming import verdict_named
 from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Stranger, User, notice, rows
 
 
-def decision_line(request: Request, label: str) -> Notice:
-    """What a rule did, in one line."""
-    said, by_list = standing(request, for_ever=True), found(request)
+def decision_line(request: Request, label: str, remarks: Sequence[Notice] = ()) -> Notice:
+    """What a rule did, in one line, with remarks on that."""
+    said, more = standing(request, for_ever=True), [one for one in (found(request), *remarks) if one is not None]
     if said is None:
         return head(request, label)
-    what = sentences([said, by_list]) if by_list is not None else said
+    what = sentences([said, *more]) if more else said
     return notice("card.line", head=head(request, label), what=what)
 
 

@@ -1,0 +1,1 @@
+"""Codes that let their holders in: made by moderators, brought by applicants, each used so many times."""
