@@ -80,7 +80,7 @@ TABLES: Mapping[str, Table] = {
             in_sql=("request_id", "number", "at"),
         ),
         Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
-        Table("codes", FOR_EVER, ("given_by",), in_sql=("id",), counts="id"),
+        Table("codes", FOR_EVER, ("given_by",), counts="id"),
         Table(
             "code_uses",
             "as long as the request may still come to something, or has",
