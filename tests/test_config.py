@@ -438,7 +438,7 @@ rooms:
         (
             WRONG_POLICY_OF_A_ROOM,
             '12: rooms."#a:a.org".policy',
-            'otherwise: unknown word "nothing"; known: accept, forward, reject, ban',
+            'otherwise: unknown word "nothing"; known: accept, forward, reject, ban, ask',
         ),
         ("metrics: {enabled: yes}", "8: metrics.enabled", 'expected true or false, found "yes"'),
         ("metrics: {listen: 9000}", "8: metrics.listen", "expected text, found 9000: put it in quotes"),
@@ -623,7 +623,7 @@ def test_the_environment_can_give_what_the_file_lacks_or_has_wrong(loaded: Load)
         ("PERMISSIONS", "{'*': usr}", '"*": unknown word "usr"; did you mean "user"?'),
         ("PERMISSIONS__X", "user", "cannot be set by itself; give KNOCKBOT_PERMISSIONS the whole, as YAML"),
         ("ROOMS__A__POLICY", "{}", "cannot be set by itself; give KNOCKBOT_ROOMS the whole, as YAML"),
-        ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: when: missing"),
+        ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: then: missing"),
         ("DEFAULTS__POLICY__OTHERWISE", "ban", "cannot be set by itself; give KNOCKBOT_DEFAULTS the whole, as YAML"),
     ],
 )

@@ -879,6 +879,8 @@ class Request:
     """For a knock: how its applicant was removed later, after they had joined."""
     code: int | None = None
     """The code that its applicant has brought: its ID."""
+    cools: bool = True
+    """Whether a rejection of it begins a cooldown."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""

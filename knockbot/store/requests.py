@@ -935,8 +935,8 @@ async def counts_for_nothing(tx: Tx, request_id: int) -> None:
 
 
 async def cools(tx: Tx, request_id: int, *, cools: bool) -> None:
-    """Note whether the rejection of this knock begins a cooldown."""
-    await tx.execute("UPDATE requests SET cools = $2 WHERE id = $1 AND cools <> $2", request_id, cools)
+    """Note whether a rejection of this knock begins a cooldown."""
+    await tx.execute("UPDATE requests SET cools = $2 WHERE id = $1", request_id, cools)
 
 
 async def first_accepted(tx: Tx, room_id: str, since: int) -> int | None:

@@ -70,7 +70,7 @@ TABLES: Mapping[str, Table] = {
                 "invite_json",
                 "issued_by",
             ),
-            in_sql=("token", "inviter", "fallen_by", "knocks", "cools"),
+            in_sql=("token", "inviter", "fallen_by", "knocks"),
             counts="id",
         ),
         Table(

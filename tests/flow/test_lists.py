@@ -1293,7 +1293,7 @@ async def test_what_a_list_said_of_a_request_is_for_all_who_decide_and_test_only
         house.world.change(room_id, VERA, VERA, "join")
     house.world.knock(GARDEN, ANA)
     await settled(house)
-    entry = f'on list "community", which has "{ANA}": ads'
+    entry = f'on list "community", by its entry "{ANA}" (ads)'
     assert entry in house.card().text
     told = {}
     for by in (ALICE, VERA):

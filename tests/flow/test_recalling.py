@@ -97,7 +97,7 @@ async def test_where_whoever_had_them_invited_lost_the_power_the_moderators_are_
     told = await lists(lawn)
     assert await lists(lawn, BEA) == []
     assert len(told) == 1
-    assert f'They are on list "community", which has "{ANA}": ads. I could not withdraw the invite:' in told[0]
+    assert f'They are on list "community", by its entry "{ANA}" (ads). I could not withdraw the invite:' in told[0]
     assert "I would do this for @bob:tulip.example" in told[0]
     assert lawn.membership(ANA, LAWN) == "invite"
 
@@ -106,7 +106,7 @@ async def test_where_the_bot_lacks_the_power_that_is_said_and_it_withdraws_once_
     lawn.world.set_levels(LAWN, users={ALICE: 100, BOB: 100, BOT: 0})
     await settled(lawn)
     [told] = await lists(lawn)
-    assert f'They are on list "community", which has "{ANA}": ads. I cannot withdraw the invite yet:' in told
+    assert f'They are on list "community", by its entry "{ANA}" (ads). I cannot withdraw the invite yet:' in told
     assert "power level 0 is too low to kick; level 50 is needed. I withdraw it once I can." in told
     assert lawn.membership(ANA, LAWN) == "invite"
     lawn.world.set_levels(LAWN, users={ALICE: 100, BOB: 100, BOT: 100})

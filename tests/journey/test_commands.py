@@ -304,7 +304,7 @@ MISTAKES = [
     ("rules:\n- name: ours\n  when: {locl: true}\n  then: accept", "locl"),
     ("rules:\n- {when: {local: true}, then: accept}\n- {name: ours, when: {local: 5}, then: accept}", "ours"),
     ("rules:\n- when: {reason_matches: '('}\n  then: accept", "reason_matches"),
-    ("rules:\n- when: {local: true}\n  then: ask", "ask"),
+    ("rules:\n- when: {local: true}\n  then: ask", "questions"),
     ("rules: &x []\notherwise: accept", "anchor"),
     ("rules: !!python/object []\notherwise: accept", "tag"),
     ("just text", "just text"),

@@ -170,6 +170,14 @@ ARGUMENTS = {
     "call": ROOMS,
     "call me": ROOMS,
     "call off": ROOMS,
+    "ask": ["", "1", "1 -", *(f"1 {text}" for text in HOSTILE), "999 text", "1 2 text"],
+    "interview": NUMBERS,
+    "codes": ROOMS,
+    "code new": [
+        *ROOMS,
+        *(f"{STRANGE_ROOM} {terms}" for terms in ("uses:0", "uses:<b>", "until:2000-01-01", "<b>", "a b", *HOSTILE)),
+    ],
+    "code end": ["", "<b>", *(f"<b> {room}" for room in ROOMS), *(f"{text} {STRANGE_ROOM}" for text in HOSTILE)],
     **{f"{verb} all": BULK for verb in ("accept", "reject", "ban")},
 }
 

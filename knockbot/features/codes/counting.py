@@ -100,7 +100,9 @@ HOLDING: Final = frozenset({Verdict.ACCEPT, Verdict.FORWARD, Verdict.ASK})
 
 async def decided(_: Context, turn: Turn, request: Request, judgement: Judgement) -> None:
     """A judgement is stored: the request holds a use of its code now, or none."""
-    if not counts(judgement) or judgement.decision.verdict not in HOLDING or request.code is None:
+    if request.code is None:
+        return
+    if not counts(judgement) or judgement.decision.verdict not in HOLDING:
         await codes.give_back(turn.tx, request.id)
     elif await codes.use(turn.tx, request.code, request.id, turn.now):
         code = await codes.get(turn.tx, request.code)
@@ -115,7 +117,7 @@ GIVEN_BACK: Final = frozenset({State.REJECTED, State.BANNED, State.WITHDRAWN, St
 async def settled(_: Context, turn: Turn, request: Request) -> None:
     """A request has an outcome: its use comes back where nothing came of it."""
     joined_before = request.undone is not None and request.undone.step is Step.REMOVE
-    if request.state in GIVEN_BACK and not joined_before:
+    if request.code is not None and request.state in GIVEN_BACK and not joined_before:
         await codes.give_back(turn.tx, request.id)
 
 
@@ -128,9 +130,11 @@ def at_once(_: Judgement | None, judgement: Judgement) -> bool:
 async def bars(context: Context, there: Place, request: Request) -> Notice | None:
     """Why a rule must not accept somebody any more whose code counted when it decided: whoever made the code could not
     accept them by hand at this moment. May raise `Later`."""
+    if request.code is None:
+        return None
     async with context.db.statement() as tx:
         before = await judgements.newest(tx, request.id)
-    if before is None or not counts(before) or request.code is None:
+    if before is None or not counts(before):
         return None
     async with context.db.statement() as tx:
         code = await codes.get(tx, request.code)

@@ -34,8 +34,9 @@ async def settled(_: Context, turn: Turn, request: Request) -> None:
         await requests.counts_for_nothing(turn.tx, request.id)
     decision = ruling(request)
     may_ask_again = decision is not None and decision.verdict is Verdict.REJECT and decision.may_ask_again
-    begins_none = may_ask_again and _ended_by_its_answer(request)
-    await requests.cools(turn.tx, request.id, cools=not begins_none)
+    cools = not (may_ask_again and _ended_by_its_answer(request))
+    if cools != request.cools:
+        await requests.cools(turn.tx, request.id, cools=cools)
 
 
 def _ended_by_its_answer(request: Request) -> bool:
