@@ -71,6 +71,9 @@ from knockbot.features.upgrades import successors, upgrading
 from knockbot.features.votes import keeping as keeping_votes
 from knockbot.features.votes import recount, voting
 from knockbot.features.votes import shown as votes_shown
+from knockbot.features.vouches import facts as word_facts
+from knockbot.features.vouches import falls
+from knockbot.features.vouches import shown as words_shown
 from knockbot.features.waves import course, over
 from knockbot.features.waves import shown as waves_shown
 from knockbot.flow import answering, conversations, entering, handling, redacting, rejudging, working
@@ -200,6 +203,22 @@ FEATURES: tuple[Feature, ...] = (
         remarks=code_counting.remarks,
         let_go=making.let_go,
         took_place=making.took_place,
+    ),
+    Feature(
+        "vouches",
+        hears={RoomChange: falls.powers_changed},
+        sees=falls.moved,
+        gathers={Fact.VOUCHED: word_facts.vouched},
+        outdates=word_facts.outdates,
+        decided=word_facts.decided,
+        at_once=word_facts.at_once,
+        bars=word_facts.bars,
+        overrides=word_facts.overrides,
+        settled=word_facts.settled,
+        remarks=words_shown.remarks,
+        looks=falls.look,
+        let_go=falls.let_go,
+        took_place=falls.took_place,
     ),
     Feature(
         "cooldown",
@@ -375,6 +394,7 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
     "forget_wrong_codes": hourly(bringing.forget),
+    "forget_vouches": hourly(falls.forget),
     "look_again_at_jobs": working.LOOK_AGAIN,
     claiming.KIND: claiming.END,
     quiet.KIND: quiet.END,

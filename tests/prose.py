@@ -22,6 +22,7 @@ PEOPLES = {
     "offers": {"meaning"},
     "approvals": {"note"},
     "notes": {"text"},
+    "vouches": {"why"},
     "appeals": {"text"},
     "questions": {"ask", "answer", "choices_json"},
     "votes": {"reason"},

@@ -275,6 +275,7 @@ WANTS = {
     Deed.TAKE_BACK: "`undo` of your own answer that is not carried out yet",
     Deed.ALLOW: "`allow`, `disallow`",
     Deed.CODE: "`code new`, `code end`",
+    Deed.VOUCH: "`vouch`, `unvouch`, also by the same words in a conversation",
     Deed.WAVE: "`wave on`, `wave off`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`, `policy try`; "
     "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "

@@ -305,6 +305,7 @@ ASKS_FOR_POWER = {
     "features/bulk/choosing.py": "who is left out of a batch before it is asked about; each answer is looked at again",
     "features/lookalikes/facts.py": "who has power in a room, so that people may believe them",
     "features/thirdparty/facts.py": "the level of an inviter, as a fact for rules",
+    "features/vouches/facts.py": "the level of who vouches, as a fact for rules",
 }
 """Where power levels are looked at outside of the domain, and what for."""
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from knockbot.chat import vouches
 from knockbot.chat.arguments import Argument, optional, read_arguments
 from knockbot.chat.calls import Call, Misuse
 from knockbot.chat.typed import PREFIXES, addressed, without_fallback
@@ -197,6 +198,18 @@ SPOKEN: Final = (
     Spoken("status", {Language.EN: "status", Language.DE: "stand"}, (), status),
     Spoken("withdraw", {Language.EN: "withdraw", Language.DE: "zurückziehen"}, (N,), withdraw),
     Spoken("appeal", {Language.EN: "appeal", Language.DE: "einspruch"}, (TEXT,), appeal),
+    Spoken(
+        "vouch",
+        {Language.EN: "vouch", Language.DE: "bürgen"},
+        (vouches.WHOM, vouches.OWN_ROOM, vouches.WHY),
+        vouches.vouch_here,
+    ),
+    Spoken(
+        "unvouch",
+        {Language.EN: "unvouch", Language.DE: "rücknahme"},
+        (vouches.WHOM, vouches.OWN_ROOM),
+        vouches.unvouch_here,
+    ),
     Spoken("language", {Language.EN: "language", Language.DE: "sprache"}, (LANGUAGE,), language),
     Spoken("help", {Language.EN: "help", Language.DE: "hilfe"}, (), help_),
 )

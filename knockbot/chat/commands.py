@@ -26,6 +26,7 @@ from knockbot.chat import (
     replay,
     templates,
     undo,
+    vouches,
     waiting,
     waves,
 )
@@ -117,6 +118,7 @@ COMMANDS: dict[str, Command] = {
         *calling.COMMANDS,
         *preapproval.COMMANDS,
         *codes.COMMANDS,
+        *vouches.COMMANDS,
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
         Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),

@@ -40,7 +40,9 @@ from knockbot.domain.model import (
     Request,
     State,
     Truth,
+    Vouched,
     Where,
+    Word,
 )
 from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
 from knockbot.domain.policy import Policy, decide, held_back, rehearsed
@@ -195,6 +197,7 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         "came": facts.came,
         "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
         "code": None if facts.code is None else [_written(Known(facts.code.truth, facts.code.why)), facts.code.name],
+        "vouched": None if facts.vouched is None else _vouched(facts.vouched),
         "cool": None if facts.last_rejection is None else [facts.last_rejection.age],
         "asked": facts.asked and facts.asked.state,
         "denied": facts.denied or None,
@@ -236,6 +239,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         came=Came(data["came"]) if "came" in data else None,
         pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
         code=_read_brought(*data["code"]) if "code" in data else None,
+        vouched=_read_vouched(*data["vouched"]) if "vouched" in data else None,
         last_rejection=LastRejection(*data["cool"]) if "cool" in data else None,
         asked=Asked(Asking(data["asked"]), None) if "asked" in data else None,
         denied=data.get("denied", False),
@@ -281,7 +285,7 @@ def _invite(facts: InviteFacts) -> dict[str, Any]:
     if keys is not None and len(json.dumps(keys)) <= KEYS_KEPT:
         data["keys"] = keys
     if facts.power is not None:
-        data["power"] = "unlimited" if facts.power == math.inf else max(-HUGE, min(HUGE, facts.power))
+        data["power"] = _level(facts.power)
     if facts.earlier is not None:
         data["earlier"] = _newest(facts.earlier, lambda age: age)
         data |= {"more": True} if facts.earlier_cut or len(facts.earlier) > AGES_KEPT else {}
@@ -292,12 +296,19 @@ HUGE = 2**65
 """No criterion names a level as large as this, and some levels have too many digits to be stored."""
 
 
+def _level(power: float) -> float | str:
+    return UNLIMITED if power == math.inf else max(-HUGE, min(HUGE, power))
+
+
+UNLIMITED = "unlimited"
+
+
 def _invite_facts(data: Mapping[str, Any]) -> InviteFacts:
     power = data.get("power")
     return InviteFacts(
         inviter=data["by"],
         keys=tuple(IdentityKey(key, url) for key, url in data["keys"]) if "keys" in data else None,
-        power=math.inf if power == "unlimited" else power,
+        power=math.inf if power == UNLIMITED else power,
         member=_known(data["member"]),
         earlier=tuple(data["earlier"]) if "earlier" in data else None,
         earlier_cut=data.get("more", False),
@@ -347,6 +358,33 @@ def _pre_approved(found: PreApproved) -> list[Any]:
 def _read_pre_approved(known: Any, by: str, until: int | None, of_server: bool) -> PreApproved:
     read = _known(known)
     return PreApproved(read.truth, by, until, of_server, read.why)
+
+
+WORDS_KEPT = 700
+"""Characters of JSON of the words of people who vouch that are kept."""
+
+
+def _vouched(vouched: Vouched) -> list[Any]:
+    kept: list[list[Any]] = []
+    for word in map(_word, vouched.words):
+        if len(json.dumps([*kept, word])) > WORDS_KEPT:
+            return [kept, 1]
+        kept.append(word)
+    return [kept, 1] if vouched.cut else [kept]
+
+
+def _read_vouched(words: Sequence[Sequence[Any]], cut: int = 0) -> Vouched:
+    return Vouched(tuple(_read_word(*word) for word in words), cut=bool(cut))
+
+
+def _word(word: Word) -> list[Any]:
+    known = [word.by, _written(Known(word.truth, word.why))]
+    return [*known, _level(word.level)] if word.truth is Truth.TRUE else known
+
+
+def _read_word(by: str, known: Any, level: Any = 0) -> Word:
+    read = _known(known)
+    return Word(by, read.truth, math.inf if level == UNLIMITED else level, read.why)
 
 
 def _read_brought(known: Any, name: str) -> Brought:

@@ -50,6 +50,8 @@ class Deed(StrEnum):
     """Approve people before they knock, or take that back."""
     CODE = "code"
     """Make codes that let people in, or end them."""
+    VOUCH = "vouch"
+    """Vouch for somebody who wants to come into a room that one is in, or take that back."""
     WAVE = "wave"
     """Begin or end a wave by hand."""
     SET_POLICY = "set_policy"
@@ -106,6 +108,8 @@ MAY: Final[Mapping[Deed, Takes]] = {
     # Nothing is done yet: what the bot may do is looked at when they knock.
     Deed.ALLOW: Takes(powers=("invite",)),
     Deed.CODE: Takes(powers=("invite",)),
+    # What a word is worth is for the policy to say, and it counts no longer than its giver is in the room.
+    Deed.VOUCH: Takes(),
     # It holds back, or lets go on, what rules accept: each of those acts takes the power of the policy's author too.
     Deed.WAVE: Takes(powers=("invite",)),
     Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),

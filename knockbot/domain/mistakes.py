@@ -92,6 +92,8 @@ MISTAKES: Final[Mapping[str, str]] = {
     "mistake.always_times": "0 times is always so; write false for never",
     "mistake.no_times": "expected true, false, or times, within and where",
     "mistake.no_code_name": "expected true, false, or the name of a code, found {found}",
+    "mistake.no_vouched": "expected true, false, or by_at_least and power_at_least",
+    "mistake.no_words": "0 people vouch for everybody; write false for nobody",
     "mistake.no_list_name": "expected the name of a list, or true, found {found}",
     "mistake.from_alone": "expected from and to together",
     "mistake.no_moment": "expected days, or from and to, or all three",
@@ -110,7 +112,7 @@ MISTAKES: Final[Mapping[str, str]] = {
     "mistake.many_countings": "knocks are counted in {count} ways, at most {most}",
     "mistake.nobody_vouches": "to accept, lookalike needs beside it a criterion that names the person or vouches for "
     "them, in each part of any: user or server (not *, but for example *.org), local: true, member_of, "
-    "member_of_managed: true, accepted_before: true, pre_approved: true, code, on_list, inviter, "
+    "member_of_managed: true, accepted_before: true, pre_approved: true, code, vouched, on_list, inviter, "
     "inviter_power_at_least, inviter_is_member: true or identity_server",
     "mistake.many_calls": "too many users to call: {count}, at most {most}",
     "mistake.no_user": "expected a user ID, found {found}",

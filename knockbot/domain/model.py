@@ -52,6 +52,8 @@ class Because(StrEnum):
     """Somebody pre-approved the applicant, or took that back."""
     CODE = "code"
     """The applicant has brought a code since."""
+    VOUCHED = "vouched"
+    """A member has vouched for the applicant, or the power of one who did has changed."""
     FACTS_CHANGED = "facts_changed"
     """A fact that it was judged by has changed, such as whether a policy list names them. Only then an accept by a
     rule that was carried out can be taken back."""
@@ -476,6 +478,27 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """The word of one person for the applicant, and whether it counts."""
+
+    by: str
+    truth: Truth
+    level: float = 0
+    """Their power level in the room; only of one that counts."""
+    why: Notice | None = None
+    """Why it does not count, or why that is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Who vouches for the applicant, the newest first."""
+
+    words: tuple[Word, ...] = ()
+    cut: bool = False
+    """Whether there were more, which are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class LastRejection:
     """When the applicant was last rejected at this room, unless they were accepted there since."""
 
@@ -543,6 +566,8 @@ class Fact(StrEnum):
     """Whether somebody who may accept the applicant has approved them in advance (`Facts.pre_approved`)."""
     CODE = "code"
     """Whether the applicant brings a code that counts (`Facts.code`)."""
+    VOUCHED = "vouched"
+    """Who vouches for the applicant (`Facts.vouched`)."""
     LAST_REJECTION = "last_rejection"
     """When the applicant was last rejected at this room (`Facts.last_rejection`)."""
     ANSWERS = "answers"
@@ -609,6 +634,8 @@ class Facts:
     """Whether somebody approved the applicant in advance; none if not looked up."""
     code: Brought | None = None
     """Whether the applicant brings a code that counts; none if not looked up."""
+    vouched: Vouched | None = None
+    """Who vouches for the applicant; none if not looked up."""
     last_rejection: LastRejection | None = None
     """When the applicant was last rejected; none if not looked up."""
     asked: Asked | None = None
@@ -881,6 +908,8 @@ class Request:
     """The code that its applicant has brought: its ID."""
     cools: bool = True
     """Whether a rejection of it begins a cooldown."""
+    vouched: bool = False
+    """Whether somebody's word counted for its applicant when it was judged last."""
     blocked: Notice | None = None
     """Why the answer is not carried out yet, if that waits until somebody has fixed something, or for long until a
     server answers; read from its job."""

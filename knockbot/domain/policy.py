@@ -178,7 +178,7 @@ def _read_rule(value: object, path: Path, place: int) -> Rule:
 NOBODY_VOUCHES: Final = (
     "to accept, lookalike needs beside it a criterion that names the person or vouches for them, in each part of any:"
     " user or server (not *, but for example *.org), local: true, member_of, member_of_managed: true,"
-    " accepted_before: true, pre_approved: true, code, on_list, inviter, inviter_power_at_least,"
+    " accepted_before: true, pre_approved: true, code, vouched, on_list, inviter, inviter_power_at_least,"
     " inviter_is_member: true or identity_server"
 )
 """Two honest people may look alike, and anyone can choose another name."""

@@ -160,8 +160,7 @@ async def lacking(
     """
     if who == context.bot:
         return None
-    standing = remembered(room_id, who, context.now()) if remembered is not None else None
-    standing = standing or await _look(context, room_id, who)
+    standing = (await standings(context, room_id, [who], remembered))[who]
     if not standing.joined:
         return because(NOT_JOINED, user=User(who))
     shortfall = may.shortfall(standing.powers, deed, who, target)
@@ -175,10 +174,22 @@ def is_lacking(why: Notice) -> bool:
     return why.code in (NOT_JOINED, "authority.powerless")
 
 
-async def _look(context: Context, room_id: str, who: str) -> Standing:
-    standing = Standing(await is_joined(context, room_id, who), await context.outside.powers(room_id))
-    context.standings.note(room_id, who, standing, context.now())
-    return standing
+async def standings(
+    context: Context, room_id: str, users: Iterable[str], remembered: Remembered | None
+) -> dict[str, Standing]:
+    """The memberships and powers of users in a room. What is not `remembered` is looked up. May raise `Later` and
+    `Never`."""
+    found: dict[str, Standing] = {}
+    powers: Powers | None = None
+    for who in users:
+        known = remembered(room_id, who, context.now()) if remembered is not None else None
+        if known is None:
+            joined = await is_joined(context, room_id, who)
+            powers = powers if powers is not None else await context.outside.powers(room_id)
+            known = Standing(joined, powers)
+            context.standings.note(room_id, who, known, context.now())
+        found[who] = known
+    return found
 
 
 async def look_at(context: Context, room_id: str, users: Iterable[str]) -> None:

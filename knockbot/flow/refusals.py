@@ -31,13 +31,13 @@ def not_a_member(room: Room, deed: Deed) -> Notice:
         return notice("may.not_here")
     if MAY[deed].keeps_door:
         return notice("may.not_a_member_yet", room=room)
-    if deed is Deed.ALLOW:
-        return notice("allow.not_a_member", room=room)
-    if deed in (Deed.CALL, Deed.CLAIM, Deed.DEFER, Deed.WAVE):
-        return notice("may.members_only", room=room)
-    if deed is Deed.CODE:
-        return notice("codes.not_a_member", room=room)
-    return notice("may.not_a_member", room=room)
+    own = {
+        Deed.ALLOW: notice("allow.not_a_member", room=room),
+        Deed.CODE: notice("codes.not_a_member", room=room),
+        Deed.VOUCH: notice("vouches.not_a_member", room=room),
+        **dict.fromkeys((Deed.CALL, Deed.CLAIM, Deed.DEFER, Deed.WAVE), notice("may.members_only", room=room)),
+    }
+    return own.get(deed, notice("may.not_a_member", room=room))
 
 
 def not_permitted() -> Notice:

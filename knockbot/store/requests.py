@@ -939,6 +939,11 @@ async def cools(tx: Tx, request_id: int, *, cools: bool) -> None:
     await tx.execute("UPDATE requests SET cools = $2 WHERE id = $1", request_id, cools)
 
 
+async def note_vouched(tx: Tx, request_id: int, *, vouched: bool) -> None:
+    """Note whether somebody's word counted when this knock was judged."""
+    await tx.execute("UPDATE requests SET vouched = $2 WHERE id = $1", request_id, vouched)
+
+
 async def first_accepted(tx: Tx, room_id: str, since: int) -> int | None:
     """When the first of those was accepted at a room since a moment who knocked and have not joined yet, in
     milliseconds since the epoch."""

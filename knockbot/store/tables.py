@@ -90,6 +90,12 @@ TABLES: Mapping[str, Table] = {
         Table("code_guesses", "one hour", ("user_id",), ("event_id", "room_id", "user_id", "wrong", "at")),
         Table("code_guessers", "one day", ("user_id",), ("room_id", "user_id", "until")),
         Table(
+            "vouches",
+            "30 days, or as long as whoever came in by it is in the room",
+            ("user_id", "given_by", "why"),
+            in_sql=("givings",),
+        ),
+        Table(
             "notes",
             "for ever, unless its author removes it",
             ("user_id", "author", "text"),

@@ -269,7 +269,9 @@ CREATE TABLE requests (
     -- Of a knock: how its applicant was removed after they had joined.
     removal_json    TEXT,
     -- Of a knock: the code that its applicant has brought.
-    code_id         BIGINT
+    code_id         BIGINT,
+    -- Of a knock: whether somebody's word counted when it was judged last.
+    vouched         BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -410,6 +412,24 @@ CREATE TABLE code_guessers (
     until   BIGINT NOT NULL,
     PRIMARY KEY (room_id, user_id)
 );
+
+-- The words of members for people who want to come into their room. One with `fell` counts no more, and why; one with
+-- `request_id` is that of somebody who came in by it. `givings` counts how often it was given on the day of `given_at`.
+CREATE TABLE vouches (
+    room_id         TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    given_by        TEXT NOT NULL,
+    management_room TEXT NOT NULL,
+    given_at        BIGINT NOT NULL,
+    until           BIGINT NOT NULL,
+    why             TEXT NOT NULL,
+    fell            TEXT,
+    request_id      BIGINT REFERENCES requests (id),
+    givings         INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id, given_by)
+);
+CREATE INDEX vouches_of_giver ON vouches (given_by, room_id);
+CREATE INDEX vouches_until ON vouches (until) WHERE request_id IS NULL;
 
 -- What moderators wrote about requests, each in one management room, which it never leaves; `user_id` is whom the
 -- request was about, `cause` the command.

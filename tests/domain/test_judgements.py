@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
     Asked,
     Asking,
+    Brought,
     Came,
     Count,
     Counting,
@@ -36,15 +38,18 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Truth,
     Verdict,
+    Vouched,
     Where,
+    Word,
 )
 from knockbot.domain.notices import because
 from knockbot.domain.policy import Policy, decide, held_back, parse_policy, rehearsed
 from knockbot.domain.reasons import foreign
+from knockbot.domain.vouches import MOST_WORDS
 from tests.domain.doors import FACTS, INVITE, KNOCK
 from tests.domain.test_criteria import ONE_OF_EACH
 
-LONGEST = 4000
+LONGEST = 5200
 """Characters that the facts of one judgement may take."""
 
 TEXTS = st.text(st.characters(), max_size=60).map(storable)
@@ -86,6 +91,13 @@ APPROVED = st.builds(
     of_server=st.booleans(),
     why=st.none() | st.text("ab .", max_size=60).map(foreign),
 )
+REASONS = st.none() | st.text("ab .", max_size=60).map(foreign)
+BROUGHT = st.builds(Brought, st.sampled_from(Truth), st.sampled_from(["", "choir", "band"]), REASONS)
+ANY_WORD = st.one_of(
+    st.builds(Word, TEXTS, st.just(Truth.TRUE), st.integers(-100, 100) | st.just(math.inf)),
+    st.builds(Word, TEXTS, st.sampled_from([Truth.FALSE, Truth.UNKNOWN]), why=REASONS),
+)
+VOUCHED = st.builds(Vouched, st.lists(ANY_WORD, max_size=4).map(tuple))
 ANY_FACTS = st.builds(
     Facts,
     home=TEXTS,
@@ -105,6 +117,8 @@ ANY_FACTS = st.builds(
     lists=st.dictionaries(st.sampled_from(LISTS), LISTED),
     came=st.none() | st.sampled_from(Came),
     pre_approved=st.none() | APPROVED,
+    code=st.none() | BROUGHT,
+    vouched=st.none() | VOUCHED,
     asked=st.none() | st.builds(Asked, st.sampled_from(Asking), st.none()),
     denied=st.booleans(),
     measure=st.none() | st.builds(Measure, st.integers(0), st.none() | st.integers(0), st.booleans()),
@@ -143,6 +157,11 @@ HOSTILE = Facts(
     came=Came.UNANSWERED,
     pre_approved=PreApproved(
         Truth.FALSE, "@" + "x" * 253 + ":a", 2**62, of_server=True, why=foreign("\u202e" * 20_000)
+    ),
+    code=Brought(Truth.FALSE, "\U0001f600" * 40, foreign("\u202e" * 20_000)),
+    vouched=Vouched(
+        tuple(Word("@" + "x" * 253, Truth.TRUE, 10**10_000) for _ in range(MOST_WORDS // 2))
+        + tuple(Word("@" + "x" * 253, Truth.UNKNOWN, why=foreign("\u202e" * 20_000)) for _ in range(MOST_WORDS // 2))
     ),
     asked=Asked(Asking.UNANSWERED, dict.fromkeys(map(str, range(MANY)), "x" * 1000)),
     denied=True,

@@ -684,6 +684,8 @@ SO_OF_ANYBODY: list[tuple[str, object]] = [
     ("time", {"days": ["mon", "tue"]}),
     ("time", {"from": "08:00", "to": "20:00"}),
     ("pre_approved", False),
+    ("code", False),
+    ("vouched", False),
 ]
 VOUCHING: list[tuple[str, object]] = [
     ("user", "@ana:tulip.example"),
@@ -695,6 +697,10 @@ VOUCHING: list[tuple[str, object]] = [
     ("accepted_before", True),
     ("accepted_before", {"times": 2, "within": "30d"}),
     ("pre_approved", True),
+    ("code", True),
+    ("code", "choir"),
+    ("vouched", True),
+    ("vouched", {"by_at_least": 2}),
     ("on_list", True),
     ("on_list", "friends"),
 ]

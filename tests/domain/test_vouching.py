@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 
 from knockbot.domain.criteria import AllOf, AnyOf, Not
 from knockbot.domain.criteria.base import Condition
-from knockbot.domain.model import Facts, Finding, History, Knock, Known, Listed, Past, PreApproved, State, Truth, Where
+from knockbot.domain.model import (
+    Brought,
+    Facts,
+    Finding,
+    History,
+    Knock,
+    Known,
+    Listed,
+    Past,
+    PreApproved,
+    State,
+    Truth,
+    Vouched,
+    Where,
+)
 from knockbot.domain.policy import Policy, parse_policy
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Fault
@@ -90,6 +104,8 @@ _CRITERIA: Mapping[str, Any] = {
     "accepted_before": [True, False, {"times": 1, "within": "7d"}],
     "rejected_before": [True, False],
     "pre_approved": [True, False],
+    "code": [True, False, "choir"],
+    "vouched": [True, False, {"by_at_least": 2}, {"power_at_least": 50}],
     "on_list": [True, "friends"],
     "first_seen_at_least": ["1m", "7d", "9999d"],
     "reason_matches": [".*", "botany"],
@@ -128,6 +144,8 @@ SEEN = st.builds(
         lookalike=Known(alike),
         lists={"friends": Listed(Truth.FALSE)},
         pre_approved=PreApproved(Truth.FALSE),
+        code=Brought(Truth.FALSE),
+        vouched=Vouched(),
     ),
     st.sampled_from([Truth.TRUE, Truth.FALSE]),
     st.integers(0, 40),

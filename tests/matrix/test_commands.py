@@ -178,6 +178,8 @@ ARGUMENTS = {
         *(f"{STRANGE_ROOM} {terms}" for terms in ("uses:0", "uses:<b>", "until:2000-01-01", "<b>", "a b", *HOSTILE)),
     ],
     "code end": ["", "<b>", *(f"<b> {room}" for room in ROOMS), *(f"{text} {STRANGE_ROOM}" for text in HOSTILE)],
+    "vouch": ["", *(f"{person} {text}" for person in PEOPLE for text in (*ROOMS, *HOSTILE))],
+    "unvouch": ["", *(f"{person} {room}" for person in PEOPLE for room in ROOMS)],
     **{f"{verb} all": BULK for verb in ("accept", "reject", "ban")},
 }
 

@@ -33,6 +33,7 @@ from knockbot.chat.sentences import (
     templates,
     undo,
     votes,
+    vouches,
     waiting,
     waves,
 )
@@ -45,6 +46,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **calls.SENTENCES,
     **claims.SENTENCES,
     **codes.SENTENCES,
+    **vouches.SENTENCES,
     **deferring.SENTENCES,
     **applicant.SENTENCES,
     **bulk.SENTENCES,

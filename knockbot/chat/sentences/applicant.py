@@ -16,6 +16,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "own.command/withdraw": says("withdraw a request", name=Choice),
     "own.command/appeal": says("object to a rejection: the moderators get your text, once", name=Choice),
     "own.command/language": says("choose my language: de or en", name=Choice),
+    "own.command/vouch": says("give your word for somebody who asks to join a room that you are in", name=Choice),
+    "own.command/unvouch": says("take your word back", name=Choice),
     "own.command/help": says("this help", name=Choice),
     "own.unknown": says("I do not understand {text}.", text=Stranger),
     "own.usage": says("{complaint} For example: {example}", complaint=Notice, example=Code),

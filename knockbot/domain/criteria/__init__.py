@@ -13,7 +13,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from knockbot.documents.reading import Path, items, mapping, unknown_word
-from knockbot.domain.criteria import answers, applicants, approvals, codes, counts, history, inviters, lists, moments
+from knockbot.domain.criteria import (
+    answers,
+    applicants,
+    approvals,
+    codes,
+    counts,
+    history,
+    inviters,
+    lists,
+    moments,
+    vouches,
+)
 from knockbot.domain.criteria.base import (
     ANYBODY,
     APPLICANTS,
@@ -62,6 +73,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("answer", KNOCKS, answers.read_answer),
         Criterion("answered", KNOCKS, answers.read_answered),
         Criterion("code", KNOCKS, codes.read_code),
+        Criterion("vouched", KNOCKS, vouches.read_vouched),
         Criterion("inviter", INVITED, inviters.read_inviter),
         Criterion("inviter_power_at_least", INVITED, inviters.read_inviter_power),
         Criterion("inviter_is_member", INVITED, inviters.read_inviter_is_member),
