@@ -56,7 +56,9 @@ async def unvouch(call: Call, whom: str, room: ProtectedRoom) -> Answered:
 
 async def vouch_here(call: Call, whom: str, room: ProtectedRoom, why: str | None) -> Notice | Write[Notice]:
     """The same in a conversation."""
-    return await _giving(call, _order(call, whom, room, why))
+    order = _order(call, whom, room, why)
+    await giving.insist(call.context, order, "vouch")
+    return await _giving(call, order)
 
 
 async def unvouch_here(call: Call, whom: str, room: ProtectedRoom) -> Notice | Write[Notice]:

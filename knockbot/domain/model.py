@@ -153,6 +153,8 @@ class MemberChange:
     """Whether its reason was left out, because it was read among many: to be judged, it has to be read by itself."""
     code: int | None = None
     """The code that its reason had, of which that says only the name by now: its ID."""
+    direct: bool = False
+    """Whether it is an invite to a chat of two."""
     wrong_codes: int = 0
     """How much there was in its reason that looks like a code and is none."""
 

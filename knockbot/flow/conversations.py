@@ -31,14 +31,16 @@ from knockbot.domain.conversations import (
 from knockbot.domain.jobs import LINE, Line, Say
 from knockbot.domain.languages import Language
 from knockbot.domain.model import MemberChange, Message
-from knockbot.domain.notices import Notice
+from knockbot.domain.notices import Notice, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never
 from knockbot.flow import place, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
-from knockbot.store import bot_memberships, conversations, messages, requests
+from knockbot.flow.rooms import is_joined
+from knockbot.store import bot_memberships, conversations, messages, requests, rooms
 from knockbot.store.conversations import Letter
 from knockbot.store.db import Tx
 from knockbot.times import DAY
@@ -77,6 +79,8 @@ class ToTell:
     said: Notice
     occasion: str
     request_id: int | None = None
+    asked: bool = False
+    """Whether they want a conversation, so that it does not matter that they left the last one."""
 
 
 def tell(context: Context, turn: Turn, what: ToTell) -> None:
@@ -122,7 +126,7 @@ async def _current(context: Context, turn: Turn, what: ToTell) -> Conversation |
     if talk is not None:
         return talk
     before = await conversations.last(turn.tx, what.user_id)
-    if before is not None and rests_until(before) > turn.now:
+    if before is not None and rests_until(before) > turn.now and not what.asked:
         return unsaid(before.why)
     most, about = context.settings.notices.per_day, what.there.room_id
     begun = await conversations.begin(turn.tx, what.user_id, about, turn.now, most=most)
@@ -145,6 +149,47 @@ async def _say(context: Context, turn: Turn, talk: Conversation, letter: Letter)
     request = await requests.find(turn.tx, letter.request_id) if letter.request_id is not None else None
     if request is not None:
         await record(turn, request, context.bot, Recorded.WROTE)
+
+
+# --- asked for ---------------------------------------------------------------------------------------------------
+
+MOST_ROOMS: Final = 20
+"""Protected rooms in which it is looked up one by one whether somebody is there."""
+
+
+async def asked_for(context: Context, change: MemberChange) -> ToTell | None:
+    """What is told to a member of a protected room who invites the bot to a chat of two; `None` for anybody else.
+
+    The conversation is a room of the bot's own: it declines theirs. May raise `Later`.
+    """
+    async with context.db.tx() as tx:
+        often = await conversations.written_since(tx, change.sender, context.now() - DAY) >= MOST_A_DAY
+        protected = [] if often else [room.room_id for room in await rooms.all_rooms(tx)]
+    theirs = await _room_of(context, protected, change.sender)
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, theirs) if theirs is not None else None
+    if there is None:
+        return None
+    return ToTell(change.sender, there, notice("letter.asked_for"), f"asked for:{change.event_id}", asked=True)
+
+
+async def _room_of(context: Context, protected: Sequence[str], user_id: str) -> str | None:
+    """A protected room that somebody is in."""
+    try:
+        shared = {*await context.outside.mutual_rooms(user_id)}
+        return next((room_id for room_id in protected if room_id in shared), None)
+    except Never:  # the homeserver has no such call, or not for this user
+        for room_id in protected[:MOST_ROOMS]:
+            if await _is_in(context, room_id, user_id):
+                return room_id
+        return None
+
+
+async def _is_in(context: Context, room_id: str, user_id: str) -> bool:
+    try:
+        return await is_joined(context, room_id, user_id)
+    except Never:
+        return False
 
 
 # --- answering --------------------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from knockbot.domain.notices import (
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import cards, checkup, encrypted, names, place, refusals, saying, tables
+from knockbot.flow import cards, checkup, conversations, encrypted, names, place, refusals, saying, tables
 from knockbot.flow.context import Context, log
+from knockbot.flow.conversations import ToTell
 from knockbot.flow.protecting import Ask, Grant, granted, leave_unless_needed
 from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Urgency
@@ -36,14 +37,15 @@ from knockbot.times import DAY
 async def bot_moved(context: Context, change: MemberChange) -> Write[None] | None:
     """The bot was invited, joined, left or was removed."""
     if change.membership is Membership.INVITE:
-        return _invited(context, change)
+        return _invited(context, change, await conversations.asked_for(context, change) if change.direct else None)
     if change.membership is Membership.JOIN:
         return await _entered(context, change)
     return _is_out(context, change)
 
 
-def _invited(context: Context, change: MemberChange) -> Write[None]:
-    """Accept an invite from somebody who is permitted, or one that the bot asked for; decline others silently."""
+def _invited(context: Context, change: MemberChange, asked: ToTell | None) -> Write[None]:
+    """Accept an invite from somebody who is permitted, or one that the bot asked for; decline others silently. Members
+    of protected rooms who want to chat get their conversation."""
 
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
@@ -56,6 +58,8 @@ def _invited(context: Context, change: MemberChange) -> Write[None]:
         go = plan.enter if welcome else plan.leave
         await jobs.overtake_going(turn.tx, change.room_id, because("overtaken.invited_again"), turn.now)
         await turn.plan(go(change.room_id, change.event_id))
+        if asked is not None and not welcome:
+            conversations.tell(context, turn, asked)
 
     return write
 

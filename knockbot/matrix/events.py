@@ -122,6 +122,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         replaces=replaces if is_event_id(replaces) else None,
         replaced_membership=_membership(mapping(unsigned.get("prev_content"))),
         token=token,
+        direct=membership is Membership.INVITE and content.get("is_direct") is True,
     )
 
 

@@ -351,3 +351,116 @@ async def test_it_goes_along_to_the_room_that_replaces_another(house: House) -> 
     async with house.db.tx() as tx:
         await vouches.move_over(tx, GARDEN, LAWN)
         assert [one.given_by for one in await vouches.standing_for(tx, LAWN, ANA, house.clock(), 9)] == [BOB]
+
+
+# --- in a conversation --------------------------------------------------------------------------------------------
+
+DEE = "@dee:rose.example"
+CHAT = "!chat:rose.example"
+
+
+async def invites_the_bot(house: House, user_id: str, *, direct: bool = True, room_id: str = CHAT) -> None:
+    house.world.room(room_id, "", user_id, join_rule="invite")
+    house.world.change(room_id, user_id, BOT, "invite", is_direct=direct)
+    await house.live()
+    await house.later(1)
+
+
+def talks(house: House) -> list[str]:
+    """The rooms that the bot has made."""
+    return [room_id for room_id in house.world.rooms if room_id not in (GARDEN, MODS, LAWN, CHAT, f"{CHAT}2")]
+
+
+async def member_in_talk(house: House) -> str:
+    """Dee, a member of another server without a place in the management room, has a conversation."""
+    house.world.change(GARDEN, ALICE, DEE, "join")
+    await house.live()
+    await invites_the_bot(house, DEE)
+    [talk] = talks(house)
+    house.world.change(talk, DEE, DEE, "join")
+    await house.live()
+    return talk
+
+
+async def writes(house: House, talk: str, text: str, by: str = DEE) -> str:
+    before = len(house.said(talk))
+    house.world.say(talk, by, text)
+    await house.live()
+    await house.later(1)
+    return "\n".join(content["body"] for content in house.said(talk)[before:])
+
+
+async def test_a_member_who_invites_the_bot_to_a_chat_gets_a_conversation(house: House) -> None:
+    talk = await member_in_talk(house)
+    assert house.world.rooms[CHAT].membership(BOT) == "leave"
+    [said] = house.spoken(talk)
+    assert said.startswith("You invited me to a chat.")
+    assert house.world.rooms[talk].label == "Knockbot for members of Garden"
+
+
+async def test_who_has_one_gets_no_second_one(house: House) -> None:
+    talk = await member_in_talk(house)
+    await invites_the_bot(house, DEE, room_id=f"{CHAT}2")
+    assert talks(house) == [talk]
+    assert len(house.spoken(talk)) == 2
+
+
+async def test_who_left_it_gets_another_when_they_ask(house: House) -> None:
+    talk = await member_in_talk(house)
+    house.world.change(talk, DEE, DEE, "leave")
+    await house.live()
+    await invites_the_bot(house, DEE, room_id=f"{CHAT}2")
+    assert len(talks(house)) == 2
+
+
+@pytest.mark.parametrize(("member", "direct"), [(False, True), (True, False)])
+async def test_anybody_else_is_declined_silently(house: House, member: bool, direct: bool) -> None:
+    if member:
+        house.world.change(GARDEN, ALICE, DEE, "join")
+    await invites_the_bot(house, DEE, direct=direct)
+    assert (talks(house), house.world.rooms[CHAT].membership(BOT)) == ([], "leave")
+
+
+async def test_in_a_conversation_a_member_vouches_and_takes_it_back(house: House) -> None:
+    talk = await member_in_talk(house)
+    await knocks(house)
+    said = await writes(house, talk, f"vouch {ANA} Garden We sing together.")
+    assert said.startswith(f"🤝 You vouch for {ANA} at Garden, until ")
+    assert await now(house) == IN
+    assert await writes(house, talk, f"unvouch {ANA} {GARDEN}") == f"✅ You no longer vouch for {ANA} at Garden."
+    assert house.membership(ANA) == "leave"
+
+
+async def test_in_german_too(house: House) -> None:
+    talk = await member_in_talk(house)
+    await writes(house, talk, "language de")
+    assert (await writes(house, talk, f"bürgen {ANA} Garden")).startswith(f"🤝 Du bürgst für {ANA} in Garden, bis ")
+    assert await writes(house, talk, f"rücknahme {ANA} Garden") == f"✅ Du bürgst nicht mehr für {ANA} in Garden."
+
+
+async def test_of_a_room_that_they_are_not_in_they_learn_nothing(house: House) -> None:
+    house.world.room(LAWN, "Lawn", ALICE, BOT, levels=levels_for())
+    await house.protect(LAWN)
+    talk = await member_in_talk(house)
+    known = [await writes(house, talk, f"vouch {ANA} {room}") for room in ("Lawn", "Nowhere")]
+    assert [said.replace("Lawn", "…").replace("Nowhere", "…") for said in known] == [
+        "You are in no room … that I protect."
+    ] * 2
+
+
+async def test_an_applicant_cannot_vouch_for_themselves_in_theirs(house: House) -> None:
+    await house.set_policy(f"{RULES}\nletters: {{received: true}}")
+    await knocks(house)
+    [talk] = talks(house)
+    house.world.change(talk, ANA, ANA, "join")
+    await house.live()
+    assert await writes(house, talk, f"vouch {ANA} Garden", ANA) == "You are in no room Garden that I protect."
+    assert await now(house) == WAITS
+
+
+async def test_the_applicant_learns_nothing_of_a_word(house: House) -> None:
+    await house.set_policy("otherwise: forward\nletters: {received: true}")
+    await knocks(house)
+    [talk] = talks(house)
+    await vouch(house, why="xyzzy")
+    assert all("xyzzy" not in said and BOB not in said for said in house.spoken(talk))

@@ -10,6 +10,10 @@ from knockbot.domain.notices import Notice, Room, Stranger
 Reason = Stranger | Notice
 
 SENTENCES: Mapping[str, Sentence] = {
+    "letter.room_of_member": says("Knockbot for members of {room}", room=Room),
+    "letter.asked_for": says(
+        "You invited me to a chat. I write only in a room that I have made: here. Write help, and I say what you can do."
+    ),
     "letter.room_name": says("Your request to join {room}", room=Room),
     "letter.received": says(
         "Your request to join {room} was received. The moderators of the room decide about it.", room=Room

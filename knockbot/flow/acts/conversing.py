@@ -8,7 +8,7 @@ from typing import Any
 from knockbot.domain.conversations import LONGEST, NOT_MADE, Conversation, Event, Stage, pause
 from knockbot.domain.jobs import Act, Converse, Job
 from knockbot.domain.model import Membership
-from knockbot.domain.notices import Room, because, notice
+from knockbot.domain.notices import Notice, Room, because, notice
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Outcome, Overtaken
@@ -20,7 +20,7 @@ from knockbot.flow.context import Context, log
 from knockbot.flow.keys import MEGOLM
 from knockbot.flow.ports import CONVERSATION_KEY, EFFECT_KEY
 from knockbot.flow.tables import Doing
-from knockbot.store import conversations, encryption
+from knockbot.store import conversations, encryption, requests
 from knockbot.store.jobs import Claimed
 from knockbot.times import SECOND
 
@@ -79,10 +79,11 @@ async def _content(context: Context, talk: Conversation, key: str) -> dict[str, 
     async with context.db.tx() as tx:
         there = await place.find(context, tx, talk.about)
         language = await talking.language_in(context, tx, talk)
+        asks = bool(await requests.newest_of_applicant(tx, talk.user_id))
     room = there.called if there is not None else Room(talk.about, talk.about)
     encrypted = {"type": ENCRYPTION, "state_key": "", "content": {"algorithm": MEGOLM}}
     return {
-        "name": context.wording.words(notice("letter.room_name", room=room), language),
+        "name": context.wording.words(_name(room, asks=asks), language),
         "preset": "private_chat",
         "is_direct": True,
         "invite": [],  # not yet: the invite can fail although the room was made
@@ -90,6 +91,11 @@ async def _content(context: Context, talk: Conversation, key: str) -> dict[str, 
         "power_level_content_override": {"invite": 50},  # it is for two
         "initial_state": [encrypted] if context.acts.encrypts else [],
     }
+
+
+def _name(room: Room, *, asks: bool) -> Notice:
+    """What the room is called: with somebody who wants to join, or with a member."""
+    return notice("letter.room_name", room=room) if asks else notice("letter.room_of_member", room=room)
 
 
 async def _invite(context: Context, room_id: str, user_id: str) -> None:
