@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from knockbot.chat.arguments import REASON, ROOM, USER
-from knockbot.chat.calls import Answered, Call, Misuse, Reply, resolved
+from knockbot.chat.arguments import NAMED_ROOM, REASON, ROOM, USER
+from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, resolved
 from knockbot.chat.command import Command
 from knockbot.chat.typed import after_name
 from knockbot.documents.text import NAME_LIMIT, storable
@@ -33,14 +33,19 @@ async def vouch(call: Call, whom: str, room: ProtectedRoom, why: str | None) -> 
     """Vouch for somebody, in a management room."""
     order = _order(call, whom, room, why)
     await giving.insist(call.context, order, "vouch")
-    give, asked = await _giving(call, order), await giving.is_asked_for(call.context, room)
-    called, key, command = order.called, Code("vouched"), Code("!kb policy set")
-    no_rule = None if asked else notice("vouches.no_rule", room=called, key=key, command=command)
+    give, no_rule = await _giving(call, order), await _no_rule(call, order)
 
     async def write(turn: Turn) -> Reply:
         return below(await give(turn), no_rule)
 
     return write
+
+
+async def _no_rule(call: Call, order: Order) -> Notice | None:
+    """That no rule asks for it, for those who know the policy."""
+    if order.room.management_room != call.room or await giving.is_asked_for(call.context, order.room):
+        return None
+    return notice("vouches.no_rule", room=order.called, key=Code("vouched"), command=Code("!kb policy set"))
 
 
 async def unvouch(call: Call, whom: str, room: ProtectedRoom) -> Answered:
@@ -93,7 +98,13 @@ async def _take_back(call: Call, order: Order, turn: Turn) -> Notice:
     return notice("vouches.taken_back", user=User(order.whom), room=order.called)
 
 
-# --- the room that is meant in a conversation -------------------------------------------------------------------
+# --- the room that is meant -------------------------------------------------------------------
+
+
+async def _room_here(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here, which has to be named: a text may follow. From where none is managed, as in a
+    conversation."""
+    return await NAMED_ROOM.read(call, text) if await manages_rooms(call) else await _own_room(call, text)
 
 
 async def _own_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
@@ -132,7 +143,9 @@ WHY = replace(REASON, word="why", example="We sing together.")
 WHOM = replace(USER, question=notice("own.ask_whom"))
 OWN_ROOM = replace(ROOM, question=notice("own.ask_vouch_room"), read=_own_room)
 
+ROOM_HERE = replace(ROOM, read=_room_here)
+
 COMMANDS = (
-    Command("vouch", (USER, ROOM, WHY), vouch, Deed.VOUCH),
-    Command("unvouch", (USER, ROOM), unvouch, Deed.VOUCH),
+    Command("vouch", (USER, ROOM_HERE, WHY), vouch, Deed.VOUCH),
+    Command("unvouch", (USER, ROOM_HERE), unvouch, Deed.VOUCH),
 )

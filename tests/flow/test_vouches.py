@@ -336,6 +336,8 @@ async def test_its_text_is_bounded_and_harmless(house: House, why: str) -> None:
 async def test_another_management_room_learns_nothing(house: House) -> None:
     others = "!others:tulip.example"
     house.world.room(others, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.room(LAWN, "Lawn", ALICE, BOT, levels=levels_for())
+    await house.protect(LAWN, others)
     await vouch(house, why="xyzzy")
     house.world.say(others, ALICE, f"!kb vouch {ANA} Garden")
     await house.live()
@@ -446,6 +448,30 @@ async def test_of_a_room_that_they_are_not_in_they_learn_nothing(house: House) -
     assert [said.replace("Lawn", "…").replace("Nowhere", "…") for said in known] == [
         "You are in no room … that I protect."
     ] * 2
+
+
+async def test_whoever_may_use_the_bot_vouches_in_their_own_room_with_it(house: House) -> None:
+    house.world.room(CHAT, "", CLEO, BOT, join_rule="invite")
+    await knocks(house)
+    house.world.say(CHAT, CLEO, f"!kb vouch {ANA} Lawn")
+    house.world.say(CHAT, CLEO, f"!kb vouch {ANA} Garden")
+    await house.live()
+    await house.later(1)
+    unknown, given = house.spoken(CHAT)
+    assert unknown == "You are in no room Lawn that I protect."
+    assert given.startswith(f"🤝 You vouch for {ANA} at Garden, until ")
+    assert await now(house) == IN
+    house.world.say(CHAT, CLEO, f"!kb unvouch {ANA} Garden")
+    await house.live()
+    assert house.spoken(CHAT)[-1] == f"✅ You no longer vouch for {ANA} at Garden."
+
+
+async def test_there_nothing_is_said_of_the_policy(house: House) -> None:
+    house.world.room(CHAT, "", CLEO, BOT, join_rule="invite")
+    await house.set_policy("otherwise: forward")
+    house.world.say(CHAT, CLEO, f"!kb vouch {ANA} Garden")
+    await house.live()
+    assert "policy" not in house.spoken(CHAT)[-1]
 
 
 async def test_an_applicant_cannot_vouch_for_themselves_in_theirs(house: House) -> None:

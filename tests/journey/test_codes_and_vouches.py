@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from knockbot.demo.people import Person, until
+from tests.journey.conftest import OwnKeeper
 from tests.journey.test_letters import read
 from tests.journey.test_questions import card_says
 from tests.keeper import Garden, InProcess
+from tests.lab import LabHomeserver
 
 POLICY = """
 letters: {accepted: true}
@@ -53,3 +55,23 @@ async def test_who_came_in_by_a_code_vouches_for_others_until_they_are_banned(ke
     await cem.knock(garden.room)
     await garden.card(cem)
     await card_says(garden, cem, "does not count: was banned from the room")
+
+
+async def test_a_member_who_invites_the_bot_to_a_chat_vouches_in_the_room_that_it_makes(
+    own_keeper: OwnKeeper, homeserver: LabHomeserver
+) -> None:
+    alice = await homeserver.person("alice")
+    keeper = await own_keeper(permissions={alice.user_id: "user"})
+    garden = await keeper.plant(POLICY, alice=alice, name="Chatting")
+    dee = await garden.person("dee")
+    await garden.bring(dee, garden.room)
+    theirs = await dee.create_room(preset="trusted_private_chat", invite=[keeper.user_id], is_direct=True)
+    talk = await conversation(garden, dee)
+    await read(dee, talk, "You invited me to a chat")
+    await dee.wait_for_membership(theirs, keeper.user_id, "leave")
+
+    ana = await garden.knocker("ana", "hello")
+    await garden.card(ana)
+    await dee.say(talk, f"bürgen {ana.user_id} {garden.room}")
+    await read(dee, talk, "You vouch for", ana.user_id)
+    await garden.membership(ana, "invite")
