@@ -14,8 +14,9 @@ from typing import Final
 from knockbot.chat import vouches
 from knockbot.chat.arguments import Argument, optional, read_arguments
 from knockbot.chat.calls import Call, Misuse
-from knockbot.chat.typed import PREFIXES, addressed, without_fallback
+from knockbot.chat.typed import PREFIXES, addressed, with_links, without_fallback
 from knockbot.documents.text import NAME_LIMIT
+from knockbot.domain import ids
 from knockbot.domain.codes import found_in, masked
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.languages import Language
@@ -285,6 +286,8 @@ def _is_for_moderators(message: Message) -> bool:
 
 def _is_command(row: Spoken, rest: str, lines: str) -> bool:
     """Whether a message that begins with the word of a command is surely no answer to a question."""
+    if row.arguments[:1] == (vouches.WHOM,):
+        return ids.user_reference(rest.partition(" ")[0]) is not None  # “Bürgen kann Alice.” is an answer
     takes_text = any(argument.takes_lines for argument in row.arguments)
     return takes_text or (not lines and len(rest.split()) <= len(row.arguments))
 
@@ -297,6 +300,9 @@ async def _answer(context: Context, talk: Conversation, message: Message) -> Ans
     async with context.db.tx() as tx:
         tongue = await conversations.language_in(context, tx, talk)
     row = WORDS.get(first.casefold().strip(".!?:/"))
+    if said is None and row is not None:
+        word, _, linked = with_links(message)[:LONGEST].partition("\n")[0].partition(" ")
+        rest = linked.strip() if word == first else rest
     by_code = await _code(context, talk, message, text) if row is None else None
     if by_code is not None:
         return by_code  # before all answers to questions: moderators read those

@@ -16,20 +16,25 @@ PREFIXES = ("!kb", "!knockbot")
 
 def addressed(message: Message, bot: str, display_name: str) -> str | None:
     """What follows the prefix, or the bot's id, name or pill, at the beginning of a message; `None` if none does."""
-    body = without_fallback(message.body).lstrip()
-    candidates = [body]
-    if message.formatted_body is not None and "matrix.to" in message.formatted_body:
-        # A pill shows a name that anyone can choose; its link has the user ID. Below the first line a
-        # client's Markdown may have made lists of what is a policy, so that is taken as it was typed.
-        first, _, _ = _read_pills(message.formatted_body).partition("\n")
-        linked = "\n".join([first, *body.split("\n")[1:]])
-        candidates = [linked] if linked.startswith("@") else [linked, body]  # somebody else may be called like the bot
-    for said in candidates:
+    body, linked = without_fallback(message.body).lstrip(), with_links(message)
+    # Somebody else may be called like the bot.
+    for said in [linked] if linked.startswith("@") else dict.fromkeys((linked, body)):
         for name in (*PREFIXES[::-1], bot, display_name):
             if said[: len(name)].casefold() == name.casefold() and re.match(r"[:,\s]|$", said[len(name) :]):
                 line, lf, below = said[len(name) :].lstrip(":, \t").partition("\n")
                 return without_marks(line) + lf + below
     return None
+
+
+def with_links(message: Message) -> str:
+    """A message without the quote of a reply, its first line with what each pill links to."""
+    body, html = without_fallback(message.body).lstrip(), message.formatted_body
+    if html is None or "matrix.to" not in html:
+        return body
+    # A pill shows a name that anyone can choose; its link has the user ID. Below the first line a
+    # client's Markdown may have made lists of what is a policy, so that is taken as it was typed.
+    first, _, _ = _read_pills(html).partition("\n")
+    return "\n".join([first, *body.split("\n")[1:]])
 
 
 def without_fallback(body: str) -> str:

@@ -10,6 +10,7 @@ from knockbot.chat.command import Command
 from knockbot.chat.typed import after_name
 from knockbot.documents.text import NAME_LIMIT, storable
 from knockbot.domain import ids
+from knockbot.domain.codes import masked
 from knockbot.domain.may import Deed
 from knockbot.domain.notices import Code, Letters, Moment, Notice, User, below, notice
 from knockbot.engine.turn import Turn, Write
@@ -26,7 +27,7 @@ MOST_NAMESAKES = 5
 
 
 def _order(call: Call, whom: str, room: ProtectedRoom, why: str | None = None) -> Order:
-    return Order(room, call.actor, whom, " ".join(storable(why or "").split()), call.cause)
+    return Order(room, call.actor, whom, masked(" ".join(storable(why or "").split()), {}), call.cause)
 
 
 async def vouch(call: Call, whom: str, room: ProtectedRoom, why: str | None) -> Answered:

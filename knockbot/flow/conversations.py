@@ -51,6 +51,9 @@ MOST_A_DAY = 30
 KEPT = 30 * DAY
 """Milliseconds for which conversations that are over, and what was said when, are kept."""
 
+MOST_BEGUN = 3
+"""Conversations that are begun within a day because one person wants them: they share the day's budget with all."""
+
 CHOICE_KEPT = 365 * DAY
 """The same for the language that an applicant has chosen."""
 
@@ -128,6 +131,8 @@ async def _current(context: Context, turn: Turn, what: ToTell) -> Conversation |
     before = await conversations.last(turn.tx, what.user_id)
     if before is not None and rests_until(before) > turn.now and not what.asked:
         return unsaid(before.why)
+    if what.asked and await conversations.begun_since(turn.tx, what.user_id, turn.now - DAY) >= MOST_BEGUN:
+        return Unsaid.TOO_MANY
     most, about = context.settings.notices.per_day, what.there.room_id
     begun = await conversations.begin(turn.tx, what.user_id, about, turn.now, most=most)
     if begun is not None and begun.stage is Stage.MAKING:

@@ -43,6 +43,13 @@ async def last(tx: Tx, user_id: str) -> Conversation | None:
     return _CONVERSATION.maybe(row)
 
 
+async def begun_since(tx: Tx, user_id: str, since: int) -> int:
+    """How many conversations with somebody were begun since a moment."""
+    return int(
+        await tx.fetchval("SELECT count(*) FROM conversations WHERE user_id = $1 AND begun_at > $2", user_id, since)
+    )
+
+
 async def going_on(tx: Tx) -> list[Conversation]:
     """Every conversation that goes on."""
     return _CONVERSATION.all(await tx.fetch(f"{_CONVERSATION.select} WHERE {_GOES_ON} ORDER BY id"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.model import Request, State
+from knockbot.flow import conversations as conversing
 from knockbot.store import vouches
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
@@ -359,6 +360,7 @@ async def test_it_goes_along_to_the_room_that_replaces_another(house: House) -> 
 
 DEE = "@dee:rose.example"
 CHAT = "!chat:rose.example"
+OTHER_CHATS = "!other:rose.example"
 
 
 async def invites_the_bot(house: House, user_id: str, *, direct: bool = True, room_id: str = CHAT) -> None:
@@ -370,7 +372,8 @@ async def invites_the_bot(house: House, user_id: str, *, direct: bool = True, ro
 
 def talks(house: House) -> list[str]:
     """The rooms that the bot has made."""
-    return [room_id for room_id in house.world.rooms if room_id not in (GARDEN, MODS, LAWN, CHAT, f"{CHAT}2")]
+    known = (GARDEN, MODS, LAWN, CHAT, f"{CHAT}2")
+    return [one for one in house.world.rooms if one not in known and not one.startswith(OTHER_CHATS)]
 
 
 async def member_in_talk(house: House) -> str:
@@ -421,6 +424,52 @@ async def test_anybody_else_is_declined_silently(house: House, member: bool, dir
         house.world.change(GARDEN, ALICE, DEE, "join")
     await invites_the_bot(house, DEE, direct=direct)
     assert (talks(house), house.world.rooms[CHAT].membership(BOT)) == ([], "leave")
+
+
+async def test_who_leaves_and_asks_again_and_again_does_not_use_up_the_conversations_of_a_day(house: House) -> None:
+    talk = await member_in_talk(house)
+    for number in range(5):
+        for room in talks(house):
+            if house.membership(DEE, room) in ("invite", "join"):
+                house.world.change(room, DEE, DEE, "leave")
+        await house.live()
+        await invites_the_bot(house, DEE, room_id=f"{OTHER_CHATS}{number}")
+    assert talk in talks(house)
+    assert len(talks(house)) == conversing.MOST_BEGUN
+    await house.later(DAY + 1)
+    await invites_the_bot(house, DEE, room_id=f"{OTHER_CHATS}9")
+    assert len(talks(house)) == conversing.MOST_BEGUN + 1
+
+
+async def test_a_pill_names_whom_they_vouch_for(house: House) -> None:
+    talk = await member_in_talk(house)
+    html = f'vouch <a href="https://matrix.to/#/{ANA}">Ana</a> Garden'
+    house.world.say(talk, DEE, "vouch Ana Garden", format="org.matrix.custom.html", formatted_body=html)
+    await house.live()
+    assert house.spoken(talk)[-1].startswith(f"🤝 You vouch for {ANA} at Garden, until ")
+
+
+async def test_a_code_in_its_text_is_not_shown(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    await knocks(house)
+    await vouch(house, why="They have 7h2k-m9qd-x4tz-b3wc.")
+    assert "7h2k-m9qd-x4tz-b3wc" not in house.card().text
+    assert f"🤝 {BOB} vouches for them: They have […]." in house.card().text
+
+
+@pytest.mark.parametrize("answer", ["Bürgen kann Alice.", "Vouch? Nobody", "unvouch me"])
+async def test_an_answer_to_a_question_is_none_of_these_words_unless_it_names_somebody(
+    house: House, answer: str
+) -> None:
+    await house.set_policy(
+        "questions: [{ask: Who vouches for you?}]\nrules: [{when: {answered: true}, then: forward}, {then: ask}]"
+    )
+    await knocks(house)
+    [talk] = talks(house)
+    house.world.change(talk, ANA, ANA, "join")
+    await house.live()
+    await writes(house, talk, answer, ANA)
+    assert answer.rstrip(".") in house.card().text
 
 
 async def test_in_a_conversation_a_member_vouches_and_takes_it_back(house: House) -> None:
