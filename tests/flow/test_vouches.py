@@ -137,6 +137,23 @@ async def test_a_rejection_by_a_moderator_ends_the_words_that_were_given_before(
     assert f"The word of {BOB} does not count: a moderator has rejected the user since." in house.cards()[-1].text
 
 
+async def test_it_ends_them_too_where_no_rule_asks_for_words(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    await vouch(house)
+    await knocks(house)
+    await told(house, "reject 1", by=ALICE)
+    await house.set_policy(RULES)
+    assert outcome(await knocks(house)) == WAITS
+
+
+async def test_a_rule_that_rejects_ends_none(house: House) -> None:
+    await house.set_policy("otherwise: reject")
+    await vouch(house)
+    assert (await knocks(house)).state is State.REJECTED
+    await house.set_policy(RULES)
+    assert outcome(await knocks(house)) == IN
+
+
 # --- whose word does not count ------------------------------------------------------------------------------------
 
 
@@ -251,6 +268,17 @@ async def test_it_is_not_withdrawn_where_the_word_of_another_is_enough(house: Ho
     await knocks(house)
     await moves(house, BOB, "ban", by=ALICE)
     assert house.membership(ANA) == "invite"
+
+
+async def test_where_it_is_withdrawn_the_words_of_others_stand(house: House) -> None:
+    await house.set_policy("rules: [{name: vouched, when: {vouched: {by_at_least: 2}}, then: accept}]")
+    await vouch(house)
+    await vouch(house, by=CLEO)
+    await knocks(house)
+    await moves(house, BOB, "ban", by=ALICE)
+    assert house.membership(ANA) == "leave"
+    await vouch(house, by=ALICE)
+    assert outcome(await knocks(house)) == IN
 
 
 async def test_before_the_invite_is_sent_it_is_stopped(house: House) -> None:

@@ -136,10 +136,9 @@ def overrides(before: Judgement | None, judgement: Judgement) -> bool:
 
 
 async def settled(_: Context, turn: Turn, request: Request) -> None:
-    """A request has an outcome: whoever joined came in by the words that counted; a moderator's rejection ends them."""
-    if not request.vouched:
-        return
-    if request.state is State.JOINED:
+    """A request has an outcome: whoever joined came in by the words that counted; a moderator's rejection ends all that
+    were given, whether or not the policy asked for them."""
+    if request.state is State.JOINED and request.vouched:
         judgement = await judgements.newest(turn.tx, request.id)
         givers = sorted(counting(judgement)) if judgement is not None else []
         if givers:
