@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.model import Request, State
+from knockbot.domain.reasons import foreign
+from knockbot.errors import Never
 from knockbot.flow import conversations as conversing
 from knockbot.store import vouches
 from tests.flow.house import GARDEN, MODS, House
+from tests.flow.test_inheriting import new_space
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 BOB, CLEO = "@bob:tulip.example", "@cleo:tulip.example"
@@ -329,6 +332,62 @@ async def test_it_is_taken_back(house: House) -> None:
     await house.later(1)
     assert house.membership(ANA) == "leave"
     assert f"You do not vouch for {ANA}" in await told(house, f"unvouch {ANA} Garden")
+
+
+async def test_the_same_leave_heard_again_takes_no_later_word(house: House) -> None:
+    house.world.change(GARDEN, BOB, BOB, "leave")
+    gone = house.world.outbox[-1]
+    await house.live()
+    await moves(house, BOB, "join")
+    await vouch(house)
+    house.world.outbox.append(gone)
+    await house.live()
+    assert outcome(await knocks(house)) == IN
+
+
+async def test_the_bot_is_killed_between_a_ban_and_what_follows(house: House) -> None:
+    await vouch(house)
+    await knocks(house)
+    house.world.change(GARDEN, ALICE, BOB, "ban")
+    await house.deliver()
+    await house.start_again()
+    await house.live()
+    await house.later(1)
+    assert (house.membership(ANA), (await house.requests(ANA))[-1].state) == ("leave", State.REJECTED)
+
+
+async def test_what_the_bot_cannot_see_is_unknown_and_left_to_moderators(house: House) -> None:
+    await vouch(house)
+    house.context.standings.forget(GARDEN)
+    house.world.play("powers", Never(foreign("no")), times=9)
+    request = await knocks(house)
+    assert request.state is State.PENDING
+    assert request.decision is not None
+    assert request.decision.unknown is not None
+
+
+async def test_an_invite_that_the_bot_may_not_withdraw_is_left_to_the_moderators(house: House) -> None:
+    await vouch(house)
+    await knocks(house)
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50}, kick=60)
+    await house.live()
+    await moves(house, BOB, "ban", by=ALICE)
+    request = (await house.requests(ANA))[-1]
+    assert (request.state, house.membership(ANA)) == (State.PENDING, "invite")
+    assert f"The word of {BOB} does not count: was banned from the room." in house.cards()[-1].text
+    house.world.set_levels(GARDEN, kick=50)
+    await house.live()
+    await house.later(100)
+    assert house.membership(ANA) == "leave"
+
+
+async def test_it_counts_for_the_policy_of_a_space_too(house: House) -> None:
+    await house.set_policy("inherit: true\nrules: [{name: spam, when: {reason_matches: spam}, then: reject}]")
+    await new_space(house, GARDEN, policy=RULES)
+    await vouch(house)
+    assert (await knocks(house)).state is State.ACCEPTED
+    await moves(house, BOB, "ban", by=ALICE)
+    assert house.membership(ANA) == "leave"
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
