@@ -65,13 +65,13 @@ async def test_who_is_asked_answers_by_words_and_a_click_corrects_and_is_accepte
 
 
 async def test_a_moderator_asks_in_german_and_reads_the_answer_in_the_thread(keeper: InProcess) -> None:
-    garden = await keeper.garden("language: de", name="Garten")
+    garden = await keeper.garden("language: de", name="Beet")
     ana = await garden.knocker(reason="hallo")
     number = await number_of(garden, ana)
     await garden.tell(f"ask {number} Wen kennst du?")
     talk = await invited_to(ana)
     await ana.join(talk)
-    await read(ana, talk, "Die Moderation von Garten fragt dich", "Wen kennst du?")
+    await read(ana, talk, "Die Moderation von Beet fragt dich", "Wen kennst du?")
     await ana.say(talk, "Alice, vom Markt")
     said = await garden.keeper.ears(garden.alice, garden.mods).wait_for(
         lambda event: garden.is_said(event) and "antwortet: Alice, vom Markt" in words(event), what="the answer"
