@@ -124,13 +124,13 @@ async def about(tx: Tx, room_ids: Sequence[str], users: Sequence[str], most: int
     return _VOUCH.all(rows)
 
 
-async def has_given(tx: Tx, room_id: str, given_by: str) -> bool:
-    """Whether somebody has vouched for anybody at a room, or has come in by the word of others."""
+async def names(tx: Tx, room_id: str, user_id: str) -> bool:
+    """Whether somebody has vouched for anybody at a room, or somebody for them."""
     row = await tx.fetchrow(
         "SELECT 1 FROM vouches WHERE given_by = $2 AND room_id = $1 UNION ALL "
-        "SELECT 1 FROM vouches WHERE room_id = $1 AND user_id = $2 AND request_id IS NOT NULL LIMIT 1",
+        "SELECT 1 FROM vouches WHERE room_id = $1 AND user_id = $2 LIMIT 1",
         room_id,
-        given_by,
+        user_id,
     )
     return row is not None
 

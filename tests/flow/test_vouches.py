@@ -149,6 +149,41 @@ async def test_it_ends_them_too_where_no_rule_asks_for_words(house: House) -> No
     assert outcome(await knocks(house)) == WAITS
 
 
+@pytest.mark.parametrize("how", ["kicked", "banned", "undone"])
+async def test_who_is_removed_after_they_joined_needs_new_words(house: House, how: str) -> None:
+    await vouch(house)
+    await knocks(house)
+    await vouch(house, by=CLEO)  # which was not needed, and waits
+    await moves(house, ANA, "join")
+    if how == "undone":
+        await told(house, "undo 1", by=ALICE)
+        question = next(event for event in reversed(house.world.rooms[MODS].said) if "Remove them" in str(event))
+        house.world.react(MODS, ALICE, question["event_id"], "✅")
+        await house.live()
+    else:
+        await moves(house, ANA, "leave" if how == "kicked" else "ban", by=ALICE)
+    if how == "banned":
+        await moves(house, ANA, "leave", by=ALICE)
+    assert house.membership(ANA) == "leave"
+    assert outcome(await knocks(house)) == WAITS
+    await vouch(house)
+    assert await now(house) == IN
+
+
+async def test_who_was_banned_before_they_ever_asked_needs_new_words(house: House) -> None:
+    await vouch(house)
+    await moves(house, ANA, "ban", by=ALICE)
+    await moves(house, ANA, "leave", by=ALICE)
+    assert outcome(await knocks(house)) == WAITS
+
+
+async def test_who_leaves_by_themselves_keeps_the_words_that_wait(house: House) -> None:
+    await vouch(house)
+    await knocks(house)
+    await moves(house, ANA, "leave")
+    assert outcome(await knocks(house)) == IN
+
+
 async def test_a_rule_that_rejects_ends_none(house: House) -> None:
     await house.set_policy("otherwise: reject")
     await vouch(house)

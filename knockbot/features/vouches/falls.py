@@ -30,9 +30,9 @@ async def moved(context: Context, change: MemberChange) -> Write[None] | None:
     if change.membership not in OUT:
         return None
     async with context.db.statement() as tx:
-        if not await vouches.has_given(tx, change.room_id, change.user_id):
+        if not await vouches.names(tx, change.room_id, change.user_id):
             return None
-    return partial(_fall, context, change)
+    return partial(_went, context, change)
 
 
 async def _came(context: Context, change: MemberChange) -> Write[None] | None:
@@ -42,6 +42,18 @@ async def _came(context: Context, change: MemberChange) -> Write[None] | None:
         return None
     again = Rejudge(change.room_id, Because.VOUCHED, change.event_id, whom=tuple(whom))
     return lambda turn: rejudging.plan_for(context, turn, again)
+
+
+async def _went(context: Context, change: MemberChange, turn: Turn) -> None:
+    """Somebody is out: what they said for others falls, and what was said for them if a moderator removed them."""
+    await _fall(context, change, turn)
+    if _removed_by_a_moderator(context, change):
+        await vouches.fall_for(turn.tx, change.room_id, change.user_id, Fell.REJECTED)
+
+
+def _removed_by_a_moderator(context: Context, change: MemberChange) -> bool:
+    """Whether it is no rule that removed somebody: by a rule the bot removes nobody who has joined."""
+    return not change.of_their_own and (change.sender != context.bot or change.replaced_membership is Membership.JOIN)
 
 
 async def _fall(context: Context, change: MemberChange, turn: Turn) -> None:
