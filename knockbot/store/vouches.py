@@ -135,10 +135,14 @@ async def names(tx: Tx, room_id: str, user_id: str) -> bool:
     return row is not None
 
 
-async def givers(tx: Tx, room_id: str) -> set[str]:
-    """Those whose words at a room have not fallen."""
-    rows = await tx.fetch("SELECT DISTINCT given_by FROM vouches WHERE room_id = $1 AND fell IS NULL", room_id)
-    return {row["given_by"] for row in rows}
+async def members(tx: Tx, room_id: str) -> set[str]:
+    """Those whose words at a room have not fallen, and those who came in by one: as far as is known, they are in it."""
+    rows = await tx.fetch(
+        "SELECT given_by AS who FROM vouches WHERE room_id = $1 AND fell IS NULL "
+        "UNION SELECT user_id FROM vouches WHERE room_id = $1 AND request_id IS NOT NULL",
+        room_id,
+    )
+    return {row["who"] for row in rows}
 
 
 async def given_for(tx: Tx, room_id: str, given_by: str, now: int) -> list[str]:

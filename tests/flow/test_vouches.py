@@ -352,6 +352,32 @@ async def test_a_look_finds_who_left_while_the_bot_was_down(house: House) -> Non
     assert f"The word of {BOB} does not count: has left the room." in house.card().text
 
 
+async def test_a_look_finds_who_was_removed_while_the_bot_was_down(house: House) -> None:
+    await vouch(house)
+    await knocks(house)
+    await vouch(house, by=CLEO)
+    await moves(house, ANA, "join")
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    house.world.outbox.clear()
+    await house.start_again()
+    await house.look_everywhere()
+    await house.live()
+    assert outcome(await knocks(house)) == WAITS
+
+
+async def test_who_leaves_a_room_that_is_replaced_takes_their_words_along(house: House) -> None:
+    await vouch(house)
+    await vouch(house, by=CLEO)
+    house.world.room(LAWN, "Lawn", ALICE, BOT, levels=levels_for())
+    house.world.replace(GARDEN, LAWN)
+    await house.live()
+    await moves(house, BOB, "leave")
+    await moves(house, CLEO, "ban", by=ALICE)
+    await house.look_everywhere()
+    async with house.db.tx() as tx:
+        assert [one.given_by for one in await vouches.standing_for(tx, GARDEN, ANA, house.clock(), 9)] == [BOB]
+
+
 async def test_a_word_of_who_left_unheard_does_not_count(house: House) -> None:
     await vouch(house)
     house.world.change(GARDEN, BOB, BOB, "leave")

@@ -12,7 +12,7 @@ from knockbot.domain.model import Because, MemberChange, Membership, Rejudge, Re
 from knockbot.domain.records import Recorded
 from knockbot.domain.vouches import Fell
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import rejudging, remarks
+from knockbot.flow import place, rejudging, remarks
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
@@ -32,7 +32,16 @@ async def moved(context: Context, change: MemberChange) -> Write[None] | None:
     async with context.db.statement() as tx:
         if not await vouches.names(tx, change.room_id, change.user_id):
             return None
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, change.room_id)
+    if there is not None and _moves_on(there, change):
+        return None
     return partial(_went, context, change)
+
+
+def _moves_on(there: Place, change: MemberChange) -> bool:
+    """Whether somebody only leaves a room that is replaced: their words go along to the room that replaces it."""
+    return there.is_replaced and change.of_their_own
 
 
 async def _came(context: Context, change: MemberChange) -> Write[None] | None:
@@ -98,17 +107,17 @@ async def powers_changed(context: Context, change: RoomChange) -> Write[None] | 
 
 
 async def look(context: Context, there: Place) -> None:
-    """Find those whose words stand and who are out of the room, of which no event told. Whoever never was in the room,
-    since it replaces another, may still come."""
+    """Find those whose words stand, or who came in by one, and who are out of the room, of which no event told. Whoever
+    never was in the room, since it replaces another, may still come."""
     async with context.db.statement() as tx:
-        givers = await vouches.givers(tx, there.room_id)
-    if not givers:
+        members = await vouches.members(tx, there.room_id)
+    if not members:
         return
-    for giver in sorted(givers - {*await context.outside.joined(there.room_id)}):
-        member = await context.outside.member(there.room_id, giver)
-        if member is not None and member.membership is not Membership.JOIN:
+    for user_id in sorted(members - {*await context.outside.joined(there.room_id)}):
+        member = await context.outside.member(there.room_id, user_id)
+        if member is not None and member.membership is not Membership.JOIN and not _moves_on(there, member):
             async with context.turn() as turn:
-                await _fall(context, member, turn)
+                await _went(context, member, turn)
 
 
 async def let_go(_: Context, turn: Turn, room: ProtectedRoom) -> None:
