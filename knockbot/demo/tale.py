@@ -30,8 +30,8 @@ PATIENCE = 20.0
 
 MODERATING = ("Alice", "Bob")
 
-WITH_KEYS = (*MODERATING, "Nina")
-"""Who is told something in an encrypted room."""
+ASKED = ("Nina",)
+"""Who has a conversation with the bot, which is encrypted where the bot can do that."""
 
 
 class NotAsTold(Exception):
@@ -75,7 +75,8 @@ class Tale:
             person = Person(
                 self.homeserver.http, self.homeserver.url, account["user_id"], account["access_token"], self.password
             )
-            self.people[name] = await with_keys(person) if self.encrypted and name in WITH_KEYS else person
+            reads = can_encrypt() if name in ASKED else self.encrypted and name in MODERATING
+            self.people[name] = await with_keys(person) if reads else person
         return self.people[name]
 
     @property

@@ -237,7 +237,7 @@ async def _announce(context: Context, turn: Turn, request: Request) -> None:
     there = await place.of(context, turn, request.room_id)
     if request.answer is not None and request.answer.rule is not None and await cards.fold(context, turn, request):
         return
-    said = await remarks.of(context, turn.tx, [request], Extent.CARD)
+    said = await remarks.of(context, turn.tx, [request], Extent.ROW)
     line = decision_line(request, there.label if there is not None else request.room_id, said.get(request.id, ()))
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # the line is the result of the command

@@ -328,6 +328,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "leave_unused_lists",
             "leave_idle_conversations",
             "forget_conversations",
+            "forget_wrong_codes",
         ),
         HOUR,
     ) | dict.fromkeys(
