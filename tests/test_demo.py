@@ -197,7 +197,7 @@ async def _log_in(http: aiohttp.ClientSession, told: str, name: str) -> Person:
 async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str | None]]:
     """How the applicants stand to the room, who brought it about, and the reason that was given."""
     found = {}
-    for name in ("carol", "dave", "erin", "frank", "grace", "gina"):
+    for name in ("carol", "dave", "erin", "frank", "grace", "nina", "gina"):
         path = ("rooms", room_id, "state", "m.room.member", f"@{name}:village.test")
         event = await alice.call("GET", *path, query={"format": "event"})
         sender = event["sender"].removeprefix("@").removesuffix(":village.test")

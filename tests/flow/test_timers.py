@@ -329,6 +329,7 @@ def test_every_kind_of_the_product_comes_by_itself_each_hour_but_what_is_planned
             "leave_idle_conversations",
             "forget_conversations",
             "forget_wrong_codes",
+            "forget_vouches",
         ),
         HOUR,
     ) | dict.fromkeys(

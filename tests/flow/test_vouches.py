@@ -72,7 +72,7 @@ async def test_a_word_before_the_knock_lets_in(house: House) -> None:
     assert said.startswith(f"🤝 You vouch for {ANA} at Garden, until ")
     assert outcome(await knocks(house)) == IN
     line = next(said for said in house.spoken() if said.startswith("✅ #1"))
-    assert line.endswith(f"🤝 {BOB} vouches for them: We sing together.")
+    assert line.endswith(f"🤝 vouched for by {BOB}")
 
 
 async def test_a_word_for_somebody_who_waits_has_them_judged_again(house: House) -> None:

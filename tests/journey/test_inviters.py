@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.demo.people import MatrixRefused, Person
+from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.demo.planted import Planted
 from tests.keeper import Garden, InProcess, words
 from tests.planting import gone, member, planted, standing, told
@@ -144,7 +144,7 @@ async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None
     mallory = await member(garden, "mallory")
     invite = await planted(garden, mallory)
     await garden.alice.ban(garden.room, mallory.user_id)
-    assert await standing(garden) == {invite.token}
+    await until(lambda: standing(garden), lambda there: there == {invite.token}, lambda there: f"there stands {there}")
 
     await garden.command(f"protect {garden.room}")
 
