@@ -273,8 +273,7 @@ async def _code(context: Context, talk: Conversation, message: Message, text: st
     async def write(turn: Turn) -> Notice:
         if not said:
             return notice("own.code_too_early")
-        known = await bringing.typed(context, turn, said, message.event_id)
-        return notice("own.code") if known else notice("own.wrong_code")
+        return await bringing.typed(context, turn, said, message.event_id)
 
     return write
 
@@ -294,19 +293,20 @@ def _is_command(row: Spoken, rest: str, lines: str) -> bool:
 
 async def _answer(context: Context, talk: Conversation, message: Message) -> Answered:
     said = addressed(message, context.bot, context.settings.appservice.bot_displayname)
-    text = (said if said is not None else without_fallback(message.body)).strip()[:LONGEST]
+    typed = (said if said is not None else without_fallback(message.body)).strip()
+    text = masked(typed, {})[:LONGEST]  # no code is in anything that comes of it
     line, _, lines = text.partition("\n")
     first, _, rest = line.partition(" ")
     async with context.db.tx() as tx:
         tongue = await conversations.language_in(context, tx, talk)
     row = WORDS.get(first.casefold().strip(".!?:/"))
     if said is None and row is not None:
-        word, _, linked = with_links(message)[:LONGEST].partition("\n")[0].partition(" ")
+        word, _, linked = masked(with_links(message), {})[:LONGEST].partition("\n")[0].partition(" ")
         rest = linked.strip() if word == first else rest
-    by_code = await _code(context, talk, message, text) if row is None else None
-    if by_code is not None:
-        return by_code  # before all answers to questions: moderators read those
     if row is None or not _is_command(row, rest, lines) or await answers.is_reply(context, talk, message):
+        by_code = await _code(context, talk, message, typed)
+        if by_code is not None:
+            return by_code  # before all answers to questions: moderators read those
         meant = await answers.meant(context, talk, message) if text else None
         if meant is not None:
             return answers.give(context, message, meant, text)  # however late: it is asked for until it is there

@@ -108,7 +108,7 @@ async def end(call: Call, name: str, room: ProtectedRoom | None) -> Answered:
     await making.insist(call.context, meant, call.actor, "code end")
 
     async def write(turn: Turn) -> Reply:
-        ended = await making.end(turn, meant, call.actor, name)
+        ended = await making.end(call.context, turn, meant, call.actor, name)
         return notice("codes.ended", name=Stranger(ended.name), room=Room(meant.room_id, meant.label))
 
     return write

@@ -1,7 +1,8 @@
 """Codes: how one looks that lets its holder in, how it is found in what people write, and what is kept of it.
 
-A code is sixteen letters and digits, of an alphabet in which nothing looks like something else, in groups of four: 80
-bits, which nobody guesses. Only a salted hash of it is stored. In a text that is kept its name stands in its place.
+A code is sixteen letters and digits, of an alphabet in which nothing looks like something else, in groups of four: more
+than 75 bits, which nobody guesses. Only a salted hash of it is stored. In a text that is kept its name stands in its
+place.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from knockbot.documents.text import plain
 from knockbot.times import DAY, HOUR
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -41,18 +44,31 @@ _SAID: Final = {"o": "0", "i": "1", "l": "1"}
 
 _DASH = "[-\u2010-\u2015\u2212]"
 _SIGN = "[0-9A-Za-z]"
-_LIKE_A_CODE = re.compile(
+_STRICT = re.compile(
     rf"(?<!{_SIGN})(?<!{_DASH})(?:{_SIGN}{{4}}(?:\s?{_DASH}\s?{_SIGN}{{4}}){{3}}|(?=[A-Za-z]*[0-9]){_SIGN}{{16}})"
     rf"(?!{_SIGN}|{_DASH}{_SIGN})"
 )
 """Four groups with dashes between them, or sixteen signs with a digit among them: no word looks so."""
 
+_BETWEEN = rf"(?:\s{{0,2}}(?:{_DASH}|[_./:,])\s{{0,2}}|\s{{1,2}})?"
+_GROUPS = re.compile(rf"(?<!{_SIGN}){_SIGN}{{4}}(?:{_BETWEEN}{_SIGN}{{4}}){{3,}}(?!{_SIGN})")
+"""Groups with anything between them, or nothing, as people type who were told a code on the telephone."""
+
+_GROUP = re.compile(rf"{_SIGN}{{4}}")
+_MIXED = re.compile(r"[0-9]*[A-Za-z]+[0-9]|[0-9]+[A-Za-z]")
+"""A letter and a digit in a group: each group of a code has both, and few words."""
+
 
 def new_code(chance: bytes) -> str:
-    """A code from sixteen or more random bytes; it has a digit, so that it is found without its dashes too."""
+    """A code from sixteen or more random bytes. Each group has a letter and a digit, so that it is found however it is
+    written."""
     signs = [ALPHABET[byte % len(ALPHABET)] for byte in chance[:LENGTH]]
-    if not any(sign.isdigit() for sign in signs):
-        signs[0] = ALPHABET[chance[0] % 10]
+    for at in range(0, LENGTH, GROUP):
+        group = signs[at : at + GROUP]
+        if not any(sign.isdigit() for sign in group):
+            signs[at] = ALPHABET[chance[at] % 10]
+        elif all(sign.isdigit() for sign in group):
+            signs[at] = ALPHABET[10 + chance[at] % 22]
     return written("".join(signs))
 
 
@@ -62,14 +78,53 @@ def written(code: str) -> str:
 
 
 def normal(text: str) -> str:
-    """A code as it is compared: without dashes and case, and with the signs that were meant."""
-    signs = re.sub(rf"\s|{_DASH}", "", text).lower()
+    """A code as it is compared: only its signs, in small letters, and with those that were meant."""
+    signs = "".join(re.findall(_SIGN, text)).lower()
     return "".join(_SAID.get(sign, sign) for sign in signs)
 
 
-def found_in(text: str) -> list[str]:
-    """What looks like a code in a text, as it is compared; each once, and no more than are tried."""
-    return list(dict.fromkeys(normal(one[0]) for one in _LIKE_A_CODE.finditer(text)))[:MOST_IN_TEXT]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A part of a text that looks like a code, and what it may mean: one code, or one of several that overlap."""
+
+    start: int
+    end: int
+    meant: tuple[str, ...]
+
+
+def _found(text: str) -> list[_Found]:
+    """What looks like a code in a text, in order."""
+    strict = [_Found(one.start(), one.end(), (normal(one[0]),)) for one in _STRICT.finditer(text)]
+    others = _STRICT.sub(lambda one: "\n" * len(one[0]), text)  # what stands around a code is looked at by itself
+    loose = [found for run in _GROUPS.finditer(others) for found in _in_a_run(run)]
+    return sorted([*strict, *loose], key=lambda one: one.start)
+
+
+def _in_a_run(run: re.Match[str]) -> list[_Found]:
+    """The codes among groups that follow each other."""
+    groups = [(run.start() + one.start(), run.start() + one.end(), one[0]) for one in _GROUP.finditer(run[0])]
+    mixed = [_MIXED.match(signs) is not None for _, _, signs in groups]
+    counts = [sum(mixed[at : at + 4]) for at in range(len(groups) - 3)]
+    needed = max(3, *counts)
+    found: list[_Found] = []
+    for at, count in enumerate(counts):
+        if count < needed:
+            continue
+        four = groups[at : at + 4]
+        start, end, code = four[0][0], four[-1][1], normal("".join(signs for _, _, signs in four))
+        if found and start < found[-1].end:
+            before = found.pop()
+            found.append(_Found(before.start, end, (*before.meant, code)[:MOST_IN_TEXT]))
+        else:
+            found.append(_Found(start, end, (code,)))
+    return found
+
+
+def found_in(text: str) -> list[tuple[str, ...]]:
+    """What looks like codes in a text, as they are compared; each once, and no more than are tried. Where codes
+    overlap, one of these may be meant."""
+    both = [one.meant for read in (text, plain(text)) for one in _found(read)]
+    return list(dict.fromkeys(both))[:MOST_IN_TEXT]
 
 
 UNKNOWN: Final = "[…]"
@@ -77,13 +132,19 @@ UNKNOWN: Final = "[…]"
 
 
 def masked(text: str, names: Mapping[str, str]) -> str:
-    """A text in which the names of codes stand in their places."""
+    """A text in which the names of codes stand in their places; as a reader sees it where only that shows one."""
+    hidden = _hidden(text, names)
+    seen = plain(hidden)
+    return _hidden(seen, names) if _found(seen) else hidden
 
-    def name(one: re.Match[str]) -> str:
-        known = names.get(normal(one[0]))
-        return f"[{known}]" if known is not None else UNKNOWN
 
-    return _LIKE_A_CODE.sub(name, text)
+def _hidden(text: str, names: Mapping[str, str]) -> str:
+    parts, at = [], 0
+    for one in _found(text):
+        name = next((names[code] for code in one.meant if code in names), None)
+        parts += [text[at : one.start], f"[{name}]" if name is not None else UNKNOWN]
+        at = one.end
+    return "".join([*parts, text[at:]])
 
 
 def digest(code: str, salt: str) -> str:

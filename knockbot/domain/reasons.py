@@ -295,7 +295,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.no_code_why": "user brings no code ({why})",
     "finding.code_unknown": "whether the user brings a code (not checked)",
     "finding.code_unknown_why": "whether the user brings a code ({why})",
-    "code.guessing": "too many wrong codes: none counts until {until}",
+    "code.guessing": "they brought too many wrong codes, so none counts until {until}",
     "code.elsewhere": "it is for another room",
     "code.ended": "it was ended",
     "code.late": "its time was over at {until}",

@@ -135,9 +135,22 @@ async def use(tx: Tx, code_id: int, request_id: int, now: int) -> bool:
     return row is not None
 
 
-async def give_back(tx: Tx, request_id: int) -> None:
-    """A request holds no use of a code any more."""
-    await tx.execute("DELETE FROM code_uses WHERE request_id = $1", request_id)
+async def give_back(tx: Tx, request_id: int) -> int | None:
+    """A request holds no use of a code any more; returns of which it held one."""
+    found = await tx.fetchval("DELETE FROM code_uses WHERE request_id = $1 RETURNING code_id", request_id)
+    return int(found) if found is not None else None
+
+
+WAITING_WITH = (
+    "SELECT requests.id, requests.room_id FROM codes JOIN requests ON requests.management_room = codes.management_room "
+    "WHERE codes.id = $1 AND requests.code_id = $1 AND requests.state = 'pending' AND requests.answer_json IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM code_uses WHERE code_uses.request_id = requests.id) ORDER BY requests.id LIMIT $2"
+)
+
+
+async def waiting_with(tx: Tx, code_id: int, most: int) -> list[tuple[int, str]]:
+    """The requests, and their rooms, that wait, bring a code and hold no use of it: those that came first."""
+    return [(int(row["id"]), str(row["room_id"])) for row in await tx.fetch(WAITING_WITH, code_id, most)]
 
 
 async def used_by(tx: Tx, request_ids: Sequence[int]) -> frozenset[int]:

@@ -18,6 +18,7 @@ from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 BOB = "@bob:tulip.example"
+CARA = "@cara:tulip.example"
 DAY = 24 * 3600.0
 RULES = "rules: [{name: by code, when: {code: true}, then: accept}]"
 ASKED = "rules: [{name: by code, when: {code: true}, then: forward}]\notherwise: reject"
@@ -511,10 +512,59 @@ async def test_a_wrong_one_there_is_told_and_counts(house: House) -> None:
     for number in range(10):
         said = await writes(house, talk, f"0000-0000-0000-{number:04}")
         house.clock.go_on(121)
-        assert said == "I know no such code. Please look whether you typed it rightly."
+        assert said.startswith(
+            "I know no such code. Please look whether you typed it rightly."
+            if number < 9
+            else "You have sent too many wrong codes. None of yours counts until "
+        )
     await writes(house, talk, found)
     assert (await house.request(ANA)).state is State.PENDING
     assert len([said for said in house.spoken() if "many wrong codes" in said]) == 1
+
+
+@pytest.mark.parametrize("text", ["Help! My code is {}", "status {}, you know", "My code: {}, from Anna"])
+async def test_a_code_beside_a_word_of_the_bot_is_a_code(house: House, text: str) -> None:
+    talk = await talk_with(house)
+    found = await code(house)
+    assert await writes(house, talk, text.format(found)) == "I have your code, and look at your request again."
+    assert outcome(await house.request(ANA)) == IN
+
+
+@pytest.mark.parametrize("between", ["-", " ", "", "."])
+async def test_no_appeal_shows_a_code(house: House, between: str) -> None:
+    talk = await talk_with(house)
+    found = (await code(house)).replace("-", between)
+    await told(house, "reject 1")
+    await writes(house, talk, f"appeal I have {found}, look!")
+    assert any("I have […], look!" in said for said in house.spoken())
+    assert found not in await everything(house)
+
+
+async def test_one_that_is_used_up_or_ended_is_told(house: House) -> None:
+    talk = await talk_with(house)
+    found = await code(house, "uses:1")
+    await knocks(house, found, BEA)
+    said = "I know this code, but it does not count now. Your request goes on waiting."
+    assert await writes(house, talk, found) == said
+    assert "🎟️ Code: “code-1”. It has no effect: it was used by others" in house.card().text
+    await told(house, f"code end code-1 {GARDEN}")
+    await house.live()
+    assert "It has no effect: it was ended" in house.card().text
+    assert await writes(house, talk, found) == said
+
+
+async def test_a_use_that_comes_back_is_for_who_waits_longest(house: House) -> None:
+    await house.set_policy(RULES)
+    found = await code(house, "uses:1")
+    await knocks(house, found, BEA)
+    assert (await house.request(BEA)).state is State.ACCEPTED
+    for user in (ANA, CARA):
+        await knocks(house, found, user)
+        assert (await house.request(user)).state is State.PENDING
+    house.world.change(GARDEN, BEA, BEA, "leave")
+    await house.live()
+    assert (await house.request(ANA)).state is State.ACCEPTED
+    assert (await house.request(CARA)).state is State.PENDING
 
 
 async def test_who_waits_for_nothing_is_told_so(house: House) -> None:

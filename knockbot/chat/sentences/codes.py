@@ -79,6 +79,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "codes.remark_unused": says("🎟️ Code: “{name}”. It has no effect.", name=Stranger),
     "codes.remark_void": says("🎟️ Code: “{name}”. It has no effect: {why}", name=Stranger, why=Notice),
     "own.code": says("I have your code, and look at your request again."),
+    "own.code_void": says("I know this code, but it does not count now. Your request goes on waiting."),
+    "own.shut_out": says("You have sent too many wrong codes. None of yours counts until {until}.", until=Moment),
     "own.wrong_code": says("I know no such code. Please look whether you typed it rightly."),
     "own.code_too_early": says(
         "None of your requests waits for an answer. Ask to join the room, and write the code as the reason, or here "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from knockbot.domain.codes import MOST_CODES, MOST_WRONG, SHUT_OUT, WRONG_WITHIN, found_in, is_it, masked
 from knockbot.domain.model import Because, MemberChange, Rejudge, Request
-from knockbot.domain.notices import Moment, User, notice
+from knockbot.domain.notices import Moment, Notice, User, notice
 from knockbot.engine.turn import Turn
+from knockbot.features.codes import counting
 from knockbot.flow import place, rejudging, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience
@@ -39,11 +41,13 @@ async def look(context: Context, room_id: str, text: str) -> Found:
         return Found(None, 0, text)
     async with context.db.statement() as tx:
         known = await _known(tx, room_id)
-    meant = {one: _meant(one, known) for one in said}
-    right = {one: code for one, code in meant.items() if code is not None}
-    names = {one: code.name for one, code in right.items()}
+    meant = [{one: code for one in several if (code := _meant(one, known)) is not None} for several in said]
+    right = {one: code for several in meant for one, code in several.items()}
     first = next(iter(right.values()), None)
-    return Found(first.id if first is not None else None, len(said) - len(right), masked(text, names))
+    wrong = sum(not several for several in meant)
+    return Found(
+        first.id if first is not None else None, wrong, masked(text, {one: code.name for one, code in right.items()})
+    )
 
 
 async def _known(tx: Tx, room_id: str) -> list[Code]:
@@ -101,18 +105,36 @@ class Said:
     found: Found
 
 
-async def typed(context: Context, turn: Turn, said: Sequence[Said], event_id: str) -> bool:
-    """Take in the codes that somebody wrote in their conversation, for the requests that wait; returns whether there
-    was one that exists."""
-    for one in said:
-        request = one.request
-        if one.found.code is not None:
-            await codes.brought(turn.tx, request.id, one.found.code)
-            again = Rejudge(request.room_id, Because.CODE, event_id, request.id)
-            await rejudging.plan_each(context, turn, [again])
-        elif one.found.wrong:
-            await _guessed(context, turn, request.room_id, request.user_id, (event_id, one.found.wrong))
-    return any(one.found.code is not None for one in said)
+async def typed(context: Context, turn: Turn, said: Sequence[Said], event_id: str) -> Notice:
+    """Take in the codes that somebody wrote in their conversation, for the requests that wait; returns what they are
+    told."""
+    said_of = [await _take_in(context, turn, one, event_id) for one in said]
+    return min(said_of, key=lambda notice: ANSWERS.index(notice.code))
+
+
+ANSWERS: Final = ("own.code", "own.code_void", "own.shut_out", "own.wrong_code")
+"""What applicants are told of a code, the best first: it may be for one of several rooms only."""
+
+
+async def _take_in(context: Context, turn: Turn, one: Said, event_id: str) -> Notice:
+    request, found = one.request, one.found
+    where = (request.room_id, request.user_id)
+    if found.code is None:
+        await _guessed(context, turn, *where, (event_id, found.wrong))
+    else:
+        await codes.brought(turn.tx, request.id, found.code)
+        again = Rejudge(request.room_id, Because.CODE, event_id, request.id)
+        await rejudging.plan_each(context, turn, [again])
+    until = await codes.shut_out_until(turn.tx, *where)
+    if until > turn.now:
+        there = await place.of(context, turn, request.room_id)
+        shown = Moment(until, there.settings.timezone) if there is not None else Moment(until)
+        return notice("own.shut_out", until=shown)
+    code = await codes.get(turn.tx, found.code) if found.code is not None else None
+    if code is None:
+        return notice("own.wrong_code")
+    void = await counting.over(turn.tx, code, where, request.id, turn.now)
+    return notice("own.code_void") if void is not None else notice("own.code")
 
 
 async def forget(_: Context, turn: Turn) -> None:

@@ -12,13 +12,13 @@ from typing import Final
 
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Brought, Facts, Request, State, Step, Truth, Verdict
+from knockbot.domain.model import Because, Brought, Facts, Rejudge, Request, State, Step, Truth, Verdict
 from knockbot.domain.notices import Moment, Notice, Stranger, User, because, notice, notices_in
 from knockbot.domain.records import Recorded
 from knockbot.domain.remarks import Extent
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import authority
+from knockbot.flow import authority, rejudging
 from knockbot.flow.asking import Asked
 from knockbot.flow.authority import Remembered
 from knockbot.flow.context import Context
@@ -39,14 +39,14 @@ async def brought(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
         own, earlier = (waiting.id, waiting.code) if waiting is not None else (0, None)
         code_id = knock.code or earlier  # who knocks again need not bring it again
         code = await codes.get(tx, code_id) if code_id is not None else None
-        why = await _over(tx, code, (knock.room_id, knock.user_id), own, context.now()) if code is not None else None
+        why = await over(tx, code, (knock.room_id, knock.user_id), own, context.now()) if code is not None else None
         shut = await codes.shut_out_until(tx, knock.room_id, knock.user_id)
     if shut > context.now() and code is not None:
         why = because("code.guessing", until=Moment(shut))
     return replace(facts, code=await _looked_at(context, code, why, (knock.room_id, knock.user_id), remembered))
 
 
-async def _over(tx: Tx, code: Code, where: tuple[str, str], own: int, now: int) -> Notice | None:
+async def over(tx: Tx, code: Code, where: tuple[str, str], own: int, now: int) -> Notice | None:
     """Why a code does not count any more, by the records; `None` if it does."""
     room_id, user_id = where
     decide = await layers.of(tx, room_id)
@@ -80,8 +80,10 @@ async def _looked_at(
 
 
 def counts(judgement: Judgement) -> bool:
-    """Whether a code counted when this was judged."""
-    return judgement.facts.code is not None and judgement.facts.code.truth is Truth.TRUE
+    """Whether a code counted when this was judged, whichever policy asked for it."""
+    facts = judgement.facts
+    seen = [facts, *(facts.seen_from(origin) for origin in facts.elsewhere)]
+    return any(one.code is not None and one.code.truth is Truth.TRUE for one in seen)
 
 
 async def outdates(context: Context, turn: Turn, request: Request, judgement: Judgement) -> bool:
@@ -91,19 +93,19 @@ async def outdates(context: Context, turn: Turn, request: Request, judgement: Ju
         return False
     code = await codes.get(turn.tx, request.code, held=True) if request.code is not None else None
     where = (request.room_id, request.user_id)
-    return code is None or await _over(turn.tx, code, where, request.id, context.now()) is not None
+    return code is None or await over(turn.tx, code, where, request.id, context.now()) is not None
 
 
 HOLDING: Final = frozenset({Verdict.ACCEPT, Verdict.FORWARD, Verdict.ASK})
 """The verdicts by which a request holds a use of its code."""
 
 
-async def decided(_: Context, turn: Turn, request: Request, judgement: Judgement) -> None:
+async def decided(context: Context, turn: Turn, request: Request, judgement: Judgement) -> None:
     """A judgement is stored: the request holds a use of its code now, or none."""
     if request.code is None:
         return
     if not counts(judgement) or judgement.decision.verdict not in HOLDING:
-        await codes.give_back(turn.tx, request.id)
+        await _give_back(context, turn, request)
     elif await codes.use(turn.tx, request.code, request.id, turn.now):
         code = await codes.get(turn.tx, request.code)
         assert code is not None
@@ -114,11 +116,30 @@ GIVEN_BACK: Final = frozenset({State.REJECTED, State.BANNED, State.WITHDRAWN, St
 """The outcomes after which nobody came in by the code."""
 
 
-async def settled(_: Context, turn: Turn, request: Request) -> None:
+async def settled(context: Context, turn: Turn, request: Request) -> None:
     """A request has an outcome: its use comes back where nothing came of it."""
     joined_before = request.undone is not None and request.undone.step is Step.REMOVE
     if request.code is not None and request.state in GIVEN_BACK and not joined_before:
-        await codes.give_back(turn.tx, request.id)
+        await _give_back(context, turn, request)
+
+
+AT_ONCE: Final = 10
+"""Of those who wait and bring a code, so many who came first are judged again where a use of it comes back."""
+
+
+async def _give_back(context: Context, turn: Turn, request: Request) -> None:
+    """A request holds no use of its code any more: whoever waits longest with that code may have it."""
+    code_id = await codes.give_back(turn.tx, request.id)
+    if code_id is not None:
+        await judge_again(context, turn, code_id, AT_ONCE)
+
+
+async def judge_again(context: Context, turn: Turn, code_id: int, most: int) -> None:
+    """A code counts again, or no longer: those who wait, bring it and hold no use of it are judged again."""
+    waiting = await codes.waiting_with(turn.tx, code_id, most)
+    cause = f"{code_id}:{turn.now}"
+    again = [Rejudge(room_id, Because.CODE, cause, request_id) for request_id, room_id in waiting]
+    await rejudging.plan_each(context, turn, again)
 
 
 def at_once(_: Judgement | None, judgement: Judgement) -> bool:

@@ -14,6 +14,7 @@ from knockbot.domain.notices import Number, Room, Stranger, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
+from knockbot.features.codes import counting
 from knockbot.flow import authority, journal, rules
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
@@ -21,6 +22,9 @@ from knockbot.flow.records import record_of_room
 from knockbot.store import codes
 from knockbot.store.codes import Code
 from knockbot.store.rooms import ProtectedRoom
+
+LOOKED_AT = 100
+"""Requests that wait with a code and are judged again when it is ended: those that came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,14 @@ async def make(turn: Turn, order: Order) -> Made:
     return Made(name, code)
 
 
-async def end(turn: Turn, room: ProtectedRoom, actor: str, name: str) -> Code:
+async def end(context: Context, turn: Turn, room: ProtectedRoom, actor: str, name: str) -> Code:
     """End a code: nobody else comes in by it. Raises `Refused` where there is none of that name."""
     there = await codes.in_force(turn.tx, room.room_id, turn.now)
     meant = next((one for one in there if one.name.casefold() == name.casefold()), None)
     if meant is None:
         raise Refused(notice("codes.no_such", room=Room(room.room_id, room.label), name=Stranger(name, 60)))
     await codes.end(turn.tx, meant.id, turn.now)
+    await counting.judge_again(context, turn, meant.id, LOOKED_AT)  # their cards say that it was ended
     await record_of_room(turn, room.room_id, actor, Recorded.CODE_ENDED, code=meant.name)
     return meant
 
