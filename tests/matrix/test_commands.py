@@ -18,6 +18,7 @@ from knockbot.domain.jobs import LINE, Say
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice, notice
 from knockbot.domain.reasons import foreign
+from knockbot.engine.turn import WAITS
 from knockbot.flow import saying, settling
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, inbox, jobs, policies, requests, rooms
@@ -88,13 +89,16 @@ class Ear:
         self.numbers = itertools.count(1)
 
     async def hear(self, body: str, html: str | None = None, *, sender: str = MODERATOR, age: int = 0) -> str:
-        """Hand a message to the commands; returns its id."""
+        """Hand a message to the commands until it is heard to the end, which may take long; returns its id."""
         event_id = f"$said-{next(self.numbers)}"
         async with self.on.db.tx() as tx:
             await inbox.store(tx, [Arrival(event_id, MODS, "{}")], self.on.clock())
             [waiting] = await inbox.waiting(tx, MODS)
         said = Message(MODS, event_id, sender, self.on.clock() - age, body, html)
-        await self.on.context.turns.end(waiting.seq, event_id, await hear(self.on.context, said))
+        while (handled := await hear(self.on.context, said)) is WAITS:
+            await self.on.context.wakeups.arrivals.wait()
+            self.on.context.wakeups.arrivals.clear()
+        await self.on.context.turns.end(waiting.seq, event_id, handled)
         async with self.on.db.tx() as tx:
             assert await inbox.waiting(tx, MODS) == []
         return event_id
