@@ -286,6 +286,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "votes",
         hears={RoomChange: recount.room_changed},
+        sees=recount.moved,
+        looks=recount.look,
         asks_again=keeping_votes.asks_again,
         weighs=voting.weigh,
         awaits=voting.weighed,
@@ -298,7 +300,7 @@ FEATURES: tuple[Feature, ...] = (
         revised=recount.revised,
         remarks=votes_shown.remarks,
     ),
-    Feature("undo", let_go=taking.let_go, looks=asking.look_at_open),
+    Feature("undo", moved=asking.moved, settled=asking.settled, let_go=taking.let_go, looks=asking.look_at_open),
     Feature(
         "deferring",
         remarks=deferring.shown,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from knockbot.chat.nearly import begins_nearly, is_all
@@ -71,6 +72,8 @@ class Call:
     message: Message
     rest: str
     below: str
+    name: str = ""
+    """The command of a moderator, as it stands in the table."""
 
     @property
     def room(self) -> str:
@@ -212,7 +215,7 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
     By number; else by the card or line that it replies to; else by the applicant. `None` if nothing says which. In a
     reply, a number or user ID has to be on the card: it is a slip otherwise, or the beginning of a text.
     """
-    return await _meant(call, text, _to_be_answered)
+    return await _meant(call, text, partial(_to_be_answered, call))
 
 
 async def requests_looked_at(call: Call, text: str) -> tuple[Meant, str] | None:
@@ -224,7 +227,25 @@ async def requests_to_undo(call: Call, text: str) -> tuple[Meant, str] | None:
     """The same for a command that undoes answers: a reply to a card is about those of its requests that have one."""
     if is_all(text) or text.partition(" ")[0].lower() in NO_APPLICANT:
         raise Misuse(notice("ask.undo_alone", text=Stranger(text, 60), command=Code("!kb undo")))
-    return await _meant(call, text, _to_be_undone)
+    user_id = ids.user_reference(text.rstrip(MARKS))
+    if user_id is not None and call.message.in_reply_to is None and call.message.thread is None:
+        return await _answered_of(call, user_id), ""
+    return await _meant(call, text, partial(_to_be_undone, call))
+
+
+async def _answered_of(call: Call, user_id: str) -> Meant:
+    """The newest request of a user at the room where they have one, answered or not. Raises `Refused` where they have
+    none, or several."""
+    async with call.context.db.tx() as tx:
+        managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
+        newest = [await requests.get(tx, one, held=False) for one in await requests.newest_of_applicant(tx, user_id)]
+        found = [one for one in newest if one.room_id in managed and one.management_room == call.room]
+        answered = [one for one in found if one.answer is not None or not one.awaits_moderators] or found
+        if len(answered) > 1:
+            raise Refused(which_applicant(answered, await rooms.told_apart(tx, call.room)))
+    if not answered:
+        raise Refused(notice("meant.no_request_of", user=User(user_id), list=Code("!kb list")))
+    return Meant((answered[0],), told=True)
 
 
 NO_APPLICANT = frozenset({"because", "last", "batch", "vote", "me"})
@@ -235,15 +256,15 @@ OfCard = Callable[[Sequence[Request]], list[Request]]
 """Which of the requests of a card a reply is about that names none. Raises `Refused`."""
 
 
-def _to_be_answered(shown: Sequence[Request]) -> list[Request]:
+def _to_be_answered(call: Call, shown: Sequence[Request]) -> list[Request]:
     if not answering.takes_clicks(shown):
-        raise Refused(_shows_several(shown))
+        raise Refused(_shows_several(shown, call.name))
     return answering.meant_by(shown)
 
 
-def _to_be_undone(shown: Sequence[Request]) -> list[Request]:
+def _to_be_undone(call: Call, shown: Sequence[Request]) -> list[Request]:
     if not answering.takes_clicks(shown):
-        raise Refused(_shows_several(shown, "undo"))
+        raise Refused(_shows_several(shown, call.name))
     return [one for one in shown if not one.awaits_moderators] or list(shown)
 
 
@@ -348,7 +369,7 @@ async def _numbered(tx: Tx, call: Call, numbers: Sequence[int]) -> Meant:
     return Meant(tuple(named), told=len(named) > 1)
 
 
-def _shows_several(shown: Sequence[Request], command: str = "accept") -> Notice:
+def _shows_several(shown: Sequence[Request], command: str) -> Notice:
     """A reply to a card means the card, and this one has many."""
     waiting = [request.number for request in shown if request.awaits_moderators]
     number = waiting[0] if waiting else shown[-1].number

@@ -276,7 +276,7 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
     name, command, rest = find_command(first)
     if command is None:
         raise Refused(unknown_command(name))
-    call = Call(context, message, rest, below)
+    call = Call(context, message, rest, below, name)
     try:
         if command.deed is Deed.LOOK:
             await authority.insist(context, Wanted(Deed.LOOK, call.actor, Room(call.room, call.room)))

@@ -15,6 +15,7 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import Never, Refused
 from knockbot.features.codes import bringing
 from knockbot.features.lists import showing as policy_lists
+from knockbot.features.waves import course
 from knockbot.flow import checkup, disclosing, inheriting, names, place, rules, saying
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
@@ -123,7 +124,8 @@ async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> No
     case = await _imagined(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
     judgement = await judge(call.context, in_force, case, at_expense_of=call.room, asked_by=call.actor)
-    return replies.tested(Room(room.room_id, room.label), case.knock, judgement.decision)
+    decision = await course.as_held(call.context, room.room_id, judgement.decision)
+    return replies.tested(Room(room.room_id, room.label), case.knock, decision)
 
 
 async def _imagined(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Case:

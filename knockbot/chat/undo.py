@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from knockbot.chat.arguments import REQUESTS, optional
 from knockbot.chat.calls import AWAITED, Answered, Call, Meant, Reply, requests_to_undo
 from knockbot.chat.command import Command
+from knockbot.domain import undoing
 from knockbot.domain.batches import Batch, batch_of
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Request, Step
-from knockbot.domain.notices import Notice, Room, below, notice
+from knockbot.domain.notices import Code, Notice, Numbered, Room, User, below, notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.undo import asking, looking, many, taking
@@ -26,9 +27,11 @@ async def undo(call: Call, meant: Meant | None) -> Answered:
     """Undo the answers to these requests, or what its author has answered last; or take back their votes."""
     await authority.insist(call.context, Wanted(Deed.TAKE_BACK, call.actor, Room(call.room, call.room)))
     wish = Wish(call.actor, call.cause, own=meant is None)
-    wanted, batch = (meant.found, None) if meant is not None else await _own(call)
-    if batch is not None:
-        return _batch_undone(call, wish, batch)
+    own = await _own(call) if meant is None else None
+    if own is not None and own.batch is not None:
+        return _batch_undone(call, wish, own.batch)
+    wanted = own.requests if own is not None else meant.found if meant is not None else ()
+    before = await _before(call, own) if own is not None and own.undone else None
     found = [await _looked_at(call, wish, one) for one in wanted]
 
     async def write(turn: Turn) -> Reply:
@@ -36,14 +39,23 @@ async def undo(call: Call, meant: Meant | None) -> Answered:
         await requests.hold(turn.tx, [one.id for one in held])
         said = [await _undone(call, turn, wish, one) for one in found]
         kept = [one for one in dict.fromkeys(said) if one is not None]
-        return below(*kept) if kept else AWAITED
+        return below(*kept, before) if kept else AWAITED
 
     return write
 
 
-async def _own(call: Call) -> tuple[list[Request], Batch | None]:
-    """The requests that the author of a command has answered last, or voted on, as far as they are managed from here;
-    and the batch by which they did, if it was one of theirs."""
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What somebody did last about requests: answered them, voted on them, or undid that."""
+
+    requests: Sequence[Request]
+    batch: Batch | None
+    """The batch by which they did it, if it was one of theirs."""
+    undone: bool
+
+
+async def _own(call: Call) -> _Own:
+    """What the author of a command did last, as far as the rooms are managed from here. Raises `Refused`."""
     async with call.context.db.tx() as tx:
         managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
         last = await records.last_answered_by(tx, call.actor, call.room)
@@ -52,7 +64,23 @@ async def _own(call: Call) -> tuple[list[Request], Batch | None]:
         batch = await _own_batch(tx, call, theirs, undone=last.undone)
     if not theirs:
         raise Refused(notice("undo.none"))
-    return theirs, batch
+    return _Own(theirs, batch, last.undone)
+
+
+async def _before(call: Call, own: _Own) -> Notice | None:
+    """The answer of the same person before one that is undone already, if it still stands."""
+    async with call.context.db.tx() as tx:
+        managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
+        earlier = await records.answered_before(tx, call.actor, call.room)
+        about = await requests.several(tx, earlier)
+    undone = {one.id for one in own.requests}
+    for request in (about[one] for one in earlier):
+        theirs = request.answer is not None and request.answer.by == call.actor and request.undone is None
+        recent = call.context.now() - undoing.given_at(request) <= undoing.LONGEST
+        if theirs and recent and request.id not in undone and request.room_id in managed and undoing.given(request):
+            number, user, command = Numbered(request.number), User(request.subject), f"!kb undo {request.number}"
+            return notice("undo.before", request=number, user=user, command=Code(command))
+    return None
 
 
 async def _where_it_stands(tx: Tx, call: Call, request: Request) -> Request:

@@ -48,7 +48,7 @@ class Left(StrEnum):
     INVITE = "invite"
     """It is a third-party invite that nobody used yet: an answer would hit its inviter."""
     ANSWERED = "answered"
-    """It has an answer by somebody else."""
+    """It has another answer by now."""
     GONE = "gone"
     """The applicant does not wait there any more, or the room is not managed from here."""
     VOTED = "voted"

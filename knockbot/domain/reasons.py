@@ -678,6 +678,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.redeemed": "invite used",
     "record.revoked": "revoked",
     "record.judged": "policy says {verdict}",
+    "record.held": "policy says {verdict}, and leaves it to the moderators",
     "record.would": "policy would {verdict} (dry run)",
     "record.denied": "the server ACL denies their server",
     "record.answer_fell": "open again: the permission for the answer is missing",

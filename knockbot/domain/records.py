@@ -45,6 +45,8 @@ class Recorded(StrEnum):
 
     WOULD = "would"
     """The policy is in dry run; else it would have done this (`verdict`)."""
+    HELD = "held"
+    """A rule would do this (`verdict`, `rule`), and something leaves it to the moderators: the card says what."""
     JUDGED = "judged"
     """The policy was asked (`verdict`, `rule`)."""
     DENIED = "denied"

@@ -15,7 +15,7 @@ from typing import Any
 
 from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
+from knockbot.domain.model import Because, Decision, Kind, Rejudge, Request, Verdict
 from knockbot.domain.notices import Notice, Number, Room, because, below, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Later
@@ -232,7 +232,7 @@ async def _told(context: Context, again: Rejudge) -> Handled:
 
     async def write(turn: Turn) -> None:
         there = await place.of(context, turn, again.room_id)
-        said = await judgements.verdicts(turn.tx, again.because, again.cause)
+        said = await judgements.decisions(turn.tx, again.because, again.cause)
         if there is None or not said:
             return
         done = _result(there.called, await judgements.rooms_of(turn.tx, again.because, again.cause), said)
@@ -243,14 +243,17 @@ async def _told(context: Context, again: Rejudge) -> Handled:
     return write
 
 
-def _result(room: Room, judged_in: Collection[str], said: Counter[Verdict]) -> Notice:
+def _result(room: Room, judged_in: Collection[str], decided: Sequence[Decision]) -> Notice:
     """How many requests were judged again, and what was decided."""
+    said = Counter(one.verdict for one in decided)
     count, accept, reject = Number(said.total()), Number(said[Verdict.ACCEPT]), Number(said[Verdict.REJECT])
     ban, forward = Number(said[Verdict.BAN]), Number(said[Verdict.FORWARD])
     ask = notice("policy.applied_asks", count=Number(said[Verdict.ASK])) if said[Verdict.ASK] else None
+    held = sum(one.held is Verdict.ACCEPT for one in decided)
+    left = notice("policy.applied_held", count=Number(held)) if held else None
     if set(judged_in) == {room.room_id}:
         done = notice("policy.applied", room=room, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
-        return below(done, ask)
+        return below(done, ask, left)
     rooms = Number(len(judged_in))
     done = notice("policy.applied_in", rooms=rooms, count=count, accept=accept, reject=reject, ban=ban, forward=forward)
-    return below(done, ask)
+    return below(done, ask, left)

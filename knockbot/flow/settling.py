@@ -73,9 +73,8 @@ async def apply_decision(
         await _ask(context, turn, request, decision)
         return
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
-    kind = Recorded.JUDGED if decision.rehearsed is None else Recorded.WOULD
-    detail = Detail(verdict=decision.rehearsed or decision.verdict, rule=rule) | _from(decision)
-    await record(turn, request, context.bot, kind, **detail)
+    kind, verdict = _as_recorded(decision)
+    await record(turn, request, context.bot, kind, **(Detail(verdict=verdict, rule=rule) | _from(decision)))
     if decision.verdict is Verdict.FORWARD and (word is None or word.verdict is Verdict.FORWARD):
         await cards.show(context, turn, request.id, card_id=card_id)
         await tables.left_open(context, turn, request)
@@ -93,6 +92,15 @@ async def apply_decision(
         also_from=also_from,
     )
     await _bind(context, turn, request, word or ruled)
+
+
+def _as_recorded(decision: Decision) -> tuple[Recorded, Verdict]:
+    """How a decision is put on record: also the verdict of a rule that is not carried out."""
+    if decision.rehearsed is not None:
+        return Recorded.WOULD, decision.rehearsed
+    if decision.held is not None and decision.held is not Verdict.FORWARD:
+        return Recorded.HELD, decision.held
+    return Recorded.JUDGED, decision.verdict
 
 
 async def _ask(context: Context, turn: Turn, request: Request, decision: Decision) -> None:

@@ -8,7 +8,6 @@ the request, which `requests.get` and similar functions read along with it.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -177,12 +176,12 @@ async def rooms_of(tx: Tx, because: Because, cause: str) -> set[str]:
     return {row["room_id"] for row in rows}
 
 
-async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
-    """How many judgements for one cause had each verdict."""
+async def decisions(tx: Tx, because: Because, cause: str) -> list[Decision]:
+    """What was decided in the judgements for one cause."""
     rows = await tx.fetch(
         "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
     )
-    return Counter(read(row["decision_json"]).verdict for row in rows)
+    return [read(row["decision_json"]) for row in rows]
 
 
 async def newest(tx: Tx, request_id: int) -> Judgement | None:

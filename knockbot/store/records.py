@@ -142,6 +142,20 @@ async def last_answered_by(tx: Tx, actor: str, management_room: str) -> LastAnsw
     return LastAnswered([row["request_id"] for row in rows], last["kind"] in UNDONE)
 
 
+async def answered_before(tx: Tx, actor: str, management_room: str) -> list[int]:
+    """The requests that somebody answered last from a management room, newest first, whatever became of that."""
+    kinds = [kind for kind in ANSWERS if kind not in (*UNDONE, "voted")]
+    rows = await tx.fetch(
+        "SELECT request_id FROM audit JOIN requests ON requests.id = request_id "
+        f"WHERE actor = $1 AND management_room = $2 AND audit.kind IN ({listed(kinds, 3)}) "
+        f"ORDER BY audit.id DESC LIMIT {MOST_AT_ONCE}",
+        actor,
+        management_room,
+        *kinds,
+    )
+    return list(dict.fromkeys(row["request_id"] for row in rows))
+
+
 MOST_AT_ONCE = 100
 """Requests that one command or click answers at most."""
 

@@ -46,6 +46,17 @@ async def open_about(tx: Tx, request_id: int) -> UndoQuestion | None:
     return _QUESTION.maybe(await tx.fetchrow(query, request_id))
 
 
+async def all_open_about(tx: Tx, request_id: int) -> list[int]:
+    """The prompts of all open questions about a request: several moderators may be asked."""
+    rows = await tx.fetch("SELECT prompt_id FROM undo_questions WHERE request_id = $1 AND NOT ended", request_id)
+    return [row["prompt_id"] for row in rows]
+
+
+async def drop(tx: Tx, prompt_id: int) -> None:
+    """A question needs no answer any more."""
+    await tx.execute("DELETE FROM undo_questions WHERE prompt_id = $1", prompt_id)
+
+
 async def open_in(tx: Tx, room_id: str) -> list[int]:
     """The prompts that ask about requests at a protected room, and are open."""
     rows = await tx.fetch(

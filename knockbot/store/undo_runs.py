@@ -12,7 +12,7 @@ from knockbot.store.rows import Column, Row, optional
 
 @dataclass(frozen=True, slots=True)
 class UndoRun:
-    """A batch that is undone, once for ever."""
+    """A batch that is undone; what is left of it can be tried again."""
 
     batch_id: int
     asked_by: str
@@ -53,6 +53,23 @@ async def begin(tx: Tx, run: UndoRun) -> tuple[int, int] | None:
     answers = await tx.fetch(f"{_ITEMS} AND step IN ('answered', 'settled') RETURNING request_id", run.batch_id)
     votes = await tx.fetch(f"{_ITEMS} AND step = 'left' AND why = 'voted' RETURNING request_id", run.batch_id)
     return len(answers), len(votes)
+
+
+async def again(tx: Tx, run: UndoRun) -> int:
+    """Begin once more, with what could not be undone the last time; returns how many answers and votes these
+    are."""
+    left = await tx.fetch(
+        "UPDATE undo_items SET tried = FALSE, why = NULL WHERE batch_id = $1 AND why IS NOT NULL RETURNING request_id",
+        run.batch_id,
+    )
+    if left:
+        await tx.execute(
+            "UPDATE undo_runs SET asked_by = $2, cause = $3, ended = FALSE WHERE batch_id = $1",
+            run.batch_id,
+            run.asked_by,
+            run.cause,
+        )
+    return len(left)
 
 
 _ITEMS = (
@@ -130,6 +147,6 @@ async def tried(tx: Tx, batch_id: int, request_id: int, why: Notice | None, *, w
 
 
 async def end(tx: Tx, batch_id: int) -> Sequence[UndoItem]:
-    """All were tried: what came of each."""
+    """All were tried: what came of each, also of those that were tried before."""
     await tx.execute("UPDATE undo_runs SET ended = TRUE WHERE batch_id = $1", batch_id)
     return _ITEM.all(await tx.fetch(f"{_ITEM.select} WHERE batch_id = $1 ORDER BY place", batch_id))

@@ -91,6 +91,18 @@ async def with_votes(tx: Tx, room_id: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
+async def waiting_by(tx: Tx, room_id: str, voter: str) -> list[int]:
+    """The requests that wait for an answer and that somebody voted on, at a room or managed from it."""
+    rows = await tx.fetch(
+        "SELECT id FROM requests JOIN votes ON votes.request_id = requests.id "
+        "WHERE votes.voter = $2 AND (requests.room_id = $1 OR votes.management_room = $1) "
+        "AND state = 'pending' AND answer_json IS NULL ORDER BY id",
+        room_id,
+        voter,
+    )
+    return [row["id"] for row in rows]
+
+
 async def count_waiting(tx: Tx, management_room: str, now: int) -> int:
     """How many requests of a management room wait for an answer and were voted on there."""
     found = await tx.fetchval(

@@ -277,7 +277,7 @@ async def test_others_answer_meanwhile_and_each_request_has_one_outcome(house: H
     await run(house)
     assert states(house, users) == ["leave"] * 9 + ["invite"]
     assert shown(house) == (
-        f"Batch 1 by {ALICE} is done: 9 of 10 rejected.\nLeft out: 1 was answered by somebody else: #10"
+        f"Batch 1 by {ALICE} is done: 9 of 10 rejected.\nLeft out: 1 was answered otherwise meanwhile: #10"
     )
 
 

@@ -396,6 +396,25 @@ async def test_without_a_yes_nothing_happens_and_the_question_says_so_in_time(ho
     assert await outcome(house) == ("join", "joined")
 
 
+@pytest.mark.parametrize("how", ["alice says yes", "bob removes them", "they leave"])
+async def test_a_question_is_closed_once_it_needs_no_answer(house: House, how: str) -> None:
+    first = await asked(house)
+    await undo(house, by=BOB)
+    second = question(house)
+    assert first != second
+    if how == "alice says yes":
+        house.world.react(MODS, ALICE, first, "✅")
+    else:
+        house.world.change(GARDEN, BOB if how == "bob removes them" else ANA, ANA, "leave")
+    await house.live()
+    await house.ring()
+    await house.later()
+
+    assert house.membership(ANA) == "leave"
+    assert shown(house, second) == "This question is closed, because it needs no answer any more."
+    assert shown(house, first).startswith("This question is closed")
+
+
 async def test_a_yes_while_the_bot_was_down_counts_within_its_time(house: House) -> None:
     event_id = await asked(house)
     await house.die()
@@ -616,3 +635,28 @@ async def test_the_bot_is_killed_after_a_yes_that_is_taken_back(house: House) ->
     await house.later()
 
     assert house.membership(ANA) == "join"
+
+
+# --- which answer is meant ----------------------------------------------------------------------------------------
+
+
+async def test_an_applicant_is_named_by_their_id(house: House) -> None:
+    await moderated(house)
+    await answered(house, "reject")
+    assert f"I invite {ANA} to Garden" in await undo(house, f" {ANA}")
+    assert (await outcome(house))[0] == "invite"
+    assert "I know no request of @nobody:tulip.example here." in await undo(house, " @nobody:tulip.example")
+
+
+async def test_undone_twice_the_answer_before_is_named_with_its_command(house: House) -> None:
+    await moderated(house)
+    await answered(house, "reject")
+    house.clock.go_on(60)
+    await answered(house, "reject", BEA)
+    house.clock.go_on(60)
+    await undo(house, "")
+
+    said = await undo(house, "")
+    assert "#2 was already undone" in said
+    assert f"Your answer before that was about {ANA} (#1). To undo it: !kb undo 1" in said
+    assert house.membership(ANA) == "leave"

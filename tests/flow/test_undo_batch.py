@@ -159,3 +159,42 @@ async def test_while_it_runs_it_has_to_be_stopped_first_and_then_its_half_is_und
     assert f"{len(done)} answers were undone" in await undo(house)
     assert {house.membership(who) for who in done} == {then}
     assert {house.membership(who) for who in people(20) if who not in done} == {"knock"}
+
+
+async def test_what_is_left_can_be_tried_again_and_equal_reasons_stand_in_one_line(house: House) -> None:
+    await done(house, "ban", *SIX)
+    house.tell("undo")
+    await house.live()
+    assert "is being undone" in await told(house, "undo")
+    house.world.set_levels(GARDEN, users={BOT: 50, ALICE: 0, BOB: 100})
+    await steps(house)
+    said = spoken(house)[-1].split("\n")
+    assert said[0] == "Undo of batch 1: 0 answers were undone."
+    assert said[1].startswith(f"#1, #2, #3, #4, #5, #6: {ALICE} does not have permission for this in Garden:")
+    assert said[2:] == ["To try again with what is left: !kb undo"]
+
+    house.world.set_levels(GARDEN, users={BOT: 50, ALICE: 50, BOB: 100})
+    assert await undo(house) == "Undo of batch 1: 6 answers were undone."
+    assert "I try again to undo the 6 answers of batch 1 that are left" in spoken(house)[-2]
+    assert {house.membership(who) for who in SIX} == {"leave"}
+    assert "Batch 1 was already undone" in await told(house, "undo")
+
+
+async def told(house: House, command: str) -> str:
+    """What is said to a command at once."""
+    house.tell(command)
+    await house.live()
+    return spoken(house)[-1]
+
+
+async def test_what_holds_for_several_is_said_once(house: House) -> None:
+    await done(house, "accept", *SIX)
+    for who in SIX[:3]:
+        house.world.change(GARDEN, who, who, "leave")
+    await house.live()
+
+    assert (await undo(house)).split("\n")[:3] == [
+        "Undo of batch 1: 3 answers were undone.",
+        f"#1: nothing to undo. {SIX[0]} declined the invite.",
+        "The same holds for #2, #3.",
+    ]

@@ -205,6 +205,36 @@ async def test_the_vote_of_somebody_who_has_left_does_not_count(house: House, ro
     assert lines(house) == [f"✅ 1 of 2: {ALICE}", f"✅ not counted, because {why}: {BOB}"]
 
 
+@pytest.mark.parametrize("room_id", [GARDEN, MODS])
+async def test_who_leaves_counts_no_longer_at_once_and_again_when_they_are_back(house: House, room_id: str) -> None:
+    await click(house, "✅", BOB)
+    house.world.change(room_id, BOB, BOB, "leave")
+    await house.later()
+    await house.ring()
+    await house.later()
+    assert lines(house)[0] == "✅ 0 of 2"
+
+    house.world.change(room_id, ALICE, BOB, "invite")
+    house.world.change(room_id, BOB, BOB, "join")
+    await house.later()
+    await house.ring()
+    await house.later()
+    assert lines(house) == [f"✅ 1 of 2: {BOB}"]
+
+
+async def test_who_left_while_nobody_told_is_found_by_a_look(house: House) -> None:
+    await click(house, "✅", BOB)
+    house.world.change(MODS, BOB, BOB, "leave")
+    house.world.outbox.clear()
+    await house.die()
+    await house.start_again()
+    await house.later()
+    await house.ring()
+    await house.later()
+
+    assert lines(house) == ["✅ 0 of 2", f"✅ not counted, because they left the management room: {BOB}"]
+
+
 async def test_who_has_the_power_again_counts_again(house: House) -> None:
     await click(house, "✅", BOB)
     demote(house, BOB)

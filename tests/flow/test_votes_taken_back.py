@@ -112,10 +112,7 @@ async def test_a_reply_to_a_card_takes_a_vote_back(house: House) -> None:
 async def test_the_votes_of_a_batch_are_taken_back(house: House) -> None:
     await votes_for_all(house)
     assert "3 have your vote now and take more votes: #1, #2, #3" in batch(house)
-    assert (
-        await tell(house, "undo")
-        == "I take back the 3 answers and votes that batch 1 gave. I tell you when it is done."
-    )
+    assert await tell(house, "undo") == "I take back the 3 votes that batch 1 gave. I tell you when it is done."
     await steps(house)
 
     assert house.spoken()[-1] == "Undo of batch 1: 3 votes were taken back."

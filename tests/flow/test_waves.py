@@ -181,6 +181,21 @@ async def test_a_policy_that_is_applied_in_a_wave_accepts_nobody(house: House) -
     await house.later(30)
     assert invited(house, everybody) == []
     assert await wave(house) is not None
+    assert "6 of those left to the moderators would be accepted by a rule, but something holds that back." in "\n".join(
+        house.spoken()
+    )
+
+
+async def test_what_a_rule_would_do_is_said_as_it_is_in_a_wave(house: House) -> None:
+    await house.protect(policy=ACCEPTS)
+    await knock(house, *people(6))
+    house.tell(f"test {GARDEN} @bea:tulip.example")
+    await house.live()
+
+    assert "Policy: forward, because this was judged during a wave of knocks" in house.spoken()[-1]
+    house.tell("show 5")
+    await house.live()
+    assert "policy says accept, and leaves it to the moderators" in house.spoken()[-1]
 
 
 async def test_knocks_that_were_missed_are_counted_before_any_of_them_is_judged(house: House) -> None:
@@ -439,6 +454,8 @@ async def test_twice_by_hand_it_lasts_longer(house: House) -> None:
         house.tell(command)
         await house.live()
     assert len(offers(house, "wave")) == 1
+    await house.later(11)
+    assert "but not before " in only_digest(house).text
     await pass_by(house, 150 * 60)
     assert await wave(house) is not None
     await pass_by(house, 31 * 60)

@@ -69,7 +69,7 @@ ASKED: dict[str, Ask] = {
     "requests.by_number": lambda tx, _: requests.by_number(tx, MODS, 1500, held=False),
     "prompts.unposted": lambda tx, _: prompts.unposted(tx, GARDEN),
     "judgements.newest": lambda tx, request: judgements.newest(tx, request.id),
-    "judgements.verdicts": lambda tx, _: judgements.verdicts(tx, Because.POLICY_APPLIED, "$cause"),
+    "judgements.decisions": lambda tx, _: judgements.decisions(tx, Because.POLICY_APPLIED, "$cause"),
     "records.of_request": lambda tx, request: records.of_request(tx, request.id),
     "dossiers.decided": lambda tx, request: dossiers.decided(tx, MODS, request, 7),
     "seen.first": lambda tx, _: seen.first(tx, GARDEN, ANA),

@@ -86,8 +86,8 @@ SENTENCES: Mapping[str, Sentence] = {
         "Left out: {count} knocked again after I asked: {requests}",
     ),
     "bulk.left/answered": _left(
-        "Left out: {count} was answered by somebody else: {requests}",
-        "Left out: {count} were answered by somebody else: {requests}",
+        "Left out: {count} was answered otherwise meanwhile: {requests}",
+        "Left out: {count} were answered otherwise meanwhile: {requests}",
     ),
     "bulk.left/deferred": _left(
         "Left out: {count} is deferred: {requests}", "Left out: {count} are deferred: {requests}"

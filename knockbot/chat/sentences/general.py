@@ -632,6 +632,11 @@ SENTENCES: Mapping[str, Sentence] = {
         text=Letters,
         list=Code,
     ),
+    "meant.no_request_of": says(
+        "I know no request of {user} here. {list} shows who is waiting. For another request, give its number.",
+        user=User,
+        list=Code,
+    ),
     "meant.number_last": says(
         "I found no applicant for {text}. If you mean {request}, write its number first, right behind the command.",
         text=Letters,
@@ -785,6 +790,11 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "policy.being_applied": says("I am still judging the pending requests of {room} again. Please wait.", room=Room),
     "policy.nobody_waits": says("No request of {room} is waiting for an answer.", room=Room),
+    "policy.applied_held": says(
+        "{count} of those left to the moderators would be accepted by a rule, but something holds that back. Its card says what, or !kb show with its number.",
+        "{count} of those left to the moderators would be accepted by a rule, but something holds that back. Their cards say what, or !kb show with a number.",
+        count=Number,
+    ),
     "policy.applied": says(
         "I judged {count} pending request of {room} again. "
         "Accept: {accept}. Reject: {reject}. Ban: {ban}. Left to the moderators: {forward}.",

@@ -65,8 +65,20 @@ SENTENCES: Mapping[str, Sentence] = {
         batch=Number,
         count=Number,
     ),
-    "undo.batch_votes": says(
+    "undo.batch_again": says(
+        "I try again to undo the {count} answer of batch {batch} that is left. I tell you when it is done.",
+        "I try again to undo the {count} answers of batch {batch} that are left. I tell you when it is done.",
+        batch=Number,
+        count=Number,
+    ),
+    "undo.batch_only_votes": says(
         "I take back the {count} vote that batch {batch} gave. I tell you when it is done.",
+        "I take back the {count} votes that batch {batch} gave. I tell you when it is done.",
+        batch=Number,
+        count=Number,
+    ),
+    "undo.batch_votes": says(
+        "I take back the {count} answer or vote that batch {batch} gave. I tell you when it is done.",
         "I take back the {count} answers and votes that batch {batch} gave. I tell you when it is done.",
         batch=Number,
         count=Number,
@@ -83,11 +95,15 @@ SENTENCES: Mapping[str, Sentence] = {
         batch=Number,
         count=Number,
     ),
+    "undo.batch_left": says("{requests}: {why}", requests=Many, why=Notice),
+    "undo.batch_same": says("The same holds for {requests}.", requests=Many),
     "undo.batch_more": says("{count} more was not undone.", "{count} more were not undone.", count=Number),
+    "undo.batch_try_again": says("To try again with what is left: {command}", command=Code),
     "undo.batch_joined": says("{request}: {user} has joined. To remove them: {command}", command=Code, **_NO),
     "undo.batch_running": says(
         "Batch {batch} is still running. Please stop it first: click ❌ on its message.", batch=Number
     ),
+    "undo.batch_under_way": says("Batch {batch} is being undone. I tell you when it is done.", batch=Number),
     "undo.batch_already": says("Batch {batch} was already undone. For one of its requests: !kb undo N", batch=Number),
     "queue.undo": says(
         "Undo of batch {number}, for {user}: {done} of {count}", number=Number, user=User, done=Number, count=Number
@@ -166,6 +182,9 @@ SENTENCES: Mapping[str, Sentence] = {
         by=User,
         when=Ago,
         command=Code,
+    ),
+    "undo.before": says(
+        "Your answer before that was about {user} ({request}). To undo it: {command}", command=Code, **_NO
     ),
     "undo.not_yours": says(
         "{request} has another answer now, by {by}. To undo that one: {command}",

@@ -51,6 +51,14 @@ SENTENCES: Mapping[str, Sentence] = {
         within=Duration,
         command=Code,
     ),
+    "wave.ends_not_before": says(
+        "It ends by itself after {time} in which no {count} people knock within {within}, but not before {moment}. Or with {command}.",
+        time=Duration,
+        count=Number,
+        within=Duration,
+        moment=Moment,
+        command=Code,
+    ),
     "wave.ends_at": says("It ends at {moment}, or with {command}.", moment=Moment, command=Code),
     "wave.others": says(
         "{count} more request waits at this room, with a card of its own.",

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from knockbot.domain.model import Reaction, Redaction, Request
+from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, Request, State
 from knockbot.domain.notices import Code, Moment, Notice, Numbered, User, because, notice
 from knockbot.engine.prompts import Face, PromptKind, post, refresh
-from knockbot.engine.timers import TimerKind, set_timer
+from knockbot.engine.timers import TimerKind, replace_timer, set_timer
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.undo.looking import Found, Wish, credited, look
@@ -34,7 +34,7 @@ UNDO: Final = "undo"
 """Its row in `product.py:PROMPTS`."""
 
 UNCONFIRMED: Final = "undo_unconfirmed"
-"""The row in `product.py:TIMERS` by which it says that nobody has answered."""
+"""The row in `product.py:TIMERS` by which it says that nobody has answered, or that it needs no answer any more."""
 
 OPEN_FOR = 10 * MINUTE
 
@@ -51,20 +51,47 @@ async def ask(context: Context, turn: Turn, wish: Wish, found: Found) -> None:
     prompt = await prompts.new(turn.tx, request.management_room, UNDO, request.room_id, turn.now, closes_at=closes_at)
     await undo_questions.add(turn.tx, UndoQuestion(prompt.id, request.id, wish.actor))
     await post(turn, prompt)
-    await set_timer(context, turn, Timer(f"{UNCONFIRMED}:{prompt.id}", UNCONFIRMED, str(prompt.id), closes_at))
+    await set_timer(context, turn, _timer(prompt.id, closes_at))
+
+
+def _timer(prompt_id: int, due_at: int) -> Timer:
+    return Timer(f"{UNCONFIRMED}:{prompt_id}", UNCONFIRMED, str(prompt_id), due_at)
 
 
 async def _unconfirmed(_: Context, timer: Timer) -> Write[None]:
     async def write(turn: Turn) -> None:
         question = await undo_questions.of_prompt(turn.tx, int(timer.about))
-        if question is not None and not question.ended:
-            await undo_questions.end(turn.tx, question.prompt_id)
-            await refresh(turn, question.prompt_id)
+        if question is None or question.ended:
+            return
+        prompt = await prompts.get(turn.tx, question.prompt_id)
+        if prompt.is_closed(turn.now):
+            await undo_questions.end(turn.tx, prompt.id)
+        else:
+            await undo_questions.drop(turn.tx, prompt.id)
+        await refresh(turn, prompt.id)
 
     return write
 
 
 TIMER: Final[TimerKind[Context]] = TimerKind(_unconfirmed)
+
+
+async def moved(context: Context, turn: Turn, request: Request, change: MemberChange) -> None:
+    """Somebody has left, or was removed by hand: whoever is asked about them needs not answer any more."""
+    if change.membership in (Membership.LEAVE, Membership.BAN):
+        await _drop_soon(context, turn, request)
+
+
+async def settled(context: Context, turn: Turn, request: Request) -> None:
+    """Somebody was removed, perhaps for another moderator who was asked as well."""
+    if request.state in (State.REJECTED, State.BANNED):
+        await _drop_soon(context, turn, request)
+
+
+async def _drop_soon(context: Context, turn: Turn, request: Request) -> None:
+    """Close the questions in a turn of their own: this one holds the request, and they are held before that."""
+    for prompt_id in await undo_questions.all_open_about(turn.tx, request.id):
+        await replace_timer(context, turn, _timer(prompt_id, turn.now))
 
 
 async def look_at_open(context: Context, there: Place) -> None:

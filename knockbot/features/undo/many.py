@@ -6,12 +6,13 @@ themselves, so after a restart it goes on with the next one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from knockbot.domain import undoing
 from knockbot.domain.batches import Batch, Stage
 from knockbot.domain.model import Request, Step
-from knockbot.domain.notices import Code, Notice, Number, Numbered, User, below, notice
+from knockbot.domain.notices import Code, Notice, Number, Numbered, User, below, notice, numbered
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
@@ -31,7 +32,10 @@ PAUSE: Final = 250
 """Milliseconds between two steps, in which the answers of people and new knocks come first."""
 
 NAMED: Final = 10
-"""Answers that are not undone and that the summary names."""
+"""Reasons why answers are not undone that the summary names."""
+
+OF_ONE: Final = frozenset({"request", "user", "command", "newer", "when"})
+"""The arguments of a reason that are about its request; what has the others in common is said once."""
 
 BATCH: Final = "undo_batch"
 """Its row in `product.py:TIMERS`."""
@@ -42,16 +46,31 @@ async def begin(context: Context, turn: Turn, wish: Wish, batch: Batch) -> Notic
     number = Number(batch.number)
     if batch.stage is Stage.RUNNING:
         raise Refused(notice("undo.batch_running", batch=number))
-    begun = await undo_runs.begin(turn.tx, UndoRun(batch.id, wish.actor, wish.cause))
+    run = UndoRun(batch.id, wish.actor, wish.cause)
+    begun = await undo_runs.begin(turn.tx, run)
     if begun is None:
-        raise Refused(notice("undo.batch_already", batch=number))
+        return await _again(context, turn, run, batch)
     answers, votes_given = begun
     await undo_runs.also(turn.tx, batch.id, await votes.waiting_on(turn.tx, batch.answer_cause, wish.actor))
     await _plan(context, turn, batch, turn.now)
     count = Number(answers + votes_given)
+    if votes_given and not answers:
+        return notice("undo.batch_only_votes", batch=number, count=count)
     if votes_given:
         return notice("undo.batch_votes", batch=number, count=count)
     return notice("undo.batch", batch=number, count=count)
+
+
+async def _again(context: Context, turn: Turn, run: UndoRun, batch: Batch) -> Notice:
+    """Try once more what could not be undone. Raises `Refused` if nothing is left, or while it is under way."""
+    number, before = Number(batch.number), await undo_runs.find(turn.tx, batch.id, held=True)
+    if before is not None and not before.ended:
+        raise Refused(notice("undo.batch_under_way", batch=number))
+    left = await undo_runs.again(turn.tx, run)
+    if not left:
+        raise Refused(notice("undo.batch_already", batch=number))
+    await _plan(context, turn, batch, turn.now)
+    return notice("undo.batch_again", batch=number, count=Number(left))
 
 
 async def _plan(context: Context, turn: Turn, batch: Batch, due_at: int) -> None:
@@ -129,14 +148,35 @@ async def _why_not(
 
 async def _sum_up(context: Context, turn: Turn, batch: Batch, run: UndoRun) -> None:
     items = await undo_runs.end(turn.tx, batch.id)
-    left = [item.why for item in items if item.why is not None]
+    known = await requests.several(turn.tx, [item.request_id for item in items if item.why is not None])
+    left = [(known[item.request_id].number, item.why) for item in items if item.why is not None]
     votes_back = sum(item.was_vote for item in items)
     answers, number = len(items) - len(left) - votes_back, Number(batch.number)
+    alike = _alike(left)
+    more = sum(len(numbers) for _, numbers in alike[NAMED:])
     said = below(
         notice("undo.batch_done", batch=number, count=Number(answers)) if answers or not votes_back else None,
         notice("undo.batch_unvoted", batch=number, count=Number(votes_back)) if votes_back else None,
-        *left[:NAMED],
-        notice("undo.batch_more", count=Number(len(left) - NAMED)) if len(left) > NAMED else None,
+        *(line for why, numbers in alike[:NAMED] for line in _left(why, numbers)),
+        notice("undo.batch_more", count=Number(more)) if more else None,
+        notice("undo.batch_try_again", command=Code("!kb undo")) if left else None,
     )
     to = Audience(batch.management_room)
-    await saying.say(context, turn, to, f"undo batch:{batch.id}", said, reply_to=run.cause)
+    await saying.say(context, turn, to, f"undo batch:{batch.id}:{run.cause}", said, reply_to=run.cause)
+
+
+def _alike(left: Sequence[tuple[int, Notice]]) -> list[tuple[Notice, list[int]]]:
+    """Each reason once, with the requests that it holds for."""
+    alike: dict[Notice, tuple[Notice, list[int]]] = {}
+    for number, why in left:
+        general = Notice(why.code, {name: arg for name, arg in why.args.items() if name not in OF_ONE})
+        alike.setdefault(general, (why, []))[1].append(number)
+    return list(alike.values())
+
+
+def _left(why: Notice, numbers: Sequence[int]) -> list[Notice]:
+    """What is said of the requests that are not undone for one reason."""
+    if "request" not in why.args:
+        return [notice("undo.batch_left", requests=numbered(numbers), why=why)]
+    others = numbers[1:]
+    return [why, notice("undo.batch_same", requests=numbered(others))] if others else [why]

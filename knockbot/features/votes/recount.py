@@ -1,16 +1,18 @@
-"""Votes are counted anew where another policy takes fewer of them, where they stand on another request, or where the
-powers in the room have changed: what has enough votes now is carried out.
+"""Votes are counted anew where another policy takes fewer of them, where they stand on another request, where the
+powers in the room have changed, or where a voter has left a room or come back: what has enough votes now is carried
+out.
 
 Nothing is done without a look at the powers: whoever of the voters may still answer does, the last one first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from knockbot.domain.model import Request, RoomChange, Wish
+from knockbot.domain.model import MemberChange, Membership, Request, RoomChange, Wish
 from knockbot.domain.votes import Tally, Vote, is_about, reached
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
@@ -19,6 +21,7 @@ from knockbot.features.votes import voting
 from knockbot.features.votes.voting import rule_at
 from knockbot.flow import answering, remarks
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.store import requests, votes
 from knockbot.store.timers import Timer
 
@@ -39,14 +42,30 @@ async def room_changed(context: Context, change: RoomChange) -> Write[None] | No
         return None
     async with context.db.tx() as tx:
         waiting = await votes.with_votes(tx, change.room_id)
-    if not waiting:
+    return partial(_plan_each, context, waiting) if waiting else None
+
+
+async def moved(context: Context, change: MemberChange) -> Write[None] | None:
+    """A voter has left a protected room or a management room, or is back: their votes count no longer, or again."""
+    if change.membership not in (Membership.JOIN, Membership.LEAVE, Membership.BAN):
         return None
+    async with context.db.statement() as tx:
+        waiting = await votes.waiting_by(tx, change.room_id, change.user_id)
+    return partial(_plan_each, context, waiting) if waiting else None
 
-    async def write(turn: Turn) -> None:
-        for request_id in waiting:
-            await plan(context, turn, request_id)
 
-    return write
+async def look(context: Context, there: Place) -> None:
+    """Count once more, in case that a voter has left or lost the power while nobody told."""
+    async with context.db.statement() as tx:
+        waiting = await votes.with_votes(tx, there.room_id)
+    if waiting:
+        async with context.turn() as turn:
+            await _plan_each(context, waiting, turn)
+
+
+async def _plan_each(context: Context, waiting: Sequence[int], turn: Turn) -> None:
+    for request_id in waiting:
+        await plan(context, turn, request_id)
 
 
 async def plan(context: Context, turn: Turn, request_id: int) -> None:

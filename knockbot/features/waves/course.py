@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from knockbot.domain.model import Kind, MemberChange, Request
+from knockbot.domain.model import Decision, Kind, MemberChange, Request, Verdict
 from knockbot.domain.notices import Notice, because
+from knockbot.domain.policy import held_back
 from knockbot.domain.waves import counted_from, is_reached
 from knockbot.engine.timers import TimerKind, set_timer
 from knockbot.engine.turn import Turn, Write
@@ -87,6 +88,13 @@ async def bar(context: Context, there: Place, request: Request) -> Notice | None
         return None
     async with context.db.statement() as tx:
         return HELD if await waves.at(tx, there.room_id) is not None else None
+
+
+async def as_held(context: Context, room_id: str, decision: Decision) -> Decision:
+    """The decision on a knock as it would be at this moment: an accept is left to the moderators in a wave."""
+    async with context.db.statement() as tx:
+        wave = await waves.at(tx, room_id) if decision.verdict is Verdict.ACCEPT else None
+    return held_back(decision, HELD) if wave is not None else decision
 
 
 # --- its end --------------------------------------------------------------------------------------------------

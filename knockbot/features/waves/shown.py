@@ -25,7 +25,7 @@ async def _heading(context: Context, tx: Tx, there: Place, prompt: Prompt) -> No
     found = await waiting.at(tx, there.room_id, there.management_room, context.now())
     others = sum(one.card_id != prompt.id for one in found)
     beside = notice("wave.others", count=Number(others)) if others else None
-    return below(_goes_on(there, wave), notice("wave.means"), _end(there, wave), beside)
+    return below(_goes_on(there, wave), notice("wave.means"), _end(there, wave, context.now()), beside)
 
 
 def _goes_on(there: Place, wave: Wave) -> Notice:
@@ -34,18 +34,16 @@ def _goes_on(there: Place, wave: Wave) -> Notice:
     return notice("wave.by_knocks", room=there.called, moment=Moment(wave.began_at))
 
 
-def _end(there: Place, wave: Wave) -> Notice:
-    """When it ends by itself, in words that stay the same while it goes on."""
+def _end(there: Place, wave: Wave, now: int) -> Notice:
+    """When it ends by itself, in words that stay the same while nobody has it last longer."""
     rule, command = there.settings.wave, Code(f"!kb wave off {there.room_id}")
     if rule.is_off:
         return notice("wave.ends_at", moment=Moment(wave.until), command=command)
-    return notice(
-        "wave.ends",
-        time=Duration(rule.ends_after),
-        count=Number(rule.knocks),
-        within=Duration(rule.within),
-        command=command,
-    )
+    time, count, within = Duration(rule.ends_after), Number(rule.knocks), Duration(rule.within)
+    if wave.until - now > rule.ends_after:  # so long only where a moderator wants it
+        moment = Moment(wave.until)
+        return notice("wave.ends_not_before", time=time, count=count, within=within, moment=moment, command=command)
+    return notice("wave.ends", time=time, count=count, within=within, command=command)
 
 
 DIGEST: Final = Digest("wave", _heading)
