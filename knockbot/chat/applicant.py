@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from knockbot.chat import vouches
@@ -17,6 +17,7 @@ from knockbot.chat.calls import Call, Misuse
 from knockbot.chat.typed import PREFIXES, addressed, with_links, without_fallback
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import ids
+from knockbot.domain.card import no_rejection
 from knockbot.domain.codes import found_in, masked
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.languages import Language
@@ -53,12 +54,20 @@ class Spoken:
 
     def usage(self, language: Language) -> str:
         """As it is typed."""
-        return " ".join([self.words[language], *(argument.usage for argument in self.arguments)])
+        words = PLACEHOLDERS.get(language, {})
+        arguments = [replace(one, word=words.get(one.word, one.word)) for one in self.arguments]
+        return " ".join([self.words[language], *(argument.usage for argument in arguments)])
 
     def example(self, language: Language) -> str:
         """It with all that it needs, typed out."""
         needed = [argument.example for argument in self.arguments if not argument.optional]
         return " ".join([self.words[language], *needed])
+
+
+PLACEHOLDERS: Final[Mapping[Language, Mapping[str, str]]] = {
+    Language.DE: {"@user": "@person", "ROOM": "RAUM", "why": "warum"},
+}
+"""What stands for arguments in other languages."""
 
 
 # --- arguments --------------------------------------------------------------------------------------------------
@@ -115,6 +124,9 @@ def _row(one: Own, now: int) -> Notice:
     what = notice("own.is_withdrawn_now") if going else notice("own.is", state=Choice(request.state))
     if request.state is State.EXPIRED and request.undone is not None:
         what = notice("own.invite_expired")
+    unrejected = no_rejection(request)
+    if unrejected is not None:
+        what = notice("own.not_rejected", why=Choice(unrejected))
     when = Ago(now - request.opened_at)
     return notice("own.row", number=Number(one.number), room=one.there.called, when=when, what=what)
 
@@ -195,6 +207,11 @@ def _help(tongue: Language) -> Notice:
     return below(notice("own.help"), *rows)
 
 
+def without_umlauts(word: str) -> tuple[str, str]:
+    """A German word as people type it on other keyboards: `zurueckziehen`, `zuruckziehen`."""
+    return word.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue"), word.translate(str.maketrans("äöü", "aou"))
+
+
 SPOKEN: Final = (
     Spoken("status", {Language.EN: "status", Language.DE: "stand"}, (), status),
     Spoken("withdraw", {Language.EN: "withdraw", Language.DE: "zurückziehen"}, (N,), withdraw),
@@ -216,7 +233,10 @@ SPOKEN: Final = (
 )
 """What applicants can write."""
 
-WORDS: Final[Mapping[str, Spoken]] = {word: row for row in SPOKEN for word in row.words.values()}
+WORDS: Final[Mapping[str, Spoken]] = {
+    typed: row for row in SPOKEN for word in row.words.values() for typed in (word, *without_umlauts(word))
+}
+"""The rows by their words, as people type them."""
 
 
 # --- heard ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from knockbot.domain.card.who import By, also_invited
 from knockbot.domain.cooldown import COOLDOWN
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Decision, Kind, Knock, Miss, Request
+from knockbot.domain.model import Decision, Kind, Knock, Miss, Request, Verdict
 from knockbot.domain.naming import verdict_named
 from knockbot.domain.notices import (
     Ago,
@@ -145,9 +145,7 @@ def _by_rule(decision: Decision, request: Request | None) -> Notice:
     if decision.unknown is not None:
         return notice("explain.unknown", verdict=verdict, rule=rule, why=decision.unknown)
     if decision.doubt is not None:
-        if decision.rule == OTHERWISE:
-            return notice("explain.doubt", verdict=verdict, why=decision.doubt)
-        return notice("explain.doubt_though", verdict=verdict, rule=rule, why=decision.doubt)
+        return _doubted(decision, decision.doubt)
     if decision.rule == SERVER_ACL:
         return notice("explain.server_acl")
     if decision.rule == COOLDOWN:
@@ -157,6 +155,17 @@ def _by_rule(decision: Decision, request: Request | None) -> Notice:
         if decision.rule != OTHERWISE
         else _otherwise(decision, request)
     )
+
+
+def _doubted(decision: Decision, why: Notice) -> Notice:
+    """That the rule which matches does not decide alone, and why."""
+    verdict = verdict_named(decision.verdict)
+    if decision.without_answers is not None and decision.verdict is not Verdict.FORWARD:
+        by = decided_by(decision.rule, None, card.origin_of(decision))
+        return notice("explain.without_answers", verdict=verdict, by=by, why=why)
+    if decision.rule == OTHERWISE:
+        return notice("explain.doubt", verdict=verdict, why=why)
+    return notice("explain.doubt_though", verdict=verdict, rule=card.rule_of(decision), why=why)
 
 
 def _would_decide(decision: Decision, request: Request | None) -> By:

@@ -361,6 +361,9 @@ class RoomView:
 
 # --- what is decided ------------------------------------------------------------------------------------------
 
+UNANSWERED, UNREACHABLE = "doubt.unanswered", "doubt.unreachable"
+"""Why the policy decides without the answers that it asked for."""
+
 DRY_RUN = "doubt.dry_run"
 """The code of the doubt that a policy in dry run casts on each of its decisions."""
 
@@ -733,6 +736,11 @@ class Decision:
     def rehearsed(self) -> Verdict | None:
         """What would have been done if the policy were not in dry run; none if it is not, or if nothing would be."""
         return self.held if self.doubt is not None and self.doubt.code == DRY_RUN else None
+
+    @property
+    def without_answers(self) -> Notice | None:
+        """Why it was made without the answers that the policy asked for; none if it was not."""
+        return self.doubt if self.doubt is not None and self.doubt.code in (UNANSWERED, UNREACHABLE) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ from knockbot.domain.letters import LetterRule, read_letters
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, entry_in, read_lists
 from knockbot.domain.model import (
     DRY_RUN,
+    UNANSWERED,
+    UNREACHABLE,
     Asking,
     Came,
     Decision,
@@ -517,19 +519,19 @@ def _asking(decision: Decision, facts: Facts, policy: Policy) -> Decision:
         return held_back(decision, because("doubt.no_questions"))
     if state is Asking.OPEN:
         return replace(decision, reason=None)
-    verdict, code = _WITHOUT[state]
+    verdict, code, usual = _WITHOUT[state]
     decision = replace(decision, verdict=verdict(rule), doubt=because(code), reason=None)
     if decision.verdict is Verdict.FORWARD:
         return decision
-    told = because("told.unanswered") if rule.reason is None else None
+    told = because(usual) if rule.reason is None else None
     return replace(decision, reason=rule.reason, told=told, may_ask_again=True)
 
 
-_WITHOUT: Mapping[Asking, tuple[Callable[[AskingRule], Verdict], str]] = {
-    Asking.UNANSWERED: (lambda rule: rule.unanswered, "doubt.unanswered"),
-    Asking.UNREACHABLE: (lambda rule: rule.unreachable, "doubt.unreachable"),
+_WITHOUT: Mapping[Asking, tuple[Callable[[AskingRule], Verdict], str, str]] = {
+    Asking.UNANSWERED: (lambda rule: rule.unanswered, UNANSWERED, "told.unanswered"),
+    Asking.UNREACHABLE: (lambda rule: rule.unreachable, UNREACHABLE, "told.unreachable"),
 }
-"""What is decided without answers, and why."""
+"""What is decided without answers, why, and what the applicant is told where the policy has no text for that."""
 
 
 def _explained(decision: Decision, why: Notice) -> Decision:

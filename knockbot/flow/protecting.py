@@ -12,7 +12,7 @@ from knockbot.documents.text import shown
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Membership, Request, RoomView
+from knockbot.domain.model import Because, Membership, Rejudge, Request, RoomView, Verdict
 from knockbot.domain.notices import (
     Code,
     Letters,
@@ -29,7 +29,19 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, checkup, inheriting, journal, place, rules, saying, settling, tables
+from knockbot.flow import (
+    authority,
+    cards,
+    checkup,
+    inheriting,
+    journal,
+    place,
+    rejudging,
+    rules,
+    saying,
+    settling,
+    tables,
+)
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -292,6 +304,7 @@ async def _bring_requests(
     found = sorted(await requests.not_over(turn.tx, room_id), key=lambda request: not request.open)
     if not kept_before:
         found = [await _without_dropped_answer(turn, request) for request in found]
+    asked: list[Rejudge] = []
     for request in found:
         moves = request.management_room != management_room
         if moves:
@@ -299,9 +312,17 @@ async def _bring_requests(
             await judgements.leave_behind(turn.tx, request.id)
             await records.leave_behind(turn.tx, request.id)
             await cards.take_no_more(turn, request)
+        if not kept_before and _was_asked(request):
+            asked.append(Rejudge(room_id, Because.ANSWERED, f"$protect:{turn.now}", request.id))
         # A card may say that the room is not protected; and the answers of rules were dropped.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
             await cards.show(context, turn, request.id)
+    await rejudging.plan_each(context, turn, asked)  # nobody asks them any more, and perhaps the policy still wants it
+
+
+def _was_asked(request: Request) -> bool:
+    """Whether its applicant was being asked when the room was let go."""
+    return request.awaits_moderators and request.decision is not None and request.decision.verdict is Verdict.ASK
 
 
 async def _without_dropped_answer(turn: Turn, request: Request) -> Request:

@@ -18,7 +18,7 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.judgements import Judgement, tells_of_others
 from knockbot.domain.kinds import OTHERWISE, kind_of
-from knockbot.domain.model import Answer, Decision, Request, State, Step, Verdict
+from knockbot.domain.model import UNANSWERED, UNREACHABLE, Answer, Decision, Request, State, Step, Verdict
 from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Detail, Recorded
@@ -100,7 +100,11 @@ def _as_recorded(decision: Decision) -> tuple[Recorded, Verdict]:
         return Recorded.WOULD, decision.rehearsed
     if decision.held is not None and decision.held is not Verdict.FORWARD:
         return Recorded.HELD, decision.held
-    return Recorded.JUDGED, decision.verdict
+    without = decision.without_answers
+    return _WITHOUT_ANSWERS[without.code] if without is not None else Recorded.JUDGED, decision.verdict
+
+
+_WITHOUT_ANSWERS = {UNANSWERED: Recorded.JUDGED_UNANSWERED, UNREACHABLE: Recorded.JUDGED_UNREACHABLE}
 
 
 async def _ask(context: Context, turn: Turn, request: Request, decision: Decision) -> None:

@@ -138,7 +138,12 @@ class Put:
     answer_event: str | None = None
     """The event that gave it; edits of it are not here."""
     answered_at: int | None = None
-    """When that, or its newest edit, was sent, as its server says."""
+    """When that, or its newest edit, was sent, as its server says; it stays where the answer was taken away."""
+
+    @property
+    def is_taken_away(self) -> bool:
+        """Whether the applicant has answered, and removed the answer."""
+        return self.answer is None and self.answered_at is not None
 
     @property
     def occasion(self) -> str:
@@ -241,10 +246,9 @@ async def answer(tx: Tx, one: Put, said: str, event_id: str, at: int) -> None:
 
 
 async def forget_answer(tx: Tx, one: Put) -> None:
-    """Its event was redacted: there is no answer."""
+    """Its event was redacted: there is no answer any more, only that there was one."""
     await tx.execute(
-        "UPDATE questions SET answer = NULL, answer_event = NULL, answered_at = NULL "
-        "WHERE request_id = $1 AND key = $2",
+        "UPDATE questions SET answer = NULL, answer_event = NULL WHERE request_id = $1 AND key = $2",
         one.request_id,
         one.key,
     )

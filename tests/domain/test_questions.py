@@ -263,7 +263,7 @@ def test_the_first_rule_that_matches_decides_and_what_waits_for_an_answer_is_ski
         (
             Asking.UNREACHABLE,
             None,
-            "Please answer my questions and knock again.",
+            "I could not ask you my questions. Please allow my invites and knock again.",
             "they cannot be reached for questions",
         ),
     ],

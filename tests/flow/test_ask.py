@@ -37,7 +37,7 @@ async def test_the_answer_comes_into_the_thread_of_the_card_and_on_the_card(hous
     await writes(house, "Bob")
     assert "💬 @alice:tulip.example asked: Whom do you know? Bob" in house.card().text
     [said] = [content for content in house.said() if "answers" in content["body"]]
-    assert said["body"] == "💬 #1: @ana:tulip.example answers: Bob"
+    assert said["body"] == "💬 #1: @ana:tulip.example answers “Whom do you know?”: Bob"
     assert said["m.relates_to"]["event_id"] == house.card().event_id
     assert said["m.relates_to"]["m.in_reply_to"]["event_id"] == command
     assert await state(house) is State.PENDING
@@ -49,8 +49,8 @@ async def test_a_correction_is_told_as_well_and_after_the_decision_nothing_is(ho
     first = await writes(house, "Bob")
     await edits(house, first, "Bea")
     assert [said for said in house.spoken() if "answers" in said] == [
-        "💬 #1: @ana:tulip.example answers: Bob",
-        "💬 #1: @ana:tulip.example answers: Bea",
+        "💬 #1: @ana:tulip.example answers “Whom do you know?”: Bob",
+        "💬 #1: @ana:tulip.example answers “Whom do you know?”: Bea",
     ]
     await tell(house, "reject 1")
     await edits(house, first, "Cem")
@@ -121,8 +121,51 @@ async def test_who_cannot_be_asked_is_told_to_the_moderator_once(house: House) -
     await passed(house, 0)
     await passed(house, 1)
     said = [line for line in house.spoken() if "cannot ask" in line]
-    assert said == [
-        "💬 #1: I cannot ask @ana:tulip.example. They refuse invites, have left the conversation, or cannot be reached."
+    assert "\n".join(said) == (
+        "💬 #1: I cannot ask @ana:tulip.example. They refuse invites, have left the conversation, or cannot be "
+        "reached. 1 question of yours stays without an answer."
+    )
+
+
+async def test_who_leaves_with_several_questions_is_told_of_once(house: House) -> None:
+    await asked(house)
+    for number in range(9):
+        await tell(house, f"ask 1 And {number}?")
+    house.world.change(talk(house), ANA, ANA, "leave")
+    await house.live()
+    await passed(house, 0)
+    [said] = [line for line in house.spoken() if "cannot ask" in line]
+    assert "10 questions of yours stay without an answer." in said
+
+
+async def test_of_two_open_questions_the_one_that_was_answered_is_named(house: House) -> None:
+    await asked(house)
+    await tell(house, "ask 1 And since when?")
+    house.world.say(talk(house), ANA, "Bob")
+    await house.live()
+    assert read(house)[-1] == (
+        "I took this as your answer to “Whom do you know?” (Garden). To answer another question, reply to its message."
+    )
+
+
+async def test_a_card_keeps_the_answers_that_the_policy_wants_and_says_how_many_more_there_are(house: House) -> None:
+    asks = "".join(f"- ask: Question {number}?\n" for number in range(8))
+    await house.set_policy(f"questions:\n{asks}rules:\n- {{when: {{answered: true}}, then: forward}}\n- then: ask\n")
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.world.change(talk(house), ANA, ANA, "join")
+    await house.live()
+    for number in range(8):
+        house.world.say(talk(house), ANA, f"answer {number}")
+        await house.live()
+    for number in range(3):
+        await tell(house, f"ask 1 And {number}?")
+    await passed(house, 0)
+    lines = [line for line in house.card().text.split("\n") if line.startswith("💬")]
+    assert lines == [
+        *(f"💬 Question {number}? answer {number}" for number in range(4)),
+        *(f"💬 {ALICE} asked: And {number}? (no answer yet)" for number in (1, 2)),
+        "💬 … and 5 more questions. !kb show 1 shows all.",
     ]
 
 

@@ -56,6 +56,7 @@ async def test_the_applicant_whoever_asks_and_whoever_clicks_are_invited(house: 
     assert house.world.rooms[talk(house)].label == "Interview: Garden"
     assert await click(house, BOB) == []
     assert invited(house)[BOB] == "invite"
+    assert house.world.rooms[talk(house)].levels["users"] == {BOT: 100, ALICE: 50, BOB: 50}
     [said] = await click(house, MONA)
     assert "level" in said
     assert invited(house)[MONA] is None

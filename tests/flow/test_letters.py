@@ -107,8 +107,8 @@ async def test_a_rejection_says_what_was_written_for_them_and_nothing_else(house
 
     rooms = [room for room in house.world.rooms if room not in (GARDEN, MODS)]
     first, second = [[content["body"] for content in house.said(room)] for room in rooms]
-    assert first == [RECEIVED, f"Your request to join Garden was rejected. Reason: “Not *now*.”.\n{APPEAL}"]
-    assert second == [f"Your request to join Garden was rejected. Reason: “Be specific.”.\n{APPEAL}"]
+    assert first == [RECEIVED, f"Your request to join Garden was rejected. Reason: “Not *now*.”\n{APPEAL}"]
+    assert second == [f"Your request to join Garden was rejected. Reason: “Be specific.”\n{APPEAL}"]
     assert "liar" not in repr([house.said(room) for room in rooms])
     assert "secret words" not in repr([house.said(room) for room in rooms])
 

@@ -31,7 +31,10 @@ ASKED = (
     "💬 #1: @ana:tulip.example wants to join Garden and is asked 2 questions. You can answer the request at any time."
 )
 THANKS = "Thank you, these were all questions. The moderators of Garden decide about your request now."
-REJECTED = "❌ #1 @ana:tulip.example at Garden: Rejected by rule “ask them”."
+REJECTED = (
+    "❌ #1 @ana:tulip.example at Garden: Rejected by rule “ask them”. "
+    "The policy asks questions, but they did not answer all questions in time."
+)
 DECIDED = "Your request to join Garden is decided already, so your answer changes nothing."
 HOW_CHOICE = "Please answer with one of these, or click on its number: 1️⃣ Yes, all, 2️⃣ No"
 
@@ -90,7 +93,7 @@ async def test_a_choice_is_answered_by_a_click_on_a_number_that_the_bot_offers(h
 async def test_an_answer_is_acknowledged_and_what_is_none_is_asked_again(house: House) -> None:
     await asked(house)
     first = await writes(house, "a" * 1001)
-    assert read(house)[1:] == ["Your answer has 1,001 characters, at most 1,000 are possible. Please write less."]
+    assert read(house)[1:] == ["Your answer is longer than 1,000 characters, so I did not take it. Please write less."]
     first = await writes(house, "From a friend")
     assert (BOT, "✅", first) in [
         (event["sender"], event["content"]["m.relates_to"]["key"], event["content"]["m.relates_to"]["event_id"])
@@ -183,7 +186,11 @@ async def test_a_removed_click_is_no_answer(house: House) -> None:
     assert house.card().text.count("Yes, all") == 1
     house.world.redact(talk(house), ANA, click)
     await house.live()
-    assert "Do you accept our rules? (no answer yet)" in house.card().text
+    assert "Do you accept our rules? (the applicant removed the answer)" in house.card().text
+    assert read(house)[-1] == (
+        "I have forgotten your answer to “Do you accept our rules?”. The question waits for an answer again: "
+        "reply to its message."
+    )
 
 
 async def test_after_the_decision_they_are_told_that_it_is_decided(house: House) -> None:
@@ -341,7 +348,9 @@ async def test_who_withdraws_or_leaves_is_asked_no_more(house: House) -> None:
     house.world.change(GARDEN, ANA, ANA, "leave")
     await house.live()
     await writes(house, "From a friend")
-    assert read(house)[1:] == [DECIDED]
+    assert read(house)[1:] == [
+        "You have withdrawn your request to join Garden, so your answer changes nothing. You can ask again at any time."
+    ]
     await passed(house, 25)
     assert await state(house) is State.WITHDRAWN
 
@@ -380,7 +389,10 @@ async def test_two_rooms_ask_at_once_and_each_answer_goes_where_it_belongs(house
     await knocked(house, room_id=LAWN)
     assert read(house) == [FIRST, FIRST.replace("Garden", "Lawn")]
     await writes(house, "From a friend")
-    told = "I took this as your answer about Garden. To answer another question, reply to its message."
+    told = (
+        "I took this as your answer to “How did you hear of us?” (Garden). "
+        "To answer another question, reply to its message."
+    )
     assert set(read(house)[2:]) == {told, SECOND}
     lawn = house.world.rooms[talk(house)].said
     second = next(one["event_id"] for one in lawn if "Lawn" in one["content"].get("body", ""))
@@ -497,6 +509,38 @@ async def test_a_request_that_moves_to_the_room_that_replaces_its_own_is_still_a
     house.world.say(room, ANA, "yes")
     await house.live()
     assert house.membership(ANA, NEW) == "invite"
+
+
+async def test_who_was_asked_when_the_room_was_let_go_is_asked_again_once_it_is_protected_again(house: House) -> None:
+    await asked(house)
+    room = talk(house)
+    await writes(house, "From a friend")
+    await tell(house, f"unprotect {GARDEN}")
+    house.world.say(room, ANA, "yes")
+    await house.live()
+    assert house.said(room)[-1]["body"] == "Your answer is not needed any more."
+    house.clock.go_on(60)
+    await tell(house, f"protect {GARDEN}")
+    await house.live()
+    assert house.said(room)[-1]["body"] == SECOND
+    house.world.say(room, ANA, "yes")
+    await house.live()
+    assert "💬 How did you hear of us? From a friend\n💬 Do you accept our rules? Yes, all" in house.card().text
+
+
+async def test_an_answer_that_is_removed_after_the_decision_stays_on_record_as_removed(house: House) -> None:
+    await asked(house)
+    first = await writes(house, "From a friend")
+    await tell(house, "accept 1")
+    house.world.redact(talk(house), ANA, first)
+    await house.live()
+    assert read(house)[-1] == (
+        "I have forgotten your answer to “How did you hear of us?”. The moderators do not see it any more. "
+        "Nothing else changes by that."
+    )
+    said = await tell(house, "show 1")
+    assert "💬 How did you hear of us? (the applicant removed the answer)" in said
+    assert "removed an answer · by @ana:tulip.example" in said
 
 
 async def test_other_moderators_decide_and_learn_nothing_of_what_was_answered_before(house: House) -> None:

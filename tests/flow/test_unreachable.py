@@ -252,7 +252,8 @@ async def test_who_is_asked_falls_to_what_the_policy_says_of_the_unreachable_onc
 
 async def judged(house: House) -> int:
     """How often the policy said something else than before."""
-    return [kind for _, kind in await house.history(await house.request(FAR))].count("judged")
+    kinds = [kind for _, kind in await house.history(await house.request(FAR))]
+    return sum(kind.startswith("judged") for kind in kinds)
 
 
 async def passed(house: House, hours: float = 1) -> None:

@@ -74,7 +74,8 @@ async def test_a_moderator_asks_in_german_and_reads_the_answer_in_the_thread(kee
     await read(ana, talk, "Die Moderation von Beet fragt dich", "Wen kennst du?")
     await ana.say(talk, "Alice, vom Markt")
     said = await garden.keeper.ears(garden.alice, garden.mods).wait_for(
-        lambda event: garden.is_said(event) and "antwortet: Alice, vom Markt" in words(event), what="the answer"
+        lambda event: garden.is_said(event) and "antwortet auf „Wen kennst du?“: Alice, vom Markt" in words(event),
+        what="the answer",
     )
     assert said["content"]["m.relates_to"]["rel_type"] == "m.thread"
     await card_says(garden, ana, "fragte: Wen kennst du? Alice, vom Markt")
@@ -92,3 +93,10 @@ async def test_an_interview_brings_the_applicant_and_whoever_clicks_together(kee
     await mona.react(garden.mods, asks["event_id"], "✋")
     await ana.wait_for_membership(room, mona.user_id, "invite")
     await ana.wait_for_membership(room, garden.alice.user_id, "invite")
+    given = await keeper.ears(ana, room).wait_for(
+        lambda event: event["type"] == "m.room.power_levels" and mona.user_id in event["content"]["users"],
+        what="the power of whoever clicked",
+    )
+    levels = given["content"]
+    assert (levels["users"][mona.user_id], levels["users"][garden.alice.user_id]) == (50, 50)
+    assert (levels["kick"], levels.get("users_default", 0)) == (50, 0)

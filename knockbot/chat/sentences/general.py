@@ -226,6 +226,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "card.no_key": says("It has no key, so nobody can use it."),
     "card.asked": says("The moderators decide, because {why}.", why=Notice),
+    "card.without_answers": says("The policy asks questions, but {why}.", why=Notice),
     "card.dry_run/accept": _would("Dry run: would accept, by {by}."),
     "card.dry_run/reject": _would("Dry run: would reject, by {by}."),
     "card.dry_run/ban": _would("Dry run: would ban, by {by}."),
@@ -346,6 +347,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "answer.already/accept": _already("{request} was already answered ({when}): {by} chose accept."),
     "answer.already/reject": _already("{request} was already answered ({when}): {by} chose reject."),
     "answer.already/ban": _already("{request} was already answered ({when}): {by} chose ban."),
+    "answer.withdrawn": says("{user} has withdrawn {request} already ({when}).", request=Numbered, user=User, when=Ago),
     "answer.closed": says("{request} is already closed ({when}): {what}", request=Numbered, when=Ago, what=Notice),
     "answer.hits": says("✅ You chose {answer} for:", answer=Notice),
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
@@ -384,6 +386,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Notice, why=Notice),
     "explain.doubt_though": says(
         "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Notice, rule=Rule, why=Notice
+    ),
+    "explain.without_answers": says(
+        "Policy: {verdict}, by {by}: it asks questions, but {why}", verdict=Notice, by=By, why=Notice
     ),
     "explain.server_acl": says("Policy: not used, because the room's server ACL denies their server"),
     "explain.cooldown": says("Policy: {verdict}, by {by}: they were rejected before", verdict=Notice, by=By),

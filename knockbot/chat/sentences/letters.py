@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "letter.waiting": says("Your request to join {room} still waits for an answer.", room=Room),
     "letter.accepted": says("You are accepted. You have an invite to {room}, and can join it now.", room=Room),
     "letter.accepted_because": says(
-        "You are accepted. You have an invite to {room}, and can join it now. Message: “{reason}”.",
+        "You are accepted. You have an invite to {room}, and can join it now. Message: “{reason}”",
         room=Room,
         reason=Reason,
     ),
@@ -35,6 +35,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "letter.invite_withdrawn": says("Your invite to {room} was withdrawn.", room=Room),
     "letter.rejected": says("Your request to join {room} was rejected.", room=Room),
     "letter.rejected_because": says(
-        "Your request to join {room} was rejected. Reason: “{reason}”.", room=Room, reason=Reason
+        "Your request to join {room} was rejected. Reason: “{reason}”", room=Room, reason=Reason
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Hidden, Many, Notice, Number, Numbered, Room, Sign, Stranger, User
+from knockbot.domain.notices import Choice, Code, Hidden, Many, Notice, Number, Numbered, Room, Sign, Stranger, User
 
 Text = Stranger | Hidden
 
@@ -23,16 +23,37 @@ SENTENCES: Mapping[str, Sentence] = {
     "question.how_choice": says("Please answer with one of these, or click on its number: {choices}", choices=Many),
     "question.choice": says("{sign} {label}", sign=Sign, label=Stranger),
     "question.taken": says(
-        "I took this as your answer about {room}. To answer another question, reply to its message.", room=Room
+        "I took this as your answer to “{ask}” ({room}). To answer another question, reply to its message.",
+        ask=Stranger,
+        room=Room,
+    ),
+    "question.forgotten/yes": says(
+        "I have forgotten your answer to “{ask}”. The question waits for an answer again: reply to its message.",
+        waits=Choice,
+        ask=Stranger,
+    ),
+    "question.forgotten/no": says(
+        "I have forgotten your answer to “{ask}”. The moderators do not see it any more. Nothing else changes by that.",
+        waits=Choice,
+        ask=Stranger,
+    ),
+    "question.taken_away": says("(the applicant removed the answer)"),
+    "question.more": says(
+        "💬 … and {count} more question. {command} shows all.",
+        "💬 … and {count} more questions. {command} shows all.",
+        count=Number,
+        command=Code,
     ),
     "question.empty": says("I cannot read an answer in this. Please write some text."),
     "question.too_long": says(
-        "Your answer has {length} characters, at most {most} are possible. Please write less.",
-        length=Number,
-        most=Number,
+        "Your answer is longer than {most} characters, so I did not take it. Please write less.", most=Number
     ),
     "question.decided": says(
         "Your request to join {room} is decided already, so your answer changes nothing.", room=Room
+    ),
+    "question.withdrawn": says(
+        "You have withdrawn your request to join {room}, so your answer changes nothing. You can ask again at any time.",
+        room=Room,
     ),
     "question.asked_no_more": says("Your answer is not needed any more."),
     "question.thanks": says(
@@ -53,7 +74,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "question.line_by_hand": says("💬 {by} asked: {ask} {answer}", by=User, ask=Stranger, answer=Text | Notice),
     "question.no_answer_yet": says("(no answer yet)"),
     "question.no_answer": says("(no answer)"),
-    "question.was_answered": says("💬 {request}: {user} answers: {text}", request=Numbered, user=User, text=Text),
+    "question.was_answered": says(
+        "💬 {request}: {user} answers “{ask}”: {text}", request=Numbered, user=User, ask=Stranger, text=Text
+    ),
     "command/ask": says("ask the applicant something, as from the moderators", name=Choice),
     "ask.question": says("Please write your question after the number."),
     "asked.too_long": says(
@@ -89,9 +112,13 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "interview.full": says("No more than {most} moderators can take part.", most=Number),
     "asked.unreachable": says(
-        "💬 {request}: I cannot ask {user}. They refuse invites, have left the conversation, or cannot be reached.",
+        "💬 {request}: I cannot ask {user}. They refuse invites, have left the conversation, or cannot be reached. "
+        "{count} question of yours stays without an answer.",
+        "💬 {request}: I cannot ask {user}. They refuse invites, have left the conversation, or cannot be reached. "
+        "{count} questions of yours stay without an answer.",
         request=Numbered,
         user=User,
+        count=Number,
     ),
     "asked.too_many": says(
         "{request} has {most} questions of moderators already, and cannot get more.", request=Numbered, most=Number

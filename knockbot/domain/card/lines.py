@@ -48,6 +48,8 @@ def already_answered(request: Request, now: int) -> Notice:
     number = Numbered(request.number)
     if request.open and request.answer is not None:
         chosen, when = Choice(request.answer.verdict), Ago(now - request.answer.at)
+        if request.taken_back:
+            return notice("answer.withdrawn", request=number, user=User(request.user_id), when=when)
         return notice("answer.already", request=number, by=answered_by(request), verdict=chosen, when=when)
     what = standing(request) or notice("show.waiting")
     return notice("answer.closed", request=number, when=Ago(now - request.changed_at), what=what)

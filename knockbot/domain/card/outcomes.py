@@ -173,10 +173,13 @@ def _is_doubted(request: Request, trouble: Notice) -> bool:
 
 
 def found(request: Request) -> Notice | None:
-    """The entry of a policy list by which a request was decided, or whose name the applicant's name looks like."""
+    """Why a rule decided so: the entry of a policy list, whose name the applicant's name looks like, or that there were
+    no answers to the questions of the policy."""
     decision = ruling(request)
     if decision is None:
         return None
+    if decision.without_answers is not None and decision.verdict is not Verdict.FORWARD:
+        return notice("card.without_answers", why=decision.without_answers)
     if decision.found is None:
         return _no_longer(decision) if is_withdrawn_accept(request) else _alike(decision)
     if request.judged_as is Kind.THIRD_PARTY_INVITE:

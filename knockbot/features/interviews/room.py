@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from knockbot.domain.conversations import GAVE_UP, LONGEST
@@ -30,6 +31,17 @@ PAUSE: Final = 60.0
 """The least seconds between two attempts to invite somebody whose server does not answer: others wait meanwhile."""
 
 
+MODERATES, RULES = 50, 100
+"""The power levels of the moderators in it, and of the bot."""
+
+LEVELS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("invite", "kick", "ban", "redact", "state_default"), MODERATES),
+    **dict.fromkeys(("events_default", "users_default"), 0),
+    "events": dict.fromkeys(("m.room.power_levels", "m.room.history_visibility", "m.room.encryption"), RULES),
+}
+"""What it takes there: the applicant can only talk."""
+
+
 async def hold(context: Context, claimed: Claimed[HoldInterview]) -> Outcome:
     """Make the room and invite everybody who is to be there; or invite one more moderator."""
     payload = claimed.job.payload
@@ -39,10 +51,11 @@ async def hold(context: Context, claimed: Claimed[HoldInterview]) -> Outcome:
     if interview is None or interview.stage not in GOES_ON or context.now() - claimed.created_at > LONGEST:
         return Overtaken(GAVE_UP)
     if payload.guest:
-        return await _one_more(context, interview, payload.guest)
+        return await _one_more(context, interview, payload.guest, people)
     room_id = interview.room_id or await _room(context, claimed, interview)
     for user_id in people:
         await _invite_moderator(context, room_id, user_id)
+    await _empower(context, room_id, people)
     try:
         await _invite(context, room_id, interview.user_id)
     except Later as error:
@@ -50,10 +63,11 @@ async def hold(context: Context, claimed: Claimed[HoldInterview]) -> Outcome:
     return Made(room_id=room_id)
 
 
-async def _one_more(context: Context, interview: Interview, user_id: str) -> Outcome:
+async def _one_more(context: Context, interview: Interview, user_id: str, people: Sequence[str]) -> Outcome:
     if interview.room_id is None:
         raise Later(because("act.under_way"), retry_after=SOON, unreachable=True)
     await _invite(context, interview.room_id, user_id)
+    await _empower(context, interview.room_id, people)
     return Made(room_id=interview.room_id)
 
 
@@ -69,6 +83,17 @@ async def _invite(context: Context, room_id: str, user_id: str) -> None:
     """Invite somebody who was never there."""
     if await context.outside.member(room_id, user_id) is None:
         await context.acts.invite(room_id, user_id, None)
+
+
+async def _empower(context: Context, room_id: str, moderators: Sequence[str]) -> None:
+    """Let the moderators who take part invite and remove people there, and remove messages, also without the bot."""
+    powers = await context.outside.powers(room_id)
+    if all(powers.users.get(user_id, 0) >= MODERATES for user_id in moderators):
+        return
+    bot = {} if context.bot in powers.creators else {context.bot: RULES}
+    content = {**LEVELS, "users": {**bot, **dict.fromkeys(moderators, MODERATES)}}
+    with suppress(Never):  # they can still talk
+        await context.acts.put_state(room_id, "m.room.power_levels", "", content)
 
 
 async def _room(context: Context, claimed: Claimed[HoldInterview], interview: Interview) -> str:
@@ -95,7 +120,7 @@ async def _content(context: Context, interview: Interview, key: str) -> dict[str
         "preset": "private_chat",
         "invite": [],  # not yet: the invite can fail although the room was made
         "creation_content": {EFFECT_KEY: key},
-        "power_level_content_override": {"invite": 50},
+        "power_level_content_override": LEVELS,
         "initial_state": [encrypted] if context.acts.encrypts else [],
     }
 

@@ -13,8 +13,8 @@ from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.jobs import Job, React
-from knockbot.domain.model import Message, Reaction, Redaction, Request
-from knockbot.domain.notices import Notice, Number, notice
+from knockbot.domain.model import Message, Reaction, Redaction, Request, State
+from knockbot.domain.notices import Choice, Notice, Number, Stranger, notice
 from knockbot.domain.plan import NUMBERS
 from knockbot.domain.questions import LONGEST_ANSWER, read_answer
 from knockbot.domain.records import Recorded
@@ -30,6 +30,9 @@ from knockbot.store.db import Tx
 from knockbot.store.questions import QUESTION, Put, Stage
 from knockbot.times import WEEK
 
+QUOTED: Final = 100
+"""Characters of a question that is named."""
+
 SINCE: Final = WEEK
 """Milliseconds within which somebody who writes may still mean a question whose request was decided."""
 
@@ -40,7 +43,7 @@ class Meant:
 
     one: Put
     others: bool = False
-    """Whether questions about other rooms wait as well, and nothing says which one is meant."""
+    """Whether other questions wait as well, and nothing says which one is meant."""
 
 
 async def meant(context: Context, talk: Conversation, message: Message) -> Meant | None:
@@ -53,7 +56,7 @@ async def meant(context: Context, talk: Conversation, message: Message) -> Meant
         waiting = await questions.unanswered(tx, talk.user_id)
         waiting = [one for one in waiting if await _waits(context, tx, one)]
         if waiting:
-            return Meant(waiting[0], len({one.request_id for one in waiting}) > 1)
+            return Meant(waiting[0], len(waiting) > 1)
         last = await questions.newest_unanswered(tx, talk.user_id)
         return Meant(last) if last is not None and context.now() - last.asked_at <= SINCE else None
 
@@ -87,7 +90,8 @@ def give(context: Context, message: Message, to: Meant, said: str) -> Write[Noti
         request = await _still_asked(context, turn, to.one)
         await _keep(context, turn, request, to.one, _Said(said, message.event_id, message.sent_at))
         if to.others:
-            return notice("question.taken", room=await place.called(context, turn, request.room_id))
+            room = await place.called(context, turn, request.room_id)
+            return notice("question.taken", ask=Stranger(to.one.ask, QUOTED), room=room)
         await turn.plan(plan.tick(message.room_id, message.event_id))
         return None
 
@@ -98,6 +102,8 @@ async def _still_asked(context: Context, turn: Turn, one: Put) -> Request:
     """The request, held. Raises `Refused` where it is decided, or nobody asks any more."""
     request = await requests.get(turn.tx, one.request_id)
     room = await place.called(context, turn, request.room_id)
+    if request.state is State.WITHDRAWN or request.taken_back:
+        raise Refused(notice("question.withdrawn", room=room))
     if not request.awaits_moderators:
         raise Refused(notice("question.decided", room=room))
     if not await _is_asked(context, turn.tx, request, one):
@@ -110,10 +116,9 @@ def _read(one: Put, said: str) -> str:
     if answer is not None:
         return answer
     if not one.choices:
-        length = len(said.strip())
-        if length <= LONGEST_ANSWER:
+        if len(said.strip()) <= LONGEST_ANSWER:
             raise Refused(notice("question.empty"))
-        raise Refused(notice("question.too_long", most=Number(LONGEST_ANSWER), length=Number(length)))
+        raise Refused(notice("question.too_long", most=Number(LONGEST_ANSWER)))
     raise Refused(asking.offered(one.choices))
 
 
@@ -197,8 +202,13 @@ async def redacted(context: Context, redaction: Redaction) -> Write[None] | None
         if now is None or now.answer_event != redaction.redacts:
             return
         await questions.forget_answer(turn.tx, now)
+        await record(turn, request, request.user_id, Recorded.ANSWER_REMOVED)
         await remarks.changed(turn, request.id)
-        if request.awaits_moderators and now.asked_by is None:
+        waits = request.awaits_moderators and await _is_asked(context, turn.tx, request, now)
+        said = notice("question.forgotten", waits=Choice("yes" if waits else "no"), ask=Stranger(now.ask, QUOTED))
+        event = Message(redaction.room_id, redaction.event_id, talk.user_id, turn.now, "")
+        await conversations.reply(context, turn, event, said)
+        if waits and now.asked_by is None:
             await asking.judge_again(context, turn, request, redaction.event_id)
 
     return write

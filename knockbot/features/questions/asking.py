@@ -7,6 +7,7 @@ to ask the next question is what it says until all are answered. So a rule that 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from knockbot.domain.card import machine_block
@@ -165,11 +166,12 @@ async def cannot_answer(context: Context, timer: Timer) -> Write[None]:
     async def write(turn: Turn) -> None:
         waiting = await questions.unanswered(turn.tx, timer.about)
         lost = [one for one in waiting if await _talk_of(turn, one) not in GOING_ON]
-        for one in sorted(lost, key=lambda one: (one.request_id, one.key)):
-            request = await requests.get(turn.tx, one.request_id)
-            if one.asked_by is not None:
-                await _say_unreachable(context, turn, request, one)
-            elif await _waits(turn, request):
+        for request_id, found in groupby(sorted(lost, key=lambda one: one.request_id), lambda one: one.request_id):
+            request, about = await requests.get(turn.tx, request_id), list(found)
+            by_hand = [one for one in about if one.asked_by is not None]
+            if by_hand:
+                await _say_unreachable(context, turn, request, by_hand)
+            if len(by_hand) < len(about) and await _waits(turn, request):
                 await _go_on_without(context, turn, request, Stage.UNREACHABLE)
 
     return write
@@ -178,13 +180,15 @@ async def cannot_answer(context: Context, timer: Timer) -> Write[None]:
 GOING_ON: Final = frozenset({TalkStage.MAKING, TalkStage.INVITED, TalkStage.JOINED})
 
 
-async def _say_unreachable(context: Context, turn: Turn, request: Request, one: Put) -> None:
-    """Tell a moderator, once, that their question cannot be put."""
-    if request.management_room != one.management_room:
+async def _say_unreachable(context: Context, turn: Turn, request: Request, asked: Sequence[Put]) -> None:
+    """Tell the moderators, once, that their questions cannot be put, or get no answer any more."""
+    newest = max(asked, key=lambda one: one.place)
+    if request.management_room != newest.management_room:
         return
-    said = notice("asked.unreachable", request=Numbered(request.number), user=User(request.user_id))
+    number, user, count = Numbered(request.number), User(request.user_id), Number(len(asked))
+    said = notice("asked.unreachable", request=number, user=user, count=count)
     to = Audience(request.management_room, request)
-    await saying.say(context, turn, to, f"unreachable:{one.occasion}", said, reply_to=one.key)
+    await saying.say(context, turn, to, f"unreachable:{newest.occasion}", said, reply_to=newest.key)
 
 
 # --- what else becomes of a request -------------------------------------------------------------------------------

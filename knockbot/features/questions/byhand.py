@@ -20,6 +20,9 @@ from knockbot.flow.saying import Audience, Marks, Urgency
 from knockbot.store import prompts, questions
 from knockbot.store.questions import Put
 
+QUOTED: Final = 100
+"""Characters of a question that an answer is told with."""
+
 MOST: Final = 10
 """Questions of moderators about one request."""
 
@@ -64,7 +67,8 @@ async def tell(context: Context, turn: Turn, request: Request, one: Put, answer:
     text: Stranger | Hidden = Stranger(answer, LONGEST_ANSWER)
     if there is not None and there.settings.reasons is Reasons.HIDDEN:
         text = Hidden(answer, LONGEST_ANSWER, f"!kb show {request.number}")
-    said = notice("question.was_answered", request=Numbered(request.number), user=User(request.user_id), text=text)
+    number, user, ask = Numbered(request.number), User(request.user_id), Stranger(one.ask, QUOTED)
+    said = notice("question.was_answered", request=number, user=user, ask=ask, text=text)
     to, occasion = Audience(request.management_room, request), f"answer:{one.request_id}:{turn.cause}"
     marks = Marks(thread=thread)
     await saying.say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=one.key, marks=marks)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.notices import Hidden, Notice, Number, Stranger, User, notice
+from knockbot.domain.notices import Code, Hidden, Notice, Number, Stranger, User, notice
 from knockbot.domain.policy import Reasons
 from knockbot.domain.questions import LONGEST, LONGEST_ANSWER
 from knockbot.domain.remarks import Extent
@@ -17,7 +17,10 @@ from knockbot.store.db import Tx
 from knockbot.store.questions import Put, Stage
 
 ON_CARD: Final = 6
-"""Answers that a card shows: the newest."""
+"""Answers that a card shows."""
+
+BY_HAND: Final = 2
+"""So many of them are at least kept for questions of moderators."""
 
 ON_CARD_LETTERS: Final = 200
 """Characters of each of them, and of its question."""
@@ -60,11 +63,34 @@ def _is_asked(request: Request) -> bool:
 
 
 def _lines(request: Request, asked: Sequence[Put], extent: Extent, *, hidden: bool) -> list[Notice]:
-    most, letters = (MOST, LONGEST_ANSWER) if extent is Extent.WHOLE else (ON_CARD, ON_CARD_LETTERS)
-    hides = hidden and extent is not Extent.WHOLE
-    return [_line(request, one, letters, hides=hides) for one in asked[-most:]]
+    if extent is Extent.WHOLE:
+        return [_line(request, one, LONGEST_ANSWER, hides=False) for one in asked[:MOST]]
+    shown = _on_card(asked)
+    lines = [_line(request, one, ON_CARD_LETTERS, hides=hidden) for one in shown]
+    more = Number(len(asked) - len(shown))
+    return [*lines, *([_more(request, more)] if more.value else [])]
 
 
+def _on_card(asked: Sequence[Put]) -> list[Put]:
+    """The first questions of the policy, and the newest ones of moderators."""
+    of_policy = [one for one in asked if one.asked_by is None]
+    by_hand = [one for one in asked if one.asked_by is not None]
+    first = of_policy[: max(ON_CARD - len(by_hand), ON_CARD - BY_HAND)]
+    newest = by_hand[-(ON_CARD - len(first)) :] if len(first) < ON_CARD else []
+    return [*first, *newest]
+
+
+def _more(request: Request, count: Number) -> Notice:
+    return notice("question.more", count=count, command=Code(f"!kb show {request.number}"))
+
+
+def _without_answer(request: Request, one: Put) -> Notice:
+    if one.is_taken_away:
+        return _TAKEN_AWAY
+    return _NOT_YET if request.awaits_moderators else _NONE
+
+
+_TAKEN_AWAY: Final = notice("question.taken_away")
 _NOT_YET: Final = notice("question.no_answer_yet")
 _NONE: Final = notice("question.no_answer")
 
@@ -72,7 +98,7 @@ _NONE: Final = notice("question.no_answer")
 def _line(request: Request, one: Put, letters: int, *, hides: bool) -> Notice:
     ask = Stranger(one.ask, min(letters, LONGEST))
     if one.answer is None:
-        answer: Notice | Stranger | Hidden = _NOT_YET if request.awaits_moderators else _NONE
+        answer: Notice | Stranger | Hidden = _without_answer(request, one)
     else:
         said = next((choice.label for choice in one.choices if choice.name == one.answer), one.answer)
         answer = Hidden(said, letters, f"!kb show {request.number}") if hides else Stranger(said, letters)

@@ -59,13 +59,17 @@ class AsBot(Looks):
             self.world.change(room_id, BOT, user_id, becomes, reason)
 
     async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any], _: float = 0) -> str:
-        """Set a room's state: of a third-party invite, which it takes the power to invite for, or invite somebody."""
+        """Set a room's state: of a third-party invite, which it takes the power to invite for, the power levels of a
+        room of its own, or invite somebody."""
 
         def act() -> str:
             room = self._seen(room_id)
             level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
             if level.level(BOT) < level.levels["invite"]:
                 raise Never(foreign("the homeserver says: no power"), code="M_FORBIDDEN")
+            if event_type == "m.room.power_levels":
+                self.world.set_levels(room_id, **content)
+                return "$levels"
             if event_type == "m.room.member":
                 more = {name: value for name, value in content.items() if name not in ("membership", "reason")}
                 return self.world._set(room, BOT, key, content["membership"], content.get("reason"), **more)
