@@ -47,12 +47,14 @@ def _told(room: Room, trial: Trial) -> Notice:
     span, count = _the_last(trial.span), Number(trial.judged)
     if not trial.judged:
         return notice("try.nothing", room=room, span=span)
+    several = Number(len(trial.rooms))
     more = trial.differ - len(trial.shown)
     return below(
         notice("try.head", room=room, span=span, count=count),
+        notice("try.in_rooms", room=room, rooms=several) if several.value > 1 else None,
         notice("try.cut") if trial.cut else None,
         notice("try.differ", count=Number(trial.differ)),
-        *map(_row, trial.shown),
+        *(_row(one, trial) for one in trial.shown),
         notice("who.more", count=Number(more)) if more else None,
         notice("try.unknown", count=Number(trial.unknown)) if trial.unknown else None,
     )
@@ -66,10 +68,14 @@ def _the_last(milliseconds: int) -> Notice:
     return notice("try.span", unit=Choice(unit), count=Number(count))
 
 
-def _row(one: Decided) -> Notice:
+def _row(one: Decided, trial: Trial) -> Notice:
     assert one.would is not None
-    number, who = Numbered(one.request.number), card.applicant(one.request)
-    return notice("try.row", request=number, who=who, was=verdict_named(one.was), would=verdict_named(one.would))
+    number, who, room_id = Numbered(one.request.number), card.applicant(one.request), one.request.room_id
+    was, would = verdict_named(one.was), verdict_named(one.would)
+    if len(trial.rooms) > 1:
+        room = Room(room_id, trial.rooms.get(room_id, room_id))
+        return notice("try.row_at", request=number, who=who, room=room, was=was, would=would)
+    return notice("try.row", request=number, who=who, was=was, would=would)
 
 
 async def _span(_: Call, text: str) -> tuple[int, str] | None:

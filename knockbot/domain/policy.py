@@ -451,6 +451,8 @@ def _written(value: object, setting: str) -> str | Notice:
         return written_duration(value)
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or NONE_OF.get(setting, notice("setting.none"))
+    if isinstance(value, LetterRule) and value == LetterRule():
+        return notice("setting.none")
     return str(value)
 
 

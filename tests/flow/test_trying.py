@@ -19,6 +19,7 @@ from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 BOB, FAR = f"@bob:{HOME}", "@far:slow.example"
 CLUB, OTHER_CLUB = "!club:tulip.example", "!otherclub:tulip.example"
+POND = "!pond:tulip.example"
 ALIAS = f"#club:{HOME}"
 OURS = "rules: [{name: ours, when: {local: true}, then: accept}]"
 BY_CLUB = f'rules: [{{name: club, when: {{member_of: "{ALIAS}"}}, then: accept}}]'
@@ -248,6 +249,31 @@ async def test_rules_that_follow_from_the_space_are_tried_too(house: House) -> N
     assert figures(await try_(house, "inherit: true")) == (2, 0, 0)
     assert figures(await try_(house, "inherit: true\notherwise: reject")) == (2, 1, 0)
     assert figures(await try_(house, "rules: []")) == (2, 2, 0)
+
+
+async def test_the_policy_of_a_space_is_tried_in_all_rooms_in_which_it_decides(house: House) -> None:
+    space = "!space:tulip.example"
+    house.world.room(space, "Space", ALICE, BOT, levels=levels_for())
+    await house.protect(space)
+    house.world.room(POND, "Pond", ALICE, BOT, levels=levels_for())
+    await house.protect(POND)
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET space = $1 WHERE room_id IN ($2, $3)", space, GARDEN, POND)
+    await house.set_policy(f"{OURS}\notherwise: ban", space)
+    await house.set_policy("inherit: true\nrules: [{when: {server: slow.example}, then: reject}]", POND)
+    await knocked(house, ANA, FAR)
+    for who in (ANA, FAR):
+        house.world.knock(POND, who, "hello")
+        await house.live()
+    before = await on_record(house)
+
+    said = await try_(house, "otherwise: forward", of=f"{space} 7d")
+    assert "on 4 decisions about Space" in said
+    assert "These are all rooms in which the policy of Space decides: 3." in said
+    assert f"{ANA} at Pond: accept → forward" in said
+    assert f"{FAR} at Garden: ban → forward" in said
+    assert f"{FAR} at Pond" not in said, "the room's own rule decides before"
+    assert await on_record(house) == before
 
 
 async def test_requests_with_a_number_in_another_management_room_are_not_told(house: House) -> None:

@@ -44,6 +44,12 @@ SENTENCES: Mapping[str, Sentence] = {
         "{count} decisions would be different.",
         count=Number,
     ),
+    "try.in_rooms": says(
+        "These are all rooms in which the policy of {room} decides: {rooms}.", room=Room, rooms=Number
+    ),
+    "try.row_at": says(
+        "{request} {who} at {room}: {was} → {would}", request=Numbered, who=Who, room=Room, was=Notice, would=Notice
+    ),
     "try.row": says("{request} {who}: {was} → {would}", request=Numbered, who=Who, was=Notice, would=Notice),
     "try.unknown": says(
         "{count} decision cannot be known: something was not looked up then, or is no longer stored.",

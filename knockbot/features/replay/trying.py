@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from typing import Final, TypeVar
 
 from knockbot.domain.judgements import Judgement
@@ -19,13 +20,14 @@ from knockbot.domain.model import Request, Verdict
 from knockbot.domain.policy import Policy
 from knockbot.domain.trial import Names, asked_by, learned, said, would_decide
 from knockbot.errors import Busy
-from knockbot.flow import rulebook, rules
+from knockbot.flow import inheriting, rulebook, rules
 from knockbot.flow.changes import Change
 from knockbot.flow.context import Context
 from knockbot.flow.rules import Layer
 from knockbot.store import inbox, judgements, pins, policies, requests
 from knockbot.store.db import Tx, Unusable
 from knockbot.store.judgements import Stored
+from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import SECOND
 
 T = TypeVar("T")
@@ -59,6 +61,8 @@ class Trial:
 
     span: int
     """Milliseconds."""
+    rooms: Mapping[str, str] = field(default_factory=dict)
+    """What people call the rooms that are looked at: the one that was named, and those that take its policy."""
     judged: int = 0
     differ: int = 0
     unknown: int = 0
@@ -107,23 +111,41 @@ async def _try(context: Context, change: Change, span: int) -> Trial:
     wanted = replace(change, room=replace(change.room, locked=False))
     sound = await rulebook.examined(context, wanted)
     own = Layer(of_room(sound.policy, change.room.room_id), change.author, room_id=change.room.room_id)
-    expense = change.room.management_room
-    more = await rules.beyond(context, own.room_id, at_expense_of=expense) if sound.policy.inherit else ()
     async with context.db.tx() as tx:
-        now = {own.room_id: _names(own.policy, sound.meant)} | {
-            layer.room_id: _names(layer.policy, await rules.meant_by(tx, layer)) for layer in more
+        concerned = await inheriting.where_it_decides(tx, change.room.room_id)
+    trial = Trial(span, {room.room_id: room.label for room in concerned})
+    for room in concerned:
+        trying = await _trying(context, change, replace(own, label=change.room.label), sound.meant, room.room_id)
+        await _each_portion(context, room, trying, trial)
+        if trial.cut:
+            break
+    return trial
+
+
+async def _trying(context: Context, change: Change, own: Layer, meant: Mapping[str, str], room_id: str) -> _Trying:
+    """What would be in force in a room if this policy were: after the room's own, if that is another room."""
+    expense = change.room.management_room
+    before = await _before(context, own, room_id, expense)
+    after = await rules.beyond(context, own.room_id, at_expense_of=expense) if own.policy.inherit else ()
+    async with context.db.tx() as tx:
+        now = {own.room_id: _names(own.policy, meant)} | {
+            layer.room_id: _names(layer.policy, await rules.meant_by(tx, layer)) for layer in (*before, *after)
         }
-    trying = _Trying(_composed(change, own, more), now, {one.room_id: one.policy.rooms_needed for one in (own, *more)})
-    return await _each_portion(context, change, trying, Trial(span))
+    layers = (*before, own, *after)
+    policy = composed(room_id, [Part(layer.room_id, layer.label, layer.policy) for layer in layers])
+    return _Trying(policy, now, {one.room_id: one.policy.rooms_needed for one in layers})
+
+
+async def _before(context: Context, own: Layer, room_id: str, expense: str) -> tuple[Layer, ...]:
+    """The policies that decide in a room before the one that is tried; none in the room whose policy that is."""
+    if room_id == own.room_id:
+        return ()
+    in_force = await rules.look_up(context, room_id, at_expense_of=expense)
+    return tuple(takewhile(lambda layer: layer.room_id != own.room_id, in_force.layers))
 
 
 def _names(policy: Policy, meant: Mapping[str, str]) -> Names:
     return Names(meant, {one.name: one.room for one in policy.lists})
-
-
-def _composed(change: Change, own: Layer, more: Sequence[Layer]) -> Policy:
-    parts = [Part(own.room_id, change.room.label, own.policy)]
-    return composed(own.room_id, [*parts, *(Part(layer.room_id, layer.label, layer.policy) for layer in more)])
 
 
 @dataclass(slots=True)
@@ -137,8 +159,9 @@ class _Trying:
     """By room and revision."""
 
 
-async def _each_portion(context: Context, change: Change, trying: _Trying, trial: Trial) -> Trial:
-    room, place = change.room, None
+async def _each_portion(context: Context, room: ProtectedRoom, trying: _Trying, trial: Trial) -> None:
+    """Decide again what was decided at one room. Raises `Busy` where there is no time for anything."""
+    place = None
     since = context.now() - trial.span
     while True:
         async with context.db.tx() as tx:
@@ -155,9 +178,9 @@ async def _each_portion(context: Context, change: Change, trying: _Trying, trial
             if not trial.judged:
                 raise
             trial.cut = True
-            return trial
+            return
         if len(found) < PORTION:
-            return trial
+            return
         place = found[-1].place
 
 
