@@ -38,6 +38,9 @@ def items(value: object, path: Path) -> Iterator[tuple[object, Path]]:
     if not isinstance(value, list):
         if isinstance(value, dict):
             raise Fault('expected a list, found {found}; write "- " before each part', path, found=found(value))
+        if value is None:
+            said = 'expected a list, found {found} (in YAML, text that begins with "#" needs quotes)'
+            raise Fault(said, path, found=found(value))
         raise Fault("expected a list, found {found}", path, found=found(value))
     if not value:
         raise Fault("the list is empty", path)

@@ -54,6 +54,12 @@ _BETWEEN = rf"(?:\s{{0,2}}(?:{_DASH}|[_./:,])\s{{0,2}}|\s{{1,2}})?"
 _GROUPS = re.compile(rf"(?<!{_SIGN}){_SIGN}{{4}}(?:{_BETWEEN}{_SIGN}{{4}}){{3,}}(?!{_SIGN})")
 """Groups with anything between them, or nothing, as people type who were told a code on the telephone."""
 
+_ID = re.compile(
+    r"(?:[!$]|%2[14])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"  # a room of version 12, or an event
+    r"|[!@#$][^\s:]{1,255}:[\w.\[\]-]+"
+)
+"""Matrix IDs: their signs are chance, or somebody's name, and are no code unless it is written as one."""
+
 _GROUP = re.compile(rf"{_SIGN}{{4}}")
 _MIXED = re.compile(r"[0-9]*[A-Za-z]+[0-9]|[0-9]+[A-Za-z]")
 """A letter and a digit in a group: each group of a code has both, and few words."""
@@ -95,7 +101,9 @@ class _Found:
 def _found(text: str) -> list[_Found]:
     """What looks like a code in a text, in order."""
     strict = [_Found(one.start(), one.end(), (normal(one[0]),)) for one in _STRICT.finditer(text)]
-    others = _STRICT.sub(lambda one: "\n" * len(one[0]), text)  # what stands around a code is looked at by itself
+    others = text  # what stands around a code, or around an ID, is looked at by itself
+    for apart in (_STRICT, _ID):
+        others = apart.sub(lambda one: "\n" * len(one[0]), others)
     loose = [found for run in _GROUPS.finditer(others) for found in _in_a_run(run)]
     return sorted([*strict, *loose], key=lambda one: one.start)
 
@@ -160,8 +168,14 @@ def is_it(code: str, salt: str, kept: str) -> bool:
 _NAME = re.compile(r"[\w.-]*[^\W\d_][\w.-]*")
 
 
+YES_OR_NO: Final = frozenset({"yes", "no", "on", "off", "true", "false"})
+"""What people write for true and false: where a policy names a code, this is surely no name."""
+
+
 def is_name(text: str) -> bool:
-    """Whether a code may be called so: one word with a letter in it, that is no code itself."""
+    """Whether a code may be called so: one word with a letter in it, that is no code itself, and neither yes nor no."""
+    if text.casefold() in YES_OR_NO:
+        return False
     return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None and not found_in(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from knockbot.documents.reading import Path, duration, one_of, whole_number, written_duration
+from knockbot.documents.reading import Path, duration, found, whole_number, written_duration
 from knockbot.documents.schema import form, key
 from knockbot.errors import Fault
 from knockbot.times import DAY
@@ -67,9 +67,10 @@ _READ = form(WaveRule)
 
 def read_wave(value: object, path: Path) -> WaveRule:
     """`off`, or what makes a wave."""
-    if isinstance(value, str):
-        one_of(value, path, (WORD_OFF,))
+    if value == WORD_OFF:
         return OFF
+    if not isinstance(value, dict):
+        raise Fault("expected off, or knocks, within and ends_after, found {found}", path, found=found(value))
     return _READ(value, path)
 
 

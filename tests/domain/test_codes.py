@@ -126,6 +126,8 @@ def test_only_a_salted_hash_tells_it() -> None:
         (PLAIN, False),
         (CODE, False),
         ("a" * 41, False),
+        ("yes", False),
+        ("OFF", False),
     ],
 )
 def test_a_name_is_one_word_that_is_no_code(name: str, holds: bool) -> None:
@@ -190,3 +192,27 @@ def test_who_brings_one_is_in_no_cooldown(found: Brought, rule: str) -> None:
 def test_it_vouches_for_a_lookalike() -> None:
     data = {"rules": [{"when": {"lookalike": False, "code": True}, "then": "accept"}]}
     assert parse_policy(data).verdicts == {Verdict.ACCEPT, Verdict.FORWARD}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "vouch @ana9:lab.test !nPDlE6S8KZ6cjhbSy-rCmds8yBMUp1c17eqwKs_w7-8",
+        "https://matrix.to/#/!nPDlE6S8KZ6cjhbSy-rCmds8yBMUp1c17eqwKs_w7-8?via=lab.test",
+        "https://matrix.to/#/%21nPDlE6S8KZ6cjhbSy-rCmds8yBMUp1c17eqwKs_w7-8",
+        "$nPDlE6S8KZ6cjhbSy-rCmds8yBMUp1c17eqwKs_w7-8",
+        "@k4f7_9q2m_7h4v_2t3d:lab.test",
+        "#k4f7.9q2m.7h4v.2t3d:lab.test",
+        "!k4f79q2m7h4v2t3dAAAA:lab.test",
+    ],
+)
+def test_the_id_of_a_room_or_a_user_is_no_code(said: str) -> None:
+    assert found_in(said) == []
+    assert masked(said, {}) == said
+
+
+@pytest.mark.parametrize(
+    "said", ["#k4f7 9q2m 7h4v 2t3d", "my code: k4f7 9q2m 7h4v 2t3d, for @ana:lab.test", f"!{CODE}"]
+)
+def test_beside_an_id_a_code_is_found(said: str) -> None:
+    assert found_in(said)

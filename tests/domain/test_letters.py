@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.letters import LetterRule
+from knockbot.domain.notices import notice
 from knockbot.domain.policy import SETTINGS, changed_settings, parse_policy
 from knockbot.errors import Fault
 from knockbot.times import DAY, HOUR
@@ -54,4 +55,4 @@ def test_what_is_wrong_names_its_key(said: Any, fault: str) -> None:
 
 def test_a_change_is_told_as_it_is_written() -> None:
     before, after = parse_policy({}).settings, parse_policy({"letters": {"waiting": "12h"}}).settings
-    assert changed_settings(before, after) == [("letters", "none", "{waiting: 12h}")]
+    assert changed_settings(before, after) == [("letters", notice("setting.none"), "{waiting: 12h}")]

@@ -181,7 +181,7 @@ def test_lists_are_settings_that_are_stored_and_read_back() -> None:
     ("lists", "message"),
     [
         ("#bans:a.b", 'lists: expected a list, found "#bans:a.b"'),
-        (None, "lists: expected a list, found nothing"),
+        (None, 'lists: expected a list, found nothing (in YAML, text that begins with "#" needs quotes)'),
         ([5], "lists.#1: expected keys and values, found 5"),
         (["#bans:a.b"], 'lists.#1: expected keys and values, found "#bans:a.b"'),
         ([{}], "lists.#1.room: missing"),

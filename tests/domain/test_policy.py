@@ -534,7 +534,11 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
             ("colour",),
             f'colour: unknown key "colour"; known: {", ".join(POLICY_KEYS)}',
         ),
-        ({"rules": None}, ("rules",), "rules: expected a list, found nothing"),
+        (
+            {"rules": None},
+            ("rules",),
+            'rules: expected a list, found nothing (in YAML, text that begins with "#" needs quotes)',
+        ),
         ({"rules": {}}, ("rules",), 'rules: expected a list, found keys and values; write "- " before each part'),
         ({"otherwise": "no"}, ("otherwise",), 'otherwise: unknown word "no"; known: accept, forward, reject, ban, ask'),
         (

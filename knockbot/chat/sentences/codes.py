@@ -41,7 +41,7 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
     "codes.bad_name": says(
-        "A code has a name of one word, at most {most} characters, with a letter in it: {example}",
+        "A code has a name of one word, at most {most} characters, with a letter in it, and neither yes nor no: {example}",
         most=Number,
         example=Code,
     ),
