@@ -248,6 +248,7 @@ NO_COMPLAINT_CODES = frozenset(
         "undo.batch_unvoted",
         "undo.batch_votes",
         "undo.before",
+        "undo.is_undone",
         "undo.done",
         "undo.open_again",
         "upgrade.moved",

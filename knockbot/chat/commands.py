@@ -322,9 +322,11 @@ def unknown_command(word: str) -> Notice:
 
 
 def nearest(name: str) -> list[str]:
-    """The commands that may have been meant: all that begin with the most similar word; if the first of two words is
-    right, the ones with the most similar second word, or all."""
+    """The commands that may have been meant: all that begin with the most similar word; of two words, the second where
+    that is one; or if the first is right, the ones with the most similar second word, or all."""
     first, _, second = name.lower().partition(" ")
+    if second in COMMANDS:
+        return [second]
     if family := _family(first):
         seconds = [command.partition(" ")[2] for command in family]
         return [f"{first} {near}" for near in difflib.get_close_matches(second, seconds, n=1)] or family

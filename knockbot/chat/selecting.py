@@ -48,7 +48,7 @@ async def read_selection(call: Call, text: str, *, paged: bool) -> Selection:
     return Selection(room, found)
 
 
-_PAGE = re.compile(r"[0-9]{1,4}")
+_PAGE = re.compile(r"-?[0-9]{1,4}")
 
 
 def _reader(*, paged: bool) -> Callable[[Call, str], Awaitable[tuple[Selection, str]]]:

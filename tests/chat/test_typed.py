@@ -223,6 +223,7 @@ OF_POLICIES = [name for name in COMMANDS if name.startswith("policy ")]
         ("polcy", OF_POLICIES),
         ("policy sett", ["policy set"]),
         ("policy abcdefgh", OF_POLICIES),
+        ("policy lists", ["lists"]),
         ("xyzzy", []),
         ("x" * 65_000, []),
     ],

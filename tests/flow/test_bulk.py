@@ -440,8 +440,8 @@ async def test_the_name_of_a_template_gives_its_text(house: House) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("rulse", "#1 Garden: I did nothing. Did you mean the template rules?"),
-        ("later", "#1 Garden: I did nothing, because this room has no template later."),
+        ("rulse", "#1 at Garden: I did nothing. Did you mean the template “rules”?"),
+        ("later", "#1 at Garden: I did nothing, because this room has no template “later”."),
     ],
 )
 async def test_what_is_nearly_the_name_of_a_template_is_sent_to_nobody(house: House, words: str, said: str) -> None:

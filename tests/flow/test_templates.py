@@ -296,7 +296,7 @@ async def test_the_name_of_a_template_of_another_room_is_told_to_nobody(house: H
     house.tell("reject 1, 2 rules")
     await house.later()
     assert (told(house), house.membership(BEA, POND)) == (RULES, "knock")
-    assert "#2 Pond: I did nothing, because this room has no template rules." in house.spoken()[-1]
+    assert "#2 at Pond: I did nothing, because this room has no template “rules”." in house.spoken()[-1]
 
 
 async def test_templates_shows_them(house: House) -> None:

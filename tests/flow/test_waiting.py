@@ -58,7 +58,7 @@ async def test_twenty_are_one_page_without_a_word_of_pages(house: House) -> None
     assert (numbers(said), "page" in said) == (list(range(1, 21)), False)
 
 
-@pytest.mark.parametrize("page", [0, 4, 999])
+@pytest.mark.parametrize("page", [-1, 0, 4, 999])
 async def test_a_page_that_is_not_there_is_told(house: House, page: int) -> None:
     await waits(house, 41)
     assert await listed(house, f"list {page}") == f"There is no page {page}. The list has 3 pages."

@@ -15,14 +15,14 @@ SENTENCES: Mapping[str, Sentence] = {
         "This emoji stands for another text now, or for none. I did nothing. Please look at the card again."
     ),
     "templates.nearly": says(
-        "{request} {room}: I did nothing. Did you mean the template {name}? To send another text, write more than one word. {command} shows the templates.",
+        "{request} at {room}: I did nothing. Did you mean the template “{name}”? To send another text, write more than one word. {command} shows the templates.",
         request=Numbered,
         room=Room,
         name=Stranger,
         command=Code,
     ),
     "templates.not_here": says(
-        "{request} {room}: I did nothing, because this room has no template {name}. To send another text, write more than one word. {command} shows the templates.",
+        "{request} at {room}: I did nothing, because this room has no template “{name}”. To send another text, write more than one word. {command} shows the templates.",
         request=Numbered,
         room=Room,
         name=Stranger,

@@ -183,6 +183,7 @@ SENTENCES: Mapping[str, Sentence] = {
         when=Ago,
         command=Code,
     ),
+    "undo.is_undone": says("{request} was already undone by {by} {when}.", request=Numbered, by=User, when=Ago),
     "undo.before": says(
         "Your answer before that was about {user} ({request}). To undo it: {command}", command=Code, **_NO
     ),

@@ -91,8 +91,11 @@ def insist_on_an_answer(context: Context, wish: Wish, request: Request, newer: R
     if request.undone is not None and request.answer is not None:
         when, command = Ago(context.now() - request.answer.at), Code(_by_hand(request))
         by = User(request.answer.by)
-        said = notice("undo.already", request=number, by=by, when=when, command=command)
-        raise Refused(below(said, _asked_again(request, newer)) if newer is not None else said)
+        if newer is not None:  # then it is the newer request that can be answered
+            raise Refused(
+                below(notice("undo.is_undone", request=number, by=by, when=when), _asked_again(request, newer))
+            )
+        raise Refused(notice("undo.already", request=number, by=by, when=when, command=command))
     if request.state in undoing.OVER:
         raise Refused(notice("undo.over", state=Choice(request.state), request=number, user=user))
     if undoing.given(request) is None:
