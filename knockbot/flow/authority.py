@@ -65,7 +65,7 @@ async def insist(context: Context, wanted: Wanted) -> None:
 
     Raises `Refused`, which names what is missing and how to fix it; `Later` and `Never` where that cannot be seen.
     """
-    takes = MAY[wanted.deed]
+    takes, since = MAY[wanted.deed], context.standings.changes(wanted.room.room_id)
     insist_on_permission(context, wanted)
     if wanted.unseen is None:
         _insist_on_being_unlocked(wanted)
@@ -75,7 +75,7 @@ async def insist(context: Context, wanted: Wanted) -> None:
         await _insist_on_membership(context, wanted)
     _insist_on_being_unlocked(wanted)  # only people in the room may learn that
     if takes.powers or takes.answers or takes.keeps_door:
-        await _insist_on_levels(context, wanted)
+        await _insist_on_levels(context, wanted, since)
     await insist_on_managing(context, wanted)
 
 
@@ -107,10 +107,11 @@ async def _insist_on_membership(context: Context, wanted: Wanted) -> None:
         raise Refused(wanted.unseen or refusals.not_a_member(wanted.room, wanted.deed))
 
 
-async def _insist_on_levels(context: Context, wanted: Wanted) -> None:
+async def _insist_on_levels(context: Context, wanted: Wanted, since: int) -> None:
     takes, room_id = MAY[wanted.deed], wanted.room.room_id
     powers = await context.outside.powers(room_id)
-    context.standings.note(room_id, wanted.by, Standing(joined=True, powers=powers), context.now())
+    standing = Standing(joined=True, powers=powers)
+    context.standings.note(room_id, wanted.by, standing, context.now(), since=since)
     theirs = _lacking(takes, powers, wanted)
     if theirs is not None:
         raise Refused(refusals.lacks_power(wanted.by, theirs, wanted.room))
@@ -181,13 +182,14 @@ async def standings(
     `Never`."""
     found: dict[str, Standing] = {}
     powers: Powers | None = None
+    since = context.standings.changes(room_id)
     for who in users:
         known = remembered(room_id, who, context.now()) if remembered is not None else None
         if known is None:
             joined = await is_joined(context, room_id, who)
             powers = powers if powers is not None else await context.outside.powers(room_id)
             known = Standing(joined, powers)
-            context.standings.note(room_id, who, known, context.now())
+            context.standings.note(room_id, who, known, context.now(), since=since)
         found[who] = known
     return found
 
@@ -195,9 +197,11 @@ async def standings(
 async def look_at(context: Context, room_id: str, users: Iterable[str]) -> None:
     """Look at the memberships and powers of several users in a room: what is seen is remembered for a moment. May
     raise `Later` and `Never`."""
+    since = context.standings.changes(room_id)
     powers = await context.outside.powers(room_id)
     for who in users:
-        context.standings.note(room_id, who, Standing(await is_joined(context, room_id, who), powers), context.now())
+        standing = Standing(await is_joined(context, room_id, who), powers)
+        context.standings.note(room_id, who, standing, context.now(), since=since)
 
 
 def lacks_power(standing: Standing, who: str, deed: Deed, target: str) -> bool:

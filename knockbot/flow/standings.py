@@ -6,6 +6,7 @@ the knock, and what it remembers then still holds for the knock. What it does no
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from knockbot.domain.power import Powers
@@ -39,10 +40,18 @@ class Standings:
     """What this process has seen, by room and user."""
 
     _rooms: dict[str, dict[str, _Seen]] = field(default_factory=dict)
+    _changes: Counter[str] = field(default_factory=Counter)
+    """How often each room was forgotten."""
 
-    def note(self, room_id: str, user_id: str, standing: Standing, now: int) -> None:
-        """Remember what was seen just now."""
-        self._rooms.setdefault(room_id, {})[user_id] = _Seen(standing, now, now)
+    def changes(self, room_id: str) -> int:
+        """How many changes of a room were heard of: asked before a look, and handed to `note` after it."""
+        return self._changes[room_id]
+
+    def note(self, room_id: str, user_id: str, standing: Standing, now: int, *, since: int) -> None:
+        """Remember what was seen just now, unless the room has changed `since` the look began: then it may be of before
+        that change."""
+        if since == self._changes[room_id]:
+            self._rooms.setdefault(room_id, {})[user_id] = _Seen(standing, now, now)
 
     def as_heard(self, room_id: str, user_id: str, now: int) -> Standing | None:
         """What holds at an event of this room that is handled now, where that is known."""
@@ -59,6 +68,7 @@ class Standings:
 
     def forget(self, room_id: str, user_id: str | None = None) -> None:
         """Forget a room because something changed there, or this user alone."""
+        self._changes[room_id] += 1
         if user_id is None:
             self._rooms.pop(room_id, None)
         else:

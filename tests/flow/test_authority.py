@@ -11,6 +11,7 @@ from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.flow.ports import REQUEST_KEY
+from knockbot.flow.standings import Standing
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, SETTINGS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, World
@@ -672,3 +673,18 @@ async def test_a_card_of_a_room_that_the_bot_was_put_out_of_asks_for_an_invite(r
     assert "!kb accept" not in ruled.card().text
     assert "I am not in" in ruled.card().text
     assert BOT in ruled.card().text
+
+
+async def test_what_was_read_before_a_change_is_not_remembered_after_it(house: House) -> None:
+    """A look that was under way when the power went must not give it back."""
+    await house.protect(policy="otherwise: accept\nannounce: none")
+    seen = house.context.standings
+    since = seen.changes(GARDEN)
+    old = Standing(joined=True, powers=await house.context.outside.powers(GARDEN))
+    house.world.set_levels(GARDEN, users={BOT: 50, ALICE: 0})
+    await house.hear()
+    seen.note(GARDEN, ALICE, old, house.clock(), since=since)
+
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    assert house.membership(ANA) == "knock"
