@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from knockbot.demo.people import Json, MatrixRefused, Person, until
@@ -10,6 +12,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.store import jobs
 from tests.federation import View, knock_from, sees, time_passes, view, waits_for
 from tests.journey.test_letters import told_to_moderators
+from tests.journey.test_questions import edit_of as correction
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 from tests.sydent import FederatingHomeserver, FederatingLab
 
@@ -364,6 +367,69 @@ async def test_an_applicant_of_another_server_asks_withdraws_appeals_and_is_let_
     await garden.command(f"undo {block(again)['number']}")
     await reads(ana, talk, "You are accepted.")
     await sees(ana, garden.room, "invite")
+
+
+DEPTH = """
+letters: {accepted: true, rejected: true}
+cooldown: 7d
+questions:
+- ask: Do you accept our rules?
+  choices: {yes: "Yes, I do", no: "No"}
+rules:
+- {name: choir, when: {code: true}, then: accept}
+- {name: friends, when: {vouched: true}, then: accept}
+- {name: no rules, when: {answer: {question: 1, is: no}}, then: forward}
+- {name: complete, when: {answered: true}, then: forward}
+- {name: ask them, then: ask}
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_applicants_of_another_server_answer_bring_codes_vouch_and_wait(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
+) -> None:
+    garden = await federating_keeper.garden(DEPTH, name=f"Depth {version}", room_version=version)
+    ana = await knock_from(garden, other_homeserver)
+    at_ana = await talk_with(garden, ana)
+    await reads(ana, at_ana, "Do you accept our rules?")
+    answer = await ana.say(at_ana, "No")
+    card = await garden.card(ana)
+    await ana.say(at_ana, "* Yes, I do", content=correction(answer, "Yes, I do"))
+    await garden.heard(lambda event: "Do you accept our rules? Yes, I do" in words(event) and _about(event, ana))
+
+    said = await garden.command(f"code new {garden.room} uses:1")
+    [code] = re.findall(r"\b(?:[0-9a-z]{4}-){3}[0-9a-z]{4}\b", said)
+    ben = await knock_from(garden, other_homeserver, f"My code: {code}", "ben")
+    at_ben = await talk_with(garden, ben)
+    await reads(ben, at_ben, "You are accepted.")
+    await joins(ben, garden.room)
+    await garden.membership(ben, "join")
+    await ben.say(at_ben, f"vouch {ana.user_id} {garden.room} We sing together.")
+    await reads(ben, at_ben, "You vouch for", ana.user_id)
+    await garden.membership(ana, "invite")
+    await reads(ana, at_ana, "You are accepted.")
+    assert block(card)["number"] == block(await garden.shown(ana, "accepted"))["number"]
+
+    cem = await knock_from(garden, other_homeserver, "please", "cem")
+    at_cem = await talk_with(garden, cem)
+    number = block(await garden.shown(cem, "pending"))["number"]
+    await garden.tell(f"reject {number} Not now.")
+    await reads(cem, at_cem, "was rejected", "Not now.")
+    await cem.knock(garden.room, "now?", via=[garden.keeper.homeserver.name])
+    await reads(cem, at_cem, "was rejected", "You can ask again from")
+
+
+async def talk_with(garden: Garden, who: Person) -> str:
+    """Their conversation with the bot, which they join once all is said: what is said while they join reaches another
+    server only with the next event."""
+
+    async def look() -> list[str]:
+        rooms, left = await letters(garden, who)
+        return [room for room in rooms if room != garden.room] if not left else []
+
+    [room] = await until(look, bool, lambda _: f"{who} has no conversation")
+    await joins(who, room)
+    return room
 
 
 async def joins(person: Person, room: str) -> None:

@@ -206,8 +206,8 @@ async def redacted(context: Context, redaction: Redaction) -> Write[None] | None
         await remarks.changed(turn, request.id)
         waits = request.awaits_moderators and await _is_asked(context, turn.tx, request, now)
         said = notice("question.forgotten", waits=Choice("yes" if waits else "no"), ask=Stranger(now.ask, QUOTED))
-        event = Message(redaction.room_id, redaction.event_id, talk.user_id, turn.now, "")
-        await conversations.reply(context, turn, event, said)
+        removed = Message(redaction.room_id, redaction.redacts, talk.user_id, turn.now, "")
+        await conversations.reply(context, turn, removed, said, occasion=f"forgotten:{redaction.redacts}")
         if waits and now.asked_by is None:
             await asking.judge_again(context, turn, request, redaction.event_id)
 
