@@ -68,6 +68,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture
+def tidy() -> None:
+    """Garbage is collected before a test that nests something too deeply: in that depth there is no room for what its
+    end has to say, and Python calls that an error."""
+    gc.collect()
+
+
 MakePerson = Callable[[str], Awaitable[Person]]
 
 

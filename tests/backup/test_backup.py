@@ -31,6 +31,8 @@ from tests.lab import Postgres
 from tests.store.filled import BOT, NOW, PROCESS, fill, filled
 from tests.store.samples import GARDEN, HOSTILE, KNOCK, MODS, job, judgement
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 LATER = NOW + 10**9
 """When a back-up is read in."""
 

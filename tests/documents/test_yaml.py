@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from knockbot.documents.yaml import BACKSLASH, LARGEST, dump, read_document, unfenced
 from knockbot.errors import Fault
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 MANY = 100_000
 
 

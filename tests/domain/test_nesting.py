@@ -9,6 +9,8 @@ import pytest
 
 from knockbot.domain.nesting import DEEPEST, read, written
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 
 def nested(levels: int) -> str:
     """Lists and objects in turn, beside something that matters."""

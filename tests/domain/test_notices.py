@@ -37,6 +37,8 @@ from knockbot.domain.notices import (
     notice,
 )
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 TEXTS = st.text(st.characters(), max_size=40)  # NUL and lone surrogates among them
 NUMBERS = st.integers(-GREATEST, GREATEST)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True)

@@ -24,6 +24,8 @@ from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from tests.flow.house import GARDEN, House, housed
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 Handle = Callable[[Context, Message], Awaitable[Handled]]
 Look = Callable[[Context, str], Awaitable[None]]
 

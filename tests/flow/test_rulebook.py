@@ -11,6 +11,8 @@ from knockbot.store import policies
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT, World
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 SPACE = "!space:tulip.example"
 BOB = "@bob:tulip.example"
 

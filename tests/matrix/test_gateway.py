@@ -41,6 +41,8 @@ from tests.matrix.edge import (
 )
 from tests.matrix.fake_homeserver import FakeHomeserver
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 BOT = "@knockbot:tulip.example"
 WHERE = "/_matrix/app/v1/transactions/1"
 

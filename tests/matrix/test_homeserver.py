@@ -32,6 +32,8 @@ from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.refusals import refused
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 SECRET = "what a moderator said"
 Call = Callable[[Homeserver], Awaitable[Any]]
 

@@ -29,6 +29,8 @@ from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.refusals import refused
 from tests.sydent import FederatingHomeserver, LabIdentityServer
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 ID = "id.example"
 KEY = IdentityKey("4l2+zo/bi=", f"https://{ID}/_matrix/identity/v2/pubkey/isvalid")
 EPHEMERAL = IdentityKey("ephemeral", f"https://{ID}/_matrix/identity/v2/pubkey/ephemeral/isvalid")

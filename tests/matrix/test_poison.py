@@ -28,6 +28,8 @@ from tests.matrix.edge import (
 )
 from tests.matrix.fake_homeserver import FakeHomeserver
 
+pytestmark = pytest.mark.usefixtures("tidy")
+
 KNOCK = member("$poison")
 WRONG = [None, True, 5, -1, 0.5, "", "text", "\0", [], [1], {}, {"a": {"b": 1}}]
 
