@@ -393,7 +393,8 @@ async def test_applicants_of_another_server_answer_bring_codes_vouch_and_wait(
     at_ana = await talk_with(garden, ana)
     await reads(ana, at_ana, "Do you accept our rules?")
     answer = await ana.say(at_ana, "No")
-    card = await garden.card(ana)
+    card = await garden.heard(lambda event: "Do you accept our rules? No" in words(event) and _about(event, ana))
+    await garden.offered(card["event_id"])
     await ana.say(at_ana, "* Yes, I do", content=correction(answer, "Yes, I do"))
     await garden.heard(lambda event: "Do you accept our rules? Yes, I do" in words(event) and _about(event, ana))
 
