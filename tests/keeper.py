@@ -23,6 +23,7 @@ from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.documents.text import without_marks
 from knockbot.errors import Unavailable
 from knockbot.flow.context import Context
+from knockbot.flow.keys import SEALED
 from knockbot.matrix import watching
 from knockbot.store import inbox
 from tests import warm
@@ -510,7 +511,14 @@ class Ears:
             assert not (self._heard and timeline.get("limited")), "events were left out"
             for event in timeline.get("events", []):
                 self._hear(event)
+            await self._open_what_waited_for_its_key()
         return self._heard
+
+    async def _open_what_waited_for_its_key(self) -> None:
+        """A key may come after the message, as to any client."""
+        for place, event in enumerate(self._heard):
+            if event["type"] == SEALED:
+                self._heard[place] = await self._person.open(event, self._room)
 
     async def wait_for(self, wanted: Callable[[Json], bool], *, what: str, after: str | None = None) -> Json:
         """The first event, after the event `after`, for which `wanted` holds, as soon as there is one."""
