@@ -77,6 +77,15 @@ UNDONE = {
 BESIDE = frozenset({Recorded.VOTED, Recorded.VOTED_FOR, Recorded.VOTE_TAKEN_BACK, Recorded.WROTE})
 """Lines that say nothing of what becomes of a request: votes and letters themselves are looked at."""
 
+JUDGED = frozenset({Recorded.HELD, Recorded.JUDGED_UNANSWERED, Recorded.JUDGED_UNREACHABLE})
+"""Other lines that say what the policy wants."""
+
+
+def in_short(kinds: Iterable[str]) -> Counter[str]:
+    """How often each kind of line is there; every judgement counts as one, whatever it says beside."""
+    return Counter("judged" if kind in JUDGED else kind for kind in kinds)
+
+
 WAITS = Course(State.PENDING)
 HELD_BACK = Course(State.PENDING, told=("judged", "judged"))
 """A rule had accepted them when a wave began, and nobody had invited them yet: they were judged again, and wait."""

@@ -22,7 +22,7 @@ from knockbot.errors import Unavailable
 from knockbot.flow.ports import PROMPT_KEY
 from knockbot.store.tables import BACKED_UP
 from knockbot.times import MINUTE
-from tests.faults.course import OUTCOMES, Course, after
+from tests.faults.course import OUTCOMES, Course, after, in_short
 from tests.keeper import REQUESTS, Garden, block, edit_of, in_reply_to, words
 
 TEMPLATE = "Please tell us who sent you, and knock again."
@@ -324,7 +324,7 @@ def one_outcome(door: Door, here: Sequence[Knocked], it: Seen) -> list[str]:
         if len(theirs) != 1:
             found.append(f"{one.user_id} knocked once, and there are {len(theirs)} requests")
             continue
-        told = Counter(line["kind"] for line in lines.get(theirs[0]["id"], []))
+        told = in_short(line["kind"] for line in lines.get(theirs[0]["id"], []))
         came = theirs[0]["state"], acts.get(one.user_id, Counter()), told
         if not any(came[:2] == (course.state, Counter(course.acts)) and course.fits(told) for course in one.may):
             due = " or ".join(f"{course.state} by {course.acts}" for course in one.may)
@@ -665,7 +665,7 @@ class Ledger:
         for one in self.everybody:
             row = requests[one.garden.room, one.user_id]
             one.number, one.card = row["number"], cards.get(row["card_id"])
-            told = Counter(line["kind"] for line in lines[row["id"]])
+            told = in_short(line["kind"] for line in lines[row["id"]])
             one.pin(next(course for course in one.may if course.state == row["state"] and course.fits(told)))
 
 
