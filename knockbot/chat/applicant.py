@@ -21,7 +21,7 @@ from knockbot.domain.card import no_rejection
 from knockbot.domain.codes import found_in, masked
 from knockbot.domain.conversations import Conversation
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Message, State
+from knockbot.domain.model import Message, Request, State
 from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Stranger, Term, below, notice
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never, Refused
@@ -119,16 +119,20 @@ async def _own(call: Call) -> list[Own]:
 
 
 def _row(one: Own, now: int) -> Notice:
-    request = one.request
-    going = request.open and request.taken_back
-    what = notice("own.is_withdrawn_now") if going else notice("own.is", state=Choice(request.state))
+    when, what = Ago(now - one.request.opened_at), _became(one.request)
+    return notice("own.row", number=Number(one.number), room=one.there.called, when=when, what=what)
+
+
+def _became(request: Request) -> Notice:
+    """What has become of a request, as its applicant is told."""
+    if request.open and request.taken_back:
+        return notice("own.is_withdrawn_now")
     if request.state is State.EXPIRED and request.undone is not None:
-        what = notice("own.invite_expired")
+        return notice("own.invite_expired")
     unrejected = no_rejection(request)
     if unrejected is not None:
-        what = notice("own.not_rejected", why=Choice(unrejected))
-    when = Ago(now - request.opened_at)
-    return notice("own.row", number=Number(one.number), room=one.there.called, when=when, what=what)
+        return notice("own.not_rejected", why=Choice(unrejected))
+    return notice("own.is", state=Choice(request.state))
 
 
 async def withdraw(call: Call, number: int | None) -> Answered:

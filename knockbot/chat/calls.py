@@ -238,8 +238,10 @@ async def _answered_of(call: Call, user_id: str) -> Meant:
     none, or several."""
     async with call.context.db.tx() as tx:
         managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
-        newest = [await requests.get(tx, one, held=False) for one in await requests.newest_of_applicant(tx, user_id)]
-        found = [one for one in newest if one.room_id in managed and one.management_room == call.room]
+        newest = await requests.newest_of_applicant(tx, user_id)
+        known = await requests.several(tx, newest)
+        theirs = [known[one] for one in newest]
+        found = [one for one in theirs if one.room_id in managed and one.management_room == call.room]
         answered = [one for one in found if one.answer is not None or not one.awaits_moderators] or found
         if len(answered) > 1:
             raise Refused(which_applicant(answered, await rooms.told_apart(tx, call.room)))

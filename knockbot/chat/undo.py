@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from knockbot.chat.arguments import REQUESTS, optional
@@ -27,11 +27,14 @@ async def undo(call: Call, meant: Meant | None) -> Answered:
     """Undo the answers to these requests, or what its author has answered last; or take back their votes."""
     await authority.insist(call.context, Wanted(Deed.TAKE_BACK, call.actor, Room(call.room, call.room)))
     wish = Wish(call.actor, call.cause, own=meant is None)
-    own = await _own(call) if meant is None else None
-    if own is not None and own.batch is not None:
-        return _batch_undone(call, wish, own.batch)
-    wanted = own.requests if own is not None else meant.found if meant is not None else ()
-    before = await _before(call, own) if own is not None and own.undone else None
+    wanted: Sequence[Request | Refused]
+    if meant is not None:
+        wanted, before = meant.found, None
+    else:
+        own = await _own(call)
+        if own.batch is not None:
+            return _batch_undone(call, wish, own.batch)
+        wanted, before = own.requests, own.before
     found = [await _looked_at(call, wish, one) for one in wanted]
 
     async def write(turn: Turn) -> Reply:
@@ -51,7 +54,8 @@ class _Own:
     requests: Sequence[Request]
     batch: Batch | None
     """The batch by which they did it, if it was one of theirs."""
-    undone: bool
+    before: Notice | None
+    """Where they undid something: which answer they gave before that one."""
 
 
 async def _own(call: Call) -> _Own:
@@ -62,22 +66,20 @@ async def _own(call: Call) -> _Own:
         answered = [await requests.get(tx, one, held=False) for one in last.request_ids]
         theirs = [await _where_it_stands(tx, call, one) for one in answered if one.room_id in managed]
         batch = await _own_batch(tx, call, theirs, undone=last.undone)
+        before = await _before(tx, call, managed, theirs) if last.undone and batch is None else None
     if not theirs:
         raise Refused(notice("undo.none"))
-    return _Own(theirs, batch, last.undone)
+    return _Own(theirs, batch, before)
 
 
-async def _before(call: Call, own: _Own) -> Notice | None:
-    """The answer of the same person before one that is undone already, if it still stands."""
-    async with call.context.db.tx() as tx:
-        managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
-        earlier = await records.answered_before(tx, call.actor, call.room)
-        about = await requests.several(tx, earlier)
-    undone = {one.id for one in own.requests}
+async def _before(tx: Tx, call: Call, managed: Collection[str], theirs: Sequence[Request]) -> Notice | None:
+    """The answer of the same person before those that are undone already, if it still stands."""
+    earlier = await records.answered_before(tx, call.actor, call.room)
+    about, undone = await requests.several(tx, earlier), {one.id for one in theirs}
     for request in (about[one] for one in earlier):
-        theirs = request.answer is not None and request.answer.by == call.actor and request.undone is None
+        stands = request.answer is not None and request.answer.by == call.actor and request.undone is None
         recent = call.context.now() - undoing.given_at(request) <= undoing.LONGEST
-        if theirs and recent and request.id not in undone and request.room_id in managed and undoing.given(request):
+        if stands and recent and request.id not in undone and request.room_id in managed and undoing.given(request):
             number, user, command = Numbered(request.number), User(request.subject), f"!kb undo {request.number}"
             return notice("undo.before", request=number, user=user, command=Code(command))
     return None

@@ -32,6 +32,9 @@ MOST_CHOICES: Final = len(NUMBERS)
 LONGEST_ANSWER: Final = 1000
 """Characters of an answer."""
 
+QUOTED: Final = 100
+"""Characters of a question where something else is about it."""
+
 LONGEST_ASKED: Final = 6 * DAY
 """Milliseconds for which answers are waited for at most. The bot leaves a conversation a day later than that."""
 

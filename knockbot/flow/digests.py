@@ -86,6 +86,12 @@ SOON: Final = 1000
 """Milliseconds after which a digest that is closed says so."""
 
 
+async def renew(turn: Turn, digest: Digest, room_id: str, *, after: int = PACE) -> None:
+    """What the open digest of this kind about a room says has changed: it is edited once for many changes."""
+    for prompt in await prompts.still_open(turn.tx, digest.name, room_id):
+        await prompting.refresh(turn, prompt.id, after=after)
+
+
 async def look(context: Context, digest: Digest, there: Place) -> None:
     """Post again what was not posted, or was redacted while the bot was away."""
     async with context.db.tx() as tx:

@@ -98,7 +98,7 @@ def _as_recorded(decision: Decision) -> tuple[Recorded, Verdict]:
     """How a decision is put on record: also the verdict of a rule that is not carried out."""
     if decision.rehearsed is not None:
         return Recorded.WOULD, decision.rehearsed
-    if decision.held is not None and decision.held is not Verdict.FORWARD:
+    if decision.held is not None:
         return Recorded.HELD, decision.held
     without = decision.without_answers
     return _WITHOUT_ANSWERS[without.code] if without is not None else Recorded.JUDGED, decision.verdict

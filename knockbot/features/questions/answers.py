@@ -16,7 +16,7 @@ from knockbot.domain.jobs import Job, React
 from knockbot.domain.model import Message, Reaction, Redaction, Request, State
 from knockbot.domain.notices import Choice, Notice, Number, Stranger, notice
 from knockbot.domain.plan import NUMBERS
-from knockbot.domain.questions import LONGEST_ANSWER, read_answer
+from knockbot.domain.questions import LONGEST_ANSWER, QUOTED, read_answer
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
@@ -29,9 +29,6 @@ from knockbot.store import questions, requests
 from knockbot.store.db import Tx
 from knockbot.store.questions import QUESTION, Put, Stage
 from knockbot.times import WEEK
-
-QUOTED: Final = 100
-"""Characters of a question that is named."""
 
 SINCE: Final = WEEK
 """Milliseconds within which somebody who writes may still mean a question whose request was decided."""

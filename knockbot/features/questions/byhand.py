@@ -8,7 +8,7 @@ from typing import Final
 from knockbot.domain.model import Kind, Request
 from knockbot.domain.notices import Hidden, Number, Numbered, Stranger, User, below, notice
 from knockbot.domain.policy import Reasons
-from knockbot.domain.questions import LONGEST, LONGEST_ANSWER
+from knockbot.domain.questions import LONGEST, LONGEST_ANSWER, QUOTED
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Refused
@@ -19,9 +19,6 @@ from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Marks, Urgency
 from knockbot.store import prompts, questions
 from knockbot.store.questions import Put
-
-QUOTED: Final = 100
-"""Characters of a question that an answer is told with."""
 
 MOST: Final = 10
 """Questions of moderators about one request."""

@@ -61,7 +61,7 @@ class Trial:
 
     span: int
     """Milliseconds."""
-    rooms: Mapping[str, str] = field(default_factory=dict)
+    rooms: Mapping[str, str]
     """What people call the rooms that are looked at: the one that was named, and those that take its policy."""
     judged: int = 0
     differ: int = 0
@@ -110,38 +110,40 @@ async def _try(context: Context, change: Change, span: int) -> Trial:
     # Trying changes nothing, so it is possible where only the config file may change the policy.
     wanted = replace(change, room=replace(change.room, locked=False))
     sound = await rulebook.examined(context, wanted)
-    own = Layer(of_room(sound.policy, change.room.room_id), change.author, room_id=change.room.room_id)
+    room_id, expense = change.room.room_id, change.room.management_room
+    own = Layer(of_room(sound.policy, room_id), change.author, room_id=room_id, label=change.room.label)
+    after = await rules.beyond(context, room_id, at_expense_of=expense) if own.policy.inherit else ()
     async with context.db.tx() as tx:
-        concerned = await inheriting.where_it_decides(tx, change.room.room_id)
+        names = {room_id: _names(own.policy, sound.meant)} | await _meant_by(tx, after)
+        concerned = await inheriting.where_it_decides(tx, room_id)
     trial = Trial(span, {room.room_id: room.label for room in concerned})
     for room in concerned:
-        trying = await _trying(context, change, replace(own, label=change.room.label), sound.meant, room.room_id)
-        await _each_portion(context, room, trying, trial)
+        before = await _before(context, own, room)
+        async with context.db.tx() as tx:
+            now = names | await _meant_by(tx, before)
+        await _each_portion(context, room, _trying(room.room_id, (*before, own, *after), now), trial)
         if trial.cut:
             break
     return trial
 
 
-async def _trying(context: Context, change: Change, own: Layer, meant: Mapping[str, str], room_id: str) -> _Trying:
-    """What would be in force in a room if this policy were: after the room's own, if that is another room."""
-    expense = change.room.management_room
-    before = await _before(context, own, room_id, expense)
-    after = await rules.beyond(context, own.room_id, at_expense_of=expense) if own.policy.inherit else ()
-    async with context.db.tx() as tx:
-        now = {own.room_id: _names(own.policy, meant)} | {
-            layer.room_id: _names(layer.policy, await rules.meant_by(tx, layer)) for layer in (*before, *after)
-        }
-    layers = (*before, own, *after)
+def _trying(room_id: str, layers: Sequence[Layer], now: Mapping[str, Names]) -> _Trying:
+    """What would be in force in a room with these policies."""
     policy = composed(room_id, [Part(layer.room_id, layer.label, layer.policy) for layer in layers])
     return _Trying(policy, now, {one.room_id: one.policy.rooms_needed for one in layers})
 
 
-async def _before(context: Context, own: Layer, room_id: str, expense: str) -> tuple[Layer, ...]:
+async def _before(context: Context, own: Layer, room: ProtectedRoom) -> tuple[Layer, ...]:
     """The policies that decide in a room before the one that is tried; none in the room whose policy that is."""
-    if room_id == own.room_id:
+    if room.room_id == own.room_id:
         return ()
-    in_force = await rules.look_up(context, room_id, at_expense_of=expense)
+    in_force = await rules.look_up(context, room.room_id, at_expense_of=room.management_room)
     return tuple(takewhile(lambda layer: layer.room_id != own.room_id, in_force.layers))
+
+
+async def _meant_by(tx: Tx, layers: Sequence[Layer]) -> dict[str, Names]:
+    """What the names in each of these policies mean, by the room whose policy it is."""
+    return {layer.room_id: _names(layer.policy, await rules.meant_by(tx, layer)) for layer in layers}
 
 
 def _names(policy: Policy, meant: Mapping[str, str]) -> Names:

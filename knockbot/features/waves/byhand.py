@@ -5,15 +5,14 @@ from __future__ import annotations
 from knockbot.domain.may import Deed
 from knockbot.domain.notices import Moment, Notice, Room, notice
 from knockbot.domain.waves import USUAL
-from knockbot.engine.prompts import refresh
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Refused
 from knockbot.features.waves import course
 from knockbot.features.waves.shown import DIGEST
-from knockbot.flow import authority, journal, place
+from knockbot.flow import authority, digests, journal, place
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
-from knockbot.store import prompts, waves
+from knockbot.store import waves
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -32,16 +31,11 @@ async def on(context: Context, room: ProtectedRoom, actor: str, span: int | None
         wave = await waves.at(turn.tx, room.room_id)
         if wave is not None:
             await waves.lasts(turn.tx, wave.id, until)
-            await _shown_anew(turn, room.room_id)
+            await digests.renew(turn, DIGEST, room.room_id, after=0)
             until = max(until, wave.until)
         return notice("wave.lasts", room=there.called, moment=Moment(until))
 
     return write
-
-
-async def _shown_anew(turn: Turn, room_id: str) -> None:
-    for prompt in await prompts.still_open(turn.tx, DIGEST.name, room_id):
-        await refresh(turn, prompt.id)
 
 
 async def off(context: Context, room: ProtectedRoom, actor: str) -> Write[Notice | None]:

@@ -84,17 +84,21 @@ async def hold(_: Context, turn: Turn, there: Place, request: Request) -> Notice
 
 async def bar(context: Context, there: Place, request: Request) -> Notice | None:
     """The same for an accept that a rule gave before, and that is not carried out yet."""
-    if request.judged_as is not Kind.KNOCK:
-        return None
-    async with context.db.statement() as tx:
-        return HELD if await waves.at(tx, there.room_id) is not None else None
+    if request.judged_as is Kind.KNOCK and await _goes_on(context, there.room_id):
+        return HELD
+    return None
 
 
 async def as_held(context: Context, room_id: str, decision: Decision) -> Decision:
     """The decision on a knock as it would be at this moment: an accept is left to the moderators in a wave."""
+    if decision.verdict is Verdict.ACCEPT and await _goes_on(context, room_id):
+        return held_back(decision, HELD)
+    return decision
+
+
+async def _goes_on(context: Context, room_id: str) -> bool:
     async with context.db.statement() as tx:
-        wave = await waves.at(tx, room_id) if decision.verdict is Verdict.ACCEPT else None
-    return held_back(decision, HELD) if wave is not None else decision
+        return await waves.at(tx, room_id) is not None
 
 
 # --- its end --------------------------------------------------------------------------------------------------

@@ -7,16 +7,15 @@ from typing import Final
 
 from knockbot.domain.model import Reaction, Request
 from knockbot.domain.notices import Code, Notice, Number, below, notice
-from knockbot.engine.prompts import refresh
 from knockbot.engine.turn import Turn, Write
 from knockbot.features.waves.shown import DIGEST
-from knockbot.flow import offers, place, rulebook, saying
+from knockbot.flow import digests, offers, place, rulebook, saying
 from knockbot.flow.context import Context
-from knockbot.flow.digests import PACE
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import digests, prompts, waiting
+from knockbot.store import digests as folded
+from knockbot.store import waiting
 from knockbot.store.prompts import Prompt
 from knockbot.store.waves import Wave
 
@@ -43,7 +42,7 @@ async def _to_judge(turn: Turn, room_id: str, management_room: str) -> bool:
 async def _words(context: Context, there: Place) -> Notice:
     async with context.db.tx() as tx:
         found = await waiting.at(tx, there.room_id, there.management_room, context.now())
-        in_digests = await digests.at(tx, there.room_id, DIGEST.name, context.now())
+        in_digests = await folded.at(tx, there.room_id, DIGEST.name, context.now())
     count, command = Number(len(found)), Code(f"!kb policy apply {there.room_id}")
     said = notice("wave.over_waiting", room=there.called, count=count, command=command)
     counted = notice("wave.over_in_digest", count=Number(len(in_digests))) if 0 < len(in_digests) < len(found) else None
@@ -74,8 +73,7 @@ async def changed(_: Context, turn: Turn, request: Request) -> None:
 
 
 async def _recount(turn: Turn, room_id: str, management_room: str) -> None:
-    for prompt in await prompts.still_open(turn.tx, DIGEST.name, room_id):
-        await refresh(turn, prompt.id, after=PACE)
+    await digests.renew(turn, DIGEST, room_id)
     if not await offers.are_open(turn, OVER, room_id):
         return
     if await _to_judge(turn, room_id, management_room):
